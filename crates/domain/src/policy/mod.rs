@@ -1,0 +1,1 @@
+//! Global policy and groups by recipient.

@@ -1,0 +1,157 @@
+//! What was read in the parts: folded text, links, file types. Made by `tamis-message`, judged by `tamis-checks`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{PartDigest, TextSketch};
+use crate::evidence::Evidence;
+
+/// The top-level header block, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HeaderReading {
+    /// All fields in order: name as written, value unfolded and decoded (RFC 2047).
+    pub fields: Vec<Field>,
+    /// Mailboxes of From.
+    pub from: Vec<Mailbox>,
+    /// Mailboxes of Reply-To.
+    pub reply_to: Vec<Mailbox>,
+    /// Mailboxes of To and Cc.
+    pub to: Vec<Mailbox>,
+    /// Sender field.
+    pub sender: Option<Mailbox>,
+    /// Return-Path address, without angle brackets, as the last hop wrote it; empty for `<>`.
+    pub return_path: Option<String>,
+    /// Subject, decoded.
+    pub subject: String,
+    /// Date in seconds since 1970, if it can be read.
+    pub date_s: Option<i64>,
+    /// Message-Id without angle brackets.
+    pub message_id: Option<String>,
+    /// Relays, topmost (latest) first.
+    pub received: Vec<Relay>,
+}
+
+/// One header field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name as written.
+    pub name: String,
+    /// Value, unfolded, encoded words decoded, surrounding white space removed.
+    pub value: String,
+}
+
+/// A display name and an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Display name, decoded; empty if none.
+    pub name: String,
+    /// Address without angle brackets, as written.
+    pub address: String,
+}
+
+/// What one Received field tells (RFC 5321 section 4.4), as far as it can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relay {
+    /// Name after `from`: what the client called itself.
+    pub helo: Option<String>,
+    /// Address literal found in the from clause.
+    pub address: Option<std::net::IpAddr>,
+    /// Name found by reverse DNS in the from clause.
+    pub name: Option<String>,
+    /// Name after `by`.
+    pub by: Option<String>,
+    /// Word after `with`, such as `ESMTPS`.
+    pub with: Option<String>,
+    /// Time in seconds since 1970.
+    pub date_s: Option<i64>,
+}
+
+impl HeaderReading {
+    /// Values of all fields of this name, in any case, top to bottom.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value.as_str())
+    }
+
+    /// The first value of this name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value.as_str())
+    }
+}
+
+/// One part, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartReading {
+    /// Name of the bytes that were read, computed from them here.
+    pub digest: Option<PartDigest>,
+    /// Hex SHA-256 of the bytes, for hash lists of other makers.
+    pub sha256: String,
+    /// First bytes, at most 256, for telling file types.
+    pub head: Vec<u8>,
+    /// What a person would see.
+    pub text: Option<Text>,
+    /// Links in order of appearance, at most `LINKS_MAX`.
+    pub links: Vec<Link>,
+    /// Similarity name of the folded text, if it is long enough.
+    pub sketch: Option<TextSketch>,
+}
+
+/// Text as a person sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    /// Visible text, entities resolved, white space collapsed.
+    pub visible: String,
+    /// `visible` in lower case, compatibility forms folded, zero-width characters removed.
+    pub folded: String,
+    /// Characters of text that a person would not see (hidden elements, comments, zero-width).
+    pub hidden_chars: u32,
+    /// Zero-width and other invisible characters found inside the visible text.
+    pub invisible_chars: u32,
+    /// Letters of other scripts that pose as Latin ones inside Latin words.
+    pub homoglyphs: u32,
+    /// Whether bytes did not fit the declared charset.
+    pub broken_charset: bool,
+}
+
+/// One link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Target as written, scheme included, cut to `LINK_BYTES_MAX`.
+    pub target: String,
+    /// Host in lower case; empty when there is none (`mailto:` has the domain).
+    pub host: String,
+    /// Text shown for it, if it was an HTML anchor.
+    pub shown: Option<String>,
+}
+
+/// Facts about one part's bytes: what the cache remembers. Never a verdict.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartFacts {
+    /// Findings in the part's content alone.
+    pub evidence: Vec<Evidence>,
+    /// Similarity name of its text.
+    pub sketch: Option<TextSketch>,
+    /// `host/path` of its links, without duplicates, for reputation questions.
+    pub links: Vec<String>,
+    /// What kind of automatic report the content proves to be.
+    pub report: Option<Report>,
+}
+
+/// A well-formed automatic report, by structure (RFC 3464, 8098, 5965).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// `message/delivery-status` with Reporting-MTA and at least one recipient block.
+    DeliveryStatus,
+    /// `message/disposition-notification` with a Disposition field.
+    Disposition,
+    /// `message/feedback-report` with a Feedback-Type field.
+    Feedback,
+    /// The plain text bounce of qmail ("Hi. This is the ... program at").
+    QmailBounce,
+}

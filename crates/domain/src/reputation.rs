@@ -1,0 +1,87 @@
+//! What the reputation service says about a signature.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Signature;
+
+/// Class of a listed signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Reported, but not yet by enough independent reporters.
+    Suspected,
+    /// Spam.
+    Spam,
+    /// Phishing.
+    Phishing,
+    /// Malware.
+    Malware,
+    /// Seen in bulk, no judgement.
+    Bulk,
+    /// Known good: wins over every other class.
+    Allowed,
+}
+
+impl Class {
+    /// Every class, in wire order.
+    pub const ALL: [Self; 6] =
+        [Self::Suspected, Self::Spam, Self::Phishing, Self::Malware, Self::Bulk, Self::Allowed];
+
+    /// The number in a reputation packet, 1 to 6; 0 there means "unknown".
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Suspected => 1,
+            Self::Spam => 2,
+            Self::Phishing => 3,
+            Self::Malware => 4,
+            Self::Bulk => 5,
+            Self::Allowed => 6,
+        }
+    }
+
+    /// The class with this number, if there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.code() == code)
+    }
+
+    /// The word on the command line, in logs and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Suspected => "suspected",
+            Self::Spam => "spam",
+            Self::Phishing => "phishing",
+            Self::Malware => "malware",
+            Self::Bulk => "bulk",
+            Self::Allowed => "allowed",
+        }
+    }
+}
+
+/// The answer about one signature that is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Its class.
+    pub class: Class,
+    /// Strength of the listing, 1 to 100.
+    pub weight: u8,
+    /// Independent reporters, saturating at 255.
+    pub reporters: u8,
+    /// Hours since it was last reported, saturating.
+    pub age_hours: u16,
+    /// Lanes of the sketch that agree, 0 to 32; 32 for an exact hit.
+    pub similarity: u8,
+}
+
+/// A signature of the mail and what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Which signature was asked for.
+    pub signature: Signature,
+    /// Part of the mail that it names.
+    pub part: Option<u16>,
+    /// What is known; `None` is "never heard of it".
+    pub listing: Option<Listing>,
+}
