@@ -1,0 +1,192 @@
+//! One property, one scene.
+
+use crate::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
+use crate::world::{Behaviour, MS, Nanos, Outcome, SECOND, Scene, US, run};
+
+const SEEDS: u64 = 8;
+const FOREVER: Nanos = Nanos::MAX;
+
+/// Four clients that ask 250 questions a second each, of servers that need 50 us for one.
+fn scene(servers: &[Behaviour], questions: usize) -> Scene {
+    Scene {
+        seed: 1,
+        servers: servers.to_vec(),
+        clients: 4,
+        questions_per_second: 250,
+        questions,
+        service: 50 * US,
+    }
+}
+
+/// The outcome of several seeds together, so that a percentile rests on enough questions.
+fn over_seeds<P: Policy>(scene: &Scene) -> Outcome {
+    let mut all = Outcome::default();
+    for seed in 0..SEEDS {
+        all.merge(run::<P>(&Scene { seed, ..scene.clone() }));
+    }
+    all
+}
+
+fn show<P: Policy>(outcome: &Outcome, shares: &[f64]) {
+    let [p50, p99, p999] = [500, 990, 999].map(|at| outcome.percentile_us(at));
+    let extra = 100.0 * outcome.extra as f64 / outcome.times.len() as f64;
+    let shares: Vec<String> = shares.iter().map(|share| format!("{:.1}", share * 100.0)).collect();
+    let shares = shares.join(" ");
+    let name = P::NAME;
+    println!(
+        "{name:18} p50 {p50:6} p99 {p99:6} p999 {p999:6} us  extra {extra:4.1} %  shares {shares}"
+    );
+}
+
+fn shares(outcome: &Outcome, servers: usize) -> Vec<f64> {
+    (0..servers).map(|server| outcome.share(server, 0, FOREVER)).collect()
+}
+
+fn compare(title: &str, scene: &Scene) -> Outcome {
+    fn one<P: Policy>(scene: &Scene) -> Outcome {
+        let outcome = over_seeds::<P>(scene);
+        show::<P>(&outcome, &shares(&run::<P>(scene), scene.servers.len()));
+        outcome
+    }
+    println!("{title}");
+    one::<RoundRobin>(scene);
+    one::<BestOfTwo>(scene);
+    one::<LeastOutstanding>(scene);
+    one::<Ours>(scene)
+}
+
+fn assert_cap(outcome: &Outcome) {
+    let earned = outcome.times.len() as u64 * 30 / 1000;
+    let extra = outcome.extra - outcome.cold_probes;
+    assert!(extra <= earned, "{extra} extra questions, {earned} earned");
+}
+
+#[test]
+fn with_half_of_four_servers_slow_the_tail_is_that_of_the_best_server_alone() {
+    let slow = Behaviour::Slow(5 * MS);
+    let half = scene(&[slow, Behaviour::Healthy, slow, Behaviour::Healthy], 2500);
+    let ours = compare("half of four servers 5 ms slower", &half);
+    // The best server alone, with the load it would have if all four were as good: the strict reading.
+    let alone =
+        Scene { questions_per_second: 250 / 4, questions: 2500, ..scene(&[Behaviour::Healthy], 0) };
+    let alone = over_seeds::<RoundRobin>(&alone);
+    show::<RoundRobin>(&alone, &[1.0]);
+    let (ours_us, alone_us) = (ours.percentile_us(990), alone.percentile_us(990));
+    assert!(ours_us * 10 <= alone_us * 13, "p99 {ours_us} us, alone {alone_us} us");
+    assert!(ours.extra * 1000 <= ours.times.len() as u64 * 30, "{} extra", ours.extra);
+    assert_cap(&ours);
+}
+
+#[test]
+fn a_dead_server_gets_under_one_per_cent() {
+    for behaviour in [Behaviour::Dead, Behaviour::Refusing] {
+        let three = scene(&[Behaviour::Healthy, behaviour, Behaviour::Healthy], 4000);
+        let outcome = run::<Ours>(&three);
+        let share = outcome.share(1, 0, FOREVER);
+        println!("{behaviour:?}: share {:.2} %, lost {}", share * 100.0, outcome.lost);
+        assert!(share < 0.01, "{behaviour:?} got {share}");
+        assert!(outcome.lost <= 4, "{} lost", outcome.lost);
+        assert_cap(&outcome);
+    }
+}
+
+/// Seconds from `since` until the server has again half of its fair part of the choices of one second.
+fn seconds_to_return(outcome: &Outcome, server: usize, fair: f64, since: Nanos) -> f64 {
+    let returned = (0..200_u64).find(|tenths| {
+        let from = since + tenths * 100 * MS;
+        outcome.share(server, from, from + SECOND) >= fair / 2.0
+    });
+    returned.map_or(f64::INFINITY, |tenths| tenths as f64 / 10.0)
+}
+
+#[test]
+fn a_server_back_from_the_dead_has_its_traffic_again_within_six_seconds() {
+    let back = 3 * SECOND;
+    let servers =
+        [Behaviour::DeadBetween(SECOND / 2, back), Behaviour::Healthy, Behaviour::Healthy];
+    let outcome = run::<Ours>(&scene(&servers, 11_000));
+    let seconds = seconds_to_return(&outcome, 0, 1.0 / 3.0, back);
+    println!("back from the dead: {seconds} s");
+    assert!(outcome.share(0, SECOND, back) < 0.01, "while it was dead");
+    assert!(seconds <= 6.0, "{seconds} s");
+    assert_cap(&outcome);
+}
+
+#[test]
+fn a_server_no_longer_slow_has_its_traffic_again_within_eight_seconds() {
+    let servers =
+        [Behaviour::SlowUntil(5 * MS, 2 * SECOND), Behaviour::Healthy, Behaviour::Healthy];
+    let outcome = run::<Ours>(&scene(&servers, 11_000));
+    let seconds = seconds_to_return(&outcome, 0, 1.0 / 3.0, 2 * SECOND);
+    println!("no longer slow: {seconds} s");
+    assert!(outcome.share(0, SECOND, 2 * SECOND) < 0.02, "while it was slow");
+    assert!(seconds <= 8.0, "{seconds} s");
+    assert_cap(&outcome);
+}
+
+#[test]
+fn a_cold_server_warms_up_on_duplicates_and_then_takes_part() {
+    let outcome = run::<Ours>(&scene(&[Behaviour::Healthy, Behaviour::Cold(SECOND)], 16_000));
+    let early = outcome.share(1, SECOND, 2 * SECOND);
+    let late = outcome.share(1, 15 * SECOND, FOREVER);
+    println!("cold server: {:.1} % at first, {:.1} % warm", early * 100.0, late * 100.0);
+    assert!(early < 0.02 && late > 0.25, "{early} then {late}");
+    assert_cap(&outcome);
+}
+
+#[test]
+fn equals_share_so_nobody_starves_and_many_clients_do_not_herd() {
+    // Thirty-two clients; together they keep four servers 40 % busy, so a herd would swamp one.
+    let servers = [Behaviour::Healthy; 4];
+    let crowd = Scene {
+        clients: 32,
+        questions_per_second: 250,
+        service: 200 * US,
+        ..scene(&servers, 6000)
+    };
+    let ours = compare("four equal servers, 32 clients, 40 % busy", &crowd);
+    for (server, share) in shares(&run::<Ours>(&crowd), 4).into_iter().enumerate() {
+        assert!((0.18..0.32).contains(&share), "server {server} got {share}");
+    }
+    let robin = over_seeds::<RoundRobin>(&crowd);
+    assert!(ours.percentile_us(990) <= robin.percentile_us(990), "a herd swamps one after another");
+    assert_cap(&ours);
+}
+
+#[test]
+fn a_stale_server_ranks_down_but_serves_when_it_is_alone() {
+    let two = [Behaviour::Stale, Behaviour::Healthy, Behaviour::Healthy];
+    let outcome = run::<Ours>(&scene(&two, 6000));
+    let late = outcome.share(0, 2 * SECOND, FOREVER);
+    println!("stale server: {:.2} % once its lag shows", late * 100.0);
+    assert!(late < 0.02, "{late}");
+    let alone = run::<Ours>(&scene(&[Behaviour::Stale, Behaviour::Dead], 3000));
+    assert!(alone.share(0, SECOND, FOREVER) > 0.99);
+}
+
+#[test]
+fn a_flapping_server_costs_less_each_time() {
+    let servers = [Behaviour::Flapping(SECOND), Behaviour::Healthy, Behaviour::Healthy];
+    let outcome = run::<Ours>(&scene(&servers, 8000));
+    println!("flapping server: {} of 8000 lost", outcome.lost);
+    assert!(outcome.lost <= 16, "{} lost", outcome.lost);
+    assert_cap(&outcome);
+}
+
+#[test]
+fn loss_is_avoided_where_another_server_has_none() {
+    let outcome = run::<Ours>(&scene(&[Behaviour::Lossy(0.1), Behaviour::Healthy], 6000));
+    let robin = run::<RoundRobin>(&scene(&[Behaviour::Lossy(0.1), Behaviour::Healthy], 6000));
+    println!("10 % loss on one of two: {} lost, round robin {}", outcome.lost, robin.lost);
+    assert!(outcome.lost * 20 <= robin.lost, "{} and {}", outcome.lost, robin.lost);
+}
+
+#[test]
+fn loss_everywhere_is_hedged_as_far_as_the_cap_goes() {
+    let servers = [Behaviour::Lossy(0.01); 3];
+    let outcome = run::<Ours>(&scene(&servers, 6000));
+    let robin = run::<RoundRobin>(&scene(&servers, 6000));
+    println!("1 % loss everywhere: {} lost, round robin {}", outcome.lost, robin.lost);
+    assert!(outcome.lost * 3 <= robin.lost, "{} and {}", outcome.lost, robin.lost);
+    assert_cap(&outcome);
+}

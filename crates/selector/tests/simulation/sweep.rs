@@ -1,0 +1,147 @@
+//! 256 seeds of 2 to 12 servers, slow, lossy, stale, flapping, dead and cold in any mixture.
+
+use crate::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
+use crate::world::{
+    Behaviour, MS, Nanos, Outcome, Random, SECOND, Scene, TIMEOUT, US, percentile_us, run,
+};
+
+const SEEDS: u64 = 256;
+const QUESTIONS: usize = 500;
+
+/// One world by seed. At least one server is healthy: without any there is nothing to choose.
+fn scene(seed: u64) -> Scene {
+    let mut random = Random(seed ^ 0x7461_6d69_73);
+    let count = 2 + random.below(11) as usize;
+    let mut servers: Vec<Behaviour> = (0..count).map(|_| behaviour(&mut random)).collect();
+    servers[random.below(count as u64) as usize] = Behaviour::Healthy;
+    // One more that is there from the start, so that those who choose by lot have two.
+    if servers.iter().filter(|one| !matches!(one, Behaviour::Cold(_))).count() < 2 {
+        servers.push(Behaviour::Slow(5 * MS));
+    }
+    let clients = 1 + random.below(4) as usize;
+    Scene {
+        seed,
+        servers,
+        clients,
+        questions_per_second: 100 + random.below(400),
+        questions: QUESTIONS,
+        service: 50 * US,
+    }
+}
+
+fn behaviour(random: &mut Random) -> Behaviour {
+    match random.below(10) {
+        0 | 1 => Behaviour::Slow(MS + random.below(9 * MS)),
+        2 => Behaviour::Lossy(0.02 + random.unit() * 0.4),
+        3 => Behaviour::Stale,
+        4 => Behaviour::Flapping(SECOND / 2 + random.below(SECOND)),
+        5 => Behaviour::Dead,
+        6 => Behaviour::Refusing,
+        7 => Behaviour::Cold(random.below(SECOND / 2)),
+        8 => Behaviour::DeadBetween(SECOND / 10, SECOND / 2),
+        _ => Behaviour::Healthy,
+    }
+}
+
+/// What each seed must show, whatever its mixture.
+fn check(scene: &Scene, outcome: &Outcome) {
+    let seed = scene.seed;
+    let earned = QUESTIONS as u64 * 30 / 1000;
+    assert!(outcome.extra - outcome.cold_probes <= earned, "SEED={seed}: {} extra", outcome.extra);
+    let cold_max = (scene.clients * scene.servers.len() * 2) as u64;
+    assert!(outcome.cold_probes <= cold_max, "SEED={seed}: {} cold probes", outcome.cold_probes);
+    for (server, behaviour) in scene.servers.iter().enumerate() {
+        // Each client may try it before it knows anybody, and three failures make an outage.
+        let tries = (scene.clients * 4) as f64 / QUESTIONS as f64;
+        let share = outcome.share(server, 0, Nanos::MAX);
+        let dead = matches!(behaviour, Behaviour::Dead | Behaviour::Refusing);
+        assert!(!dead || share <= tries, "SEED={seed}: dead server {server} got {share}");
+    }
+    let lost_max = QUESTIONS / 20;
+    assert!(outcome.lost <= lost_max, "SEED={seed}: {} lost of {:?}", outcome.lost, scene.servers);
+}
+
+#[derive(Default)]
+struct Total {
+    times: Vec<Nanos>,
+    extra: u64,
+    lost: usize,
+    stale: usize,
+    worst_seed_p99_us: u64,
+}
+
+impl Total {
+    fn add(&mut self, outcome: &Outcome) {
+        self.worst_seed_p99_us = self.worst_seed_p99_us.max(outcome.percentile_us(990));
+        self.times.extend(&outcome.times);
+        self.extra += outcome.extra;
+        self.lost += outcome.lost;
+        self.stale += outcome.stale_answers;
+    }
+
+    fn show<P: Policy>(&mut self) {
+        let questions = self.times.len();
+        let [p50, p99, p999] = [500, 990, 999].map(|at| percentile_us(&mut self.times, at));
+        let part = |count: usize| 100.0 * count as f64 / questions.max(1) as f64;
+        let (extra, lost, stale) = (part(self.extra as usize), part(self.lost), part(self.stale));
+        println!(
+            "{:18} p50 {p50:6} p99 {p99:6} p999 {p999:6} us  extra {extra:4.1} %  lost {lost:5.2} %  stale {stale:4.1} %",
+            P::NAME
+        );
+    }
+}
+
+fn replay(seed: u64) {
+    let scene = scene(seed);
+    println!("{scene:#?}");
+    fn one<P: Policy>(scene: &Scene) -> Outcome {
+        let outcome = run::<P>(scene);
+        let mut total = Total::default();
+        total.add(&outcome);
+        total.show::<P>();
+        let share = |server| format!("{:.1}", outcome.share(server, 0, Nanos::MAX) * 100.0);
+        println!("   shares {}", (0..scene.servers.len()).map(share).collect::<Vec<_>>().join(" "));
+        outcome
+    }
+    one::<RoundRobin>(&scene);
+    one::<BestOfTwo>(&scene);
+    one::<LeastOutstanding>(&scene);
+    check(&scene, &one::<Ours>(&scene));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // the seed to replay is asked for by the environment
+fn two_hundred_and_fifty_six_worlds() {
+    if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        return replay(seed);
+    }
+    let [mut robin, mut two, mut least, mut ours] = [(); 4].map(|()| Total::default());
+    for seed in 0..SEEDS {
+        let scene = scene(seed);
+        robin.add(&run::<RoundRobin>(&scene));
+        two.add(&run::<BestOfTwo>(&scene));
+        least.add(&run::<LeastOutstanding>(&scene));
+        let outcome = run::<Ours>(&scene);
+        check(&scene, &outcome);
+        ours.add(&outcome);
+    }
+    println!("{SEEDS} seeds, {QUESTIONS} questions each");
+    robin.show::<RoundRobin>();
+    two.show::<BestOfTwo>();
+    least.show::<LeastOutstanding>();
+    ours.show::<Ours>();
+    let rivals_p99 =
+        [&mut robin, &mut two, &mut least].map(|one| percentile_us(&mut one.times, 990));
+    let ours_p99 = percentile_us(&mut ours.times, 990);
+    assert!(rivals_p99.iter().all(|&rival| ours_p99 * 3 <= rival), "{ours_p99} and {rivals_p99:?}");
+    assert!(ours.lost * 5 <= two.lost, "{} lost, best of two {}", ours.lost, two.lost);
+    assert!(ours_p99 * US < TIMEOUT);
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in [3, 77] {
+        let (one, two) = (run::<Ours>(&scene(seed)), run::<Ours>(&scene(seed)));
+        assert_eq!((one.times, one.choices, one.extra), (two.times, two.choices, two.extra));
+    }
+}
