@@ -151,3 +151,81 @@ pub enum Oddity {
     /// No header block at all.
     NoHeader,
 }
+
+impl Oddity {
+    /// Every oddity, in wire order.
+    pub const ALL: [Self; 18] = [
+        Self::BareCr,
+        Self::MixedLineEnds,
+        Self::NulByte,
+        Self::EightBitHeader,
+        Self::BrokenHeader,
+        Self::HeaderTooLong,
+        Self::LongLine,
+        Self::DuplicateField,
+        Self::MissingBoundary,
+        Self::UnclosedMultipart,
+        Self::EmptyMultipart,
+        Self::TooDeep,
+        Self::TooManyParts,
+        Self::BrokenContentType,
+        Self::BrokenEncoding,
+        Self::UnknownEncoding,
+        Self::EncodedContainer,
+        Self::NoHeader,
+    ];
+
+    /// The number of this oddity on the wire, from 1.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        // The position in ALL; every oddity stands there (tested).
+        Self::ALL.iter().position(|oddity| *oddity == self).map_or(0, |at| at as u32 + 1)
+    }
+
+    /// The oddity with this number, if this version knows it.
+    #[must_use]
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.get(code.checked_sub(1)? as usize).copied()
+    }
+
+    /// The word used as name of evidence, in logs and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BareCr => "bare_cr",
+            Self::MixedLineEnds => "mixed_line_ends",
+            Self::NulByte => "nul_byte",
+            Self::EightBitHeader => "eight_bit_header",
+            Self::BrokenHeader => "broken_header",
+            Self::HeaderTooLong => "header_too_long",
+            Self::LongLine => "long_line",
+            Self::DuplicateField => "duplicate_field",
+            Self::MissingBoundary => "missing_boundary",
+            Self::UnclosedMultipart => "unclosed_multipart",
+            Self::EmptyMultipart => "empty_multipart",
+            Self::TooDeep => "too_deep",
+            Self::TooManyParts => "too_many_parts",
+            Self::BrokenContentType => "broken_content_type",
+            Self::BrokenEncoding => "broken_encoding",
+            Self::UnknownEncoding => "unknown_encoding",
+            Self::EncodedContainer => "encoded_container",
+            Self::NoHeader => "no_header",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oddities_keep_their_numbers() {
+        for (at, oddity) in Oddity::ALL.into_iter().enumerate() {
+            assert_eq!(oddity.code() as usize, at + 1);
+            assert_eq!(Oddity::from_code(oddity.code()), Some(oddity));
+        }
+        assert_eq!(Oddity::from_code(0), None);
+        assert_eq!(Oddity::from_code(Oddity::ALL.len() as u32 + 1), None);
+        assert_eq!(Oddity::NoHeader.code(), 18, "the last one: a new oddity goes to the end");
+    }
+}
