@@ -1,7 +1,10 @@
 //! Seeded simulation of clients and servers, without sockets: the selector beside round robin, best-of-two and
-//! least-outstanding in the same worlds. `SEED=n` replays one seed of the sweep and prints it.
+//! least-outstanding in the same worlds. `SEED=n` replays one seed of the sweep and prints it,
+//! `SEEDS=n` sweeps more of them; with `--nocapture` each scene prints its table.
 //!
-//! A question that is not answered in 25 ms counts as 25 ms for everybody.
+//! A question that is not answered in the asker's time (25 ms for a lookup) counts as that time for everybody.
+
+#![allow(clippy::expect_used)] // helpers of tests: a world that breaks its own rules must stop
 
 mod rivals;
 mod scenarios;

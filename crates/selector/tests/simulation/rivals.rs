@@ -18,7 +18,7 @@ pub trait Policy {
     /// What a question in flight carries.
     type Token;
     const NAME: &'static str;
-    fn new(servers: &[usize], now: Instant) -> Self;
+    fn new(servers: &[usize], settings: Settings, now: Instant) -> Self;
     fn appear(&mut self, server: usize, now: Instant);
     fn choose(&mut self, now: Instant, seed: u64) -> Plan;
     fn sent(&mut self, server: usize, now: Instant) -> Option<Self::Token>;
@@ -43,8 +43,8 @@ impl Policy for Ours {
     type Token = Flight;
     const NAME: &'static str = "tamis";
 
-    fn new(servers: &[usize], now: Instant) -> Self {
-        let mut selector = Selector::new(Settings::datagrams());
+    fn new(servers: &[usize], settings: Settings, now: Instant) -> Self {
+        let mut selector = Selector::new(settings);
         selector.update(servers, now);
         Self { selector, servers: servers.to_vec() }
     }
@@ -95,7 +95,7 @@ impl Policy for RoundRobin {
     type Token = ();
     const NAME: &'static str = "round robin";
 
-    fn new(servers: &[usize], _now: Instant) -> Self {
+    fn new(servers: &[usize], _settings: Settings, _now: Instant) -> Self {
         Self { servers: servers.to_vec(), next: 0 }
     }
 
@@ -124,7 +124,7 @@ impl Policy for LeastOutstanding {
     type Token = ();
     const NAME: &'static str = "least outstanding";
 
-    fn new(servers: &[usize], _now: Instant) -> Self {
+    fn new(servers: &[usize], _settings: Settings, _now: Instant) -> Self {
         Self { servers: servers.iter().map(|&server| (server, 0)).collect() }
     }
 
@@ -154,9 +154,10 @@ impl Policy for LeastOutstanding {
 }
 
 /// Two by lot, the better by peak-sensitive smoothed time and questions in flight (as in Finagle and linkerd; 10 s of
-/// memory); a failure is a sample of 25 ms.
+/// memory); a failure costs the same as in ours.
 pub struct BestOfTwo {
     servers: Vec<Measured>,
+    failure_s: f64,
 }
 
 struct Measured {
@@ -188,8 +189,9 @@ impl Policy for BestOfTwo {
     type Token = Instant;
     const NAME: &'static str = "best of two";
 
-    fn new(servers: &[usize], now: Instant) -> Self {
-        Self { servers: servers.iter().map(|&server| Measured::new(server, now)).collect() }
+    fn new(servers: &[usize], settings: Settings, now: Instant) -> Self {
+        let servers = servers.iter().map(|&server| Measured::new(server, now)).collect();
+        Self { servers, failure_s: settings.failure_cost.as_secs_f64() }
     }
 
     fn appear(&mut self, server: usize, now: Instant) {
@@ -221,7 +223,7 @@ impl Policy for BestOfTwo {
     fn failed(&mut self, _token: Option<Instant>, server: usize, _why: Failure, now: Instant) {
         for one in self.servers.iter_mut().filter(|one| one.server == server) {
             one.flights -= 1;
-            one.observe(0.025, now);
+            one.observe(self.failure_s, now);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use tamis_selector::{Accounting, Failure, Freshness};
+use tamis_selector::{Accounting, Failure, Freshness, Settings};
 
 use crate::rivals::{Plan, Policy};
 
@@ -15,8 +15,52 @@ pub const US: Nanos = 1_000;
 pub const MS: Nanos = 1_000_000;
 pub const SECOND: Nanos = 1_000_000_000;
 
-/// The asker's own budget for one question.
-pub const TIMEOUT: Nanos = 25 * MS;
+/// What is asked: the constants of the two uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Lookups of some 50 us at one worker, 100 us away.
+    Datagrams,
+    /// Mails at eight workers, a millisecond away: four in five known (the mean of the scene), the fifth read in full, in
+    /// twenty times as long.
+    Streams,
+}
+
+impl Nature {
+    pub fn settings(self) -> Settings {
+        match self {
+            Self::Datagrams => Settings::datagrams(),
+            Self::Streams => Settings::streams(),
+        }
+    }
+
+    /// The asker's own budget for one question.
+    pub fn timeout(self) -> Nanos {
+        match self {
+            Self::Datagrams => 25 * MS,
+            Self::Streams => 10 * SECOND,
+        }
+    }
+
+    fn workers(self) -> usize {
+        match self {
+            Self::Datagrams => 1,
+            Self::Streams => 8,
+        }
+    }
+
+    /// Mean of one way, and what is added now and then by a pause.
+    fn way_and_pause(self) -> (Nanos, Nanos) {
+        match self {
+            Self::Datagrams => (50 * US, 2 * MS),
+            Self::Streams => (500 * US, 20 * MS),
+        }
+    }
+
+    fn service(self, mean: Nanos, random: &mut Random) -> Nanos {
+        let in_full = self == Self::Streams && random.below(5) == 0;
+        random.exponential(if in_full { 20 * mean } else { mean })
+    }
+}
 
 /// How one server behaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +89,7 @@ pub enum Behaviour {
 /// What to simulate.
 #[derive(Debug, Clone)]
 pub struct Scene {
+    pub nature: Nature,
     pub seed: u64,
     pub servers: Vec<Behaviour>,
     pub clients: usize,
@@ -62,6 +107,7 @@ pub struct Outcome {
     pub times: Vec<Nanos>,
     /// (time, server) of each first choice.
     pub choices: Vec<(Nanos, usize)>,
+    /// Answers used that came from a server whose data stand still.
     pub stale_answers: usize,
     pub lost: usize,
     pub extra: u64,
@@ -151,7 +197,8 @@ struct Question {
 
 struct Server {
     behaviour: Behaviour,
-    free_at: Nanos,
+    /// When each worker is free.
+    free_at: Vec<Nanos>,
     served: u64,
 }
 
@@ -182,14 +229,16 @@ impl<P: Policy> World<P> {
         let present: Vec<usize> = (0..scene.servers.len())
             .filter(|&at| !matches!(scene.servers[at], Behaviour::Cold(_)))
             .collect();
-        let server = |&behaviour: &Behaviour| Server { behaviour, free_at: 0, served: 0 };
+        let free_at = vec![0; scene.nature.workers()];
+        let server =
+            |&behaviour: &Behaviour| Server { behaviour, free_at: free_at.clone(), served: 0 };
         let mut world = Self {
             random: Random(scene.seed),
             start,
             events: BinaryHeap::new(),
             serial: 0,
             clients: (0..scene.clients)
-                .map(|_| (P::new(&present, start), Freshness::default()))
+                .map(|_| (P::new(&present, scene.nature.settings(), start), Freshness::default()))
                 .collect(),
             servers: scene.servers.iter().map(server).collect(),
             questions: Vec::with_capacity(scene.questions),
@@ -255,7 +304,7 @@ impl<P: Policy> World<P> {
         let Plan { server, probe, hedge_after } = self.clients[client].0.choose(instant, seed);
         let question = self.questions.len();
         self.questions.push(Question { client, asked_at: now, first: server, answered: false });
-        self.outcome.times.push(TIMEOUT);
+        self.outcome.times.push(self.scene.nature.timeout());
         self.outcome.choices.push((now, server));
         self.send(question, server, now);
         if let Some(probe) = probe {
@@ -275,9 +324,10 @@ impl<P: Policy> World<P> {
         let id = self.sent;
         self.sent += 1;
         let (arrives_at, refused) = self.travel(server, now);
+        let patience_ends = now + self.scene.nature.timeout();
         match arrives_at {
-            Some(at) if at < now + TIMEOUT => self.plan(at, Event::Answer(id)),
-            _ => self.plan(now + TIMEOUT, Event::Timeout(id)),
+            Some(at) if at < patience_ends => self.plan(at, Event::Answer(id)),
+            _ => self.plan(patience_ends, Event::Timeout(id)),
         }
         let stale = self.servers[server].behaviour == Behaviour::Stale;
         let epoch = if stale { 0 } else { now / (100 * MS) }; // ten writes a second
@@ -286,9 +336,10 @@ impl<P: Policy> World<P> {
 
     /// When the answer arrives, if it does, and whether it is the host saying that nobody listens.
     fn travel(&mut self, server: usize, now: Nanos) -> (Option<Nanos>, bool) {
-        let way = 2 * (50 * US + self.random.exponential(15 * US));
-        let hiccup = if self.random.below(500) == 0 { 2 * MS } else { 0 };
-        let service = self.random.exponential(self.scene.service);
+        let (way, pause) = self.scene.nature.way_and_pause();
+        let way = 2 * (way + self.random.exponential(way / 3));
+        let pause = if self.random.below(500) == 0 { pause } else { 0 };
+        let service = self.scene.nature.service(self.scene.service, &mut self.random);
         let lost = self.random.unit();
         let server = &mut self.servers[server];
         let mut late = 0;
@@ -308,10 +359,10 @@ impl<P: Policy> World<P> {
             Behaviour::Cold(_) if server.served < 50 => late = 5 * MS,
             Behaviour::Cold(_) => {}
         }
-        let begins = server.free_at.max(now + way / 2);
-        server.free_at = begins + service;
         server.served += 1;
-        (Some(server.free_at + way / 2 + late + hiccup), false)
+        let Some(free_at) = server.free_at.iter_mut().min() else { return (None, false) };
+        *free_at = (*free_at).max(now + way / 2) + service;
+        (Some(*free_at + way / 2 + late + pause), false)
     }
 
     fn answer(&mut self, id: usize, now: Nanos) {
@@ -321,7 +372,7 @@ impl<P: Policy> World<P> {
         let (policy, freshness) = &mut self.clients[question.client];
         if datagram.refused {
             policy.failed(datagram.token, datagram.server, Failure::Refused, instant);
-            return;
+            return self.ask_again(datagram.question, datagram.server, now);
         }
         policy.answered(datagram.token, datagram.server, instant);
         let lag = freshness.lag(datagram.epoch, instant);
@@ -331,6 +382,21 @@ impl<P: Policy> World<P> {
             self.outcome.times[datagram.question] = now - question.asked_at;
             let stale = self.servers[datagram.server].behaviour == Behaviour::Stale;
             self.outcome.stale_answers += usize::from(stale);
+        }
+    }
+
+    /// Its first server refused: the question goes to another, as everybody would do, once.
+    fn ask_again(&mut self, question: usize, refused_by: usize, now: Nanos) {
+        let Question { client, first, answered, .. } = self.questions[question];
+        if answered || first != refused_by {
+            return;
+        }
+        let seed = self.random.next();
+        let instant = self.instant(now);
+        let Plan { server, .. } = self.clients[client].0.choose(instant, seed);
+        self.questions[question].first = server;
+        if server != refused_by {
+            self.send(question, server, now);
         }
     }
 
