@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::budget::{Accounting, Bucket};
 use crate::estimate::{hedge_per_mille, probe_per_mille};
 use crate::flights::Flight;
-use crate::server::{Failure, Server, ServerReport};
+use crate::server::{Failure, Server, ServerReport, Standing};
 use crate::settings::Settings;
 
 /// Chooses the next server. One per pool of servers; every call is bounded by [`SERVERS_MAX`].
@@ -101,11 +101,9 @@ impl<K: Clone + Eq> Selector<K> {
     /// The first server is late: whom to ask the same, judged as of now. None: the budget is spent, or nobody else
     /// would be better than waiting. What is returned is paid; call `sent` for it.
     pub fn hedge(&mut self, first: &K, now: Instant, seed: u64) -> Option<K> {
-        if !self.hedge_bucket.can_spend() {
-            return None;
-        }
         let second = self.best(Some(first), now, seed)?;
-        if self.servers[second].is_resting(now) || !self.hedge_bucket.spend() {
+        let resting = self.servers[second].standing(now) == Standing::Resting;
+        if resting || !self.hedge_bucket.spend() {
             return None;
         }
         self.accounting.hedges += 1;
@@ -131,7 +129,7 @@ impl<K: Clone + Eq> Selector<K> {
         }
     }
 
-    /// The question failed.
+    /// The question failed. With time left, `choose` again: a retry after a known failure is a question, not an extra one.
     pub fn failed(&mut self, flight: Flight, failure: Failure, now: Instant) {
         if let Some((server, settings)) = self.of(&flight) {
             server.failed(&flight, failure, now, settings);
@@ -164,17 +162,15 @@ impl<K: Clone + Eq> Selector<K> {
         self.accounting
     }
 
-    /// Scores all servers but `except` and draws one within the band above the lowest score. Servers at rest come
-    /// last; when all rest the same rule holds among them.
+    /// Scores all servers but `except` and draws one within the band above the lowest score.
     fn best(&self, except: Option<&K>, now: Instant, seed: u64) -> Option<usize> {
-        let candidates = || {
-            let others = self.servers.iter().enumerate();
-            others.filter(move |(_, server)| except != Some(&server.key))
-        };
-        let all_rest = candidates().all(|(_, server)| server.is_resting(now));
+        let standing = self.least_standing(except, now);
         let unheard_s = self.unheard_s(now);
-        let scored = candidates().filter(|(_, server)| all_rest || !server.is_resting(now));
-        let scores: Vec<(usize, f64)> = scored
+        let candidates =
+            self.servers.iter().enumerate().filter(|(_, server)| {
+                except != Some(&server.key) && server.standing(now) <= standing
+            });
+        let scores: Vec<(usize, f64)> = candidates
             .map(|(at, server)| (at, server.score_s(unheard_s, now, &self.settings)))
             .collect();
         let lowest = scores.iter().map(|&(_, score)| score).min_by(f64::total_cmp)?;
@@ -185,10 +181,21 @@ impl<K: Clone + Eq> Selector<K> {
         within.get(drawn as usize).copied()
     }
 
+    /// How bad a server may stand and still be asked: while one is sound, none that is out; else those whose rest is
+    /// over as well; else all.
+    fn least_standing(&self, except: Option<&K>, now: Instant) -> Standing {
+        let others = self.servers.iter().filter(|server| except != Some(&server.key));
+        match others.map(|server| server.standing(now)).min() {
+            Some(Standing::Sound) => Standing::Faulty,
+            Some(Standing::Faulty | Standing::Rested) => Standing::Rested,
+            Some(Standing::Resting) | None => Standing::Resting,
+        }
+    }
+
     /// What to suppose of a server never heard: no better than the worst one heard that is in. So it gets real questions
     /// only when all others are worse off by load or outage, and duplicates until then.
     fn unheard_s(&self, now: Instant) -> f64 {
-        let heard = self.servers.iter().filter(|server| !server.is_resting(now));
+        let heard = self.servers.iter().filter(|server| server.standing(now) <= Standing::Faulty);
         let expected = heard.filter_map(|server| server.expected_s(now, &self.settings));
         expected.fold(self.settings.first_guess.as_secs_f64(), f64::max)
     }

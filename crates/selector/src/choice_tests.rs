@@ -60,6 +60,47 @@ fn the_fastest_gets_everything_and_equals_share() {
 }
 
 #[test]
+fn equals_are_equal_at_any_distance_and_no_better_than_a_fifth_apart() {
+    let (mut selector, now) = heard(&[40_000, 44_000, 52_000]);
+    let counts = shares(&mut selector, 3, now);
+    assert!(counts[0] > 100 && counts[1] > 100 && counts[2] == 0, "{counts:?}");
+}
+
+#[test]
+fn a_server_that_is_out_gets_no_question_even_where_all_others_are_slower_than_a_failure() {
+    let (mut selector, now) = heard(&[200, 60_000]);
+    fail(&mut selector, A, Failure::Refused, now);
+    assert_eq!(shares(&mut selector, 2, now + Duration::from_secs(60)), [0, 300]);
+}
+
+#[test]
+fn a_server_whose_rest_is_over_is_tried_as_soon_as_the_last_sound_one_fails() {
+    let (mut selector, now) = heard(&[200, 200]);
+    fail(&mut selector, A, Failure::Refused, now);
+    let later = now + Duration::from_secs(60);
+    fail(&mut selector, B, Failure::Timeout, later);
+    assert_eq!(selector.choose(later, 1).expect("some").server, A);
+}
+
+#[test]
+fn a_server_that_is_out_is_not_probed_before_its_rest_is_over() {
+    let (mut selector, mut now) = heard(&[200, 200]);
+    for _ in 0..4 {
+        fail(&mut selector, A, Failure::Refused, now);
+        now += Duration::from_secs(4);
+    }
+    fail(&mut selector, A, Failure::Refused, now);
+    let rest = Settings::datagrams().retry_max;
+    let mut probes_during = |from: Duration, until: Duration| {
+        let millis = from.as_millis() as u64..until.as_millis() as u64;
+        let choices = millis.map(|at| selector.choose(now + ms(at), at).expect("some"));
+        choices.filter(|choice| choice.probe == Some(A)).count()
+    };
+    assert_eq!(probes_during(Duration::ZERO, rest), 0);
+    assert_eq!(probes_during(rest, rest + ms(100)), 1);
+}
+
+#[test]
 fn all_are_scored_so_half_of_the_pool_may_be_slow() {
     let (mut selector, now) = heard(&[5000, 5000, 5000, 5000, 200, 5000, 5000, 5000]);
     assert_eq!(shares(&mut selector, 8, now)[4], 300);
@@ -84,7 +125,7 @@ fn silence_speaks_before_the_timeout() {
 fn a_lost_flight_is_forgotten_so_the_server_is_asked_again() {
     let (mut selector, now) = heard(&[200, 900]);
     for _ in 0..50 {
-        drop(selector.sent(&A, now));
+        let _lost = selector.sent(&A, now);
     }
     assert_eq!(selector.choose(now + ms(50), 1).expect("some").server, B);
     assert_eq!(selector.choose(now + ms(150), 1).expect("some").server, A);
@@ -127,7 +168,7 @@ fn rests_double_to_a_bound_so_a_recovered_server_is_noticed() {
     for _ in 0..40 {
         fail(&mut selector, A, Failure::Refused, now);
         let mut rest = Duration::ZERO;
-        while selector.servers[0].is_resting(now + rest) {
+        while selector.servers[0].standing(now + rest) == Standing::Resting {
             rest += ms(10);
         }
         rests.push(rest);
@@ -144,8 +185,8 @@ fn the_echo_of_one_outage_does_not_lengthen_the_rest() {
     for flight in flights {
         selector.failed(flight, Failure::Timeout, now + ms(25));
     }
-    assert!(selector.servers[0].is_resting(now + ms(25 + 249)));
-    assert!(!selector.servers[0].is_resting(now + ms(25 + 250)));
+    assert_eq!(selector.servers[0].standing(now + ms(25 + 249)), Standing::Resting);
+    assert_eq!(selector.servers[0].standing(now + ms(25 + 250)), Standing::Rested);
 }
 
 #[test]

@@ -73,6 +73,19 @@ struct Outage {
     until: Instant,
 }
 
+/// From best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// In, and its last question was answered (or none was asked yet).
+    Sound,
+    /// In, but its last question failed: loss, or the beginning of an outage.
+    Faulty,
+    /// Out, its rest is over: a probe may go, a question only if nobody is sound.
+    Rested,
+    /// Out.
+    Resting,
+}
+
 /// What happened since the server was discovered.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
@@ -177,9 +190,14 @@ impl<K: Clone> Server<K> {
         self.lag = lag;
     }
 
-    /// Resting after failures: worse than every server that is not.
-    pub(crate) fn is_resting(&self, now: Instant) -> bool {
-        self.outage.is_some_and(|outage| now < outage.until)
+    /// How far it can be relied on, apart from its speed.
+    pub(crate) fn standing(&self, now: Instant) -> Standing {
+        match self.outage {
+            Some(outage) if now < outage.until => Standing::Resting,
+            Some(_) => Standing::Rested,
+            None if self.failures_in_row > 0 => Standing::Faulty,
+            None => Standing::Sound,
+        }
     }
 
     /// Seconds to expect of one question to it, its age in answers included; `unheard_s` if it was never heard.

@@ -102,7 +102,7 @@ fn seconds_to_return(outcome: &Outcome, server: usize, fair: f64, since: Nanos) 
 }
 
 #[test]
-fn a_server_back_from_the_dead_has_its_traffic_again_within_six_seconds() {
+fn a_server_back_from_the_dead_has_its_traffic_again_within_two_seconds() {
     let back = 3 * SECOND;
     let servers =
         [Behaviour::DeadBetween(SECOND / 2, back), Behaviour::Healthy, Behaviour::Healthy];
@@ -110,19 +110,19 @@ fn a_server_back_from_the_dead_has_its_traffic_again_within_six_seconds() {
     let seconds = seconds_to_return(&outcome, 0, 1.0 / 3.0, back);
     println!("back from the dead: {seconds} s");
     assert!(outcome.share(0, SECOND, back) < 0.01, "while it was dead");
-    assert!(seconds <= 6.0, "{seconds} s");
+    assert!(seconds <= 2.0, "{seconds} s");
     assert_cap(&outcome);
 }
 
 #[test]
-fn a_server_no_longer_slow_has_its_traffic_again_within_eight_seconds() {
+fn a_server_no_longer_slow_has_its_traffic_again_within_five_seconds() {
     let servers =
         [Behaviour::SlowUntil(5 * MS, 2 * SECOND), Behaviour::Healthy, Behaviour::Healthy];
     let outcome = run::<Ours>(&scene(&servers, 11_000));
     let seconds = seconds_to_return(&outcome, 0, 1.0 / 3.0, 2 * SECOND);
     println!("no longer slow: {seconds} s");
     assert!(outcome.share(0, SECOND, 2 * SECOND) < 0.02, "while it was slow");
-    assert!(seconds <= 8.0, "{seconds} s");
+    assert!(seconds <= 5.0, "{seconds} s");
     assert_cap(&outcome);
 }
 
@@ -170,11 +170,12 @@ fn a_stale_server_ranks_down_but_serves_when_it_is_alone() {
 }
 
 #[test]
-fn a_flapping_server_costs_less_each_time() {
+fn a_flapping_server_loses_next_to_nothing_since_its_rests_grow_and_hedges_pay_the_rest() {
     let servers = [Behaviour::Flapping(SECOND), Behaviour::Healthy, Behaviour::Healthy];
     let outcome = run::<Ours>(&scene(&servers, 8000));
-    println!("flapping server: {} of 8000 lost", outcome.lost);
-    assert!(outcome.lost <= 16, "{} lost", outcome.lost);
+    let share = outcome.share(0, 0, FOREVER) * 100.0;
+    println!("flapping server: {share:.1} % of the questions, {} of 8000 lost", outcome.lost);
+    assert!(outcome.lost <= 8 && share < 10.0, "{} lost", outcome.lost);
     assert_cap(&outcome);
 }
 

@@ -1,5 +1,7 @@
 //! 256 seeds of 2 to 12 servers, slow, lossy, stale, flapping, dead and cold in any mixture.
 
+use std::collections::BTreeMap;
+
 use crate::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
 use crate::world::{
     Behaviour, MS, Nanos, Nature, Outcome, Random, SECOND, Scene, US, percentile_us, run,
@@ -11,7 +13,7 @@ const QUESTIONS: usize = 600;
 
 /// One world by seed. At least one server is healthy: without any there is nothing to choose.
 fn scene(seed: u64) -> Scene {
-    let mut random = Random(seed ^ 0x7461_6d69_73);
+    let mut random = Random(seed ^ 0x0074_616d_6973);
     let count = 2 + random.below(11) as usize;
     let mut servers: Vec<Behaviour> = (0..count).map(|_| behaviour(&mut random)).collect();
     servers[random.below(count as u64) as usize] = Behaviour::Healthy;
@@ -45,6 +47,19 @@ fn behaviour(random: &mut Random) -> Behaviour {
     }
 }
 
+fn kind(behaviour: Behaviour) -> &'static str {
+    match behaviour {
+        Behaviour::Healthy => "healthy",
+        Behaviour::Slow(_) | Behaviour::SlowUntil(..) => "slow",
+        Behaviour::Lossy(_) => "lossy",
+        Behaviour::Stale => "stale",
+        Behaviour::Flapping(_) => "flapping",
+        Behaviour::Dead | Behaviour::Refusing => "dead",
+        Behaviour::DeadBetween(..) => "dead for a time",
+        Behaviour::Cold(_) => "cold",
+    }
+}
+
 /// What each seed must show, whatever its mixture.
 fn check(scene: &Scene, outcome: &Outcome) {
     let seed = scene.seed;
@@ -70,10 +85,15 @@ struct Total {
     cold: u64,
     lost: usize,
     stale: usize,
+    /// First choices by the kind of server that got them.
+    chosen: BTreeMap<&'static str, usize>,
 }
 
 impl Total {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, scene: &Scene, outcome: &Outcome) {
+        for &(_, server) in &outcome.choices {
+            *self.chosen.entry(kind(scene.servers[server])).or_default() += 1;
+        }
         self.times.extend(&outcome.times);
         self.extra += outcome.extra - outcome.cold_probes;
         self.cold += outcome.cold_probes;
@@ -91,6 +111,10 @@ impl Total {
             "{:18} p50 {p50:6} p99 {p99:6} p999 {p999:6} us  extra {extra:3.1} + {cold:3.1} % (cold)  lost {lost:5.2} %  stale {stale:4.1} %",
             P::NAME
         );
+        let shares = self.chosen.iter();
+        let shares: Vec<String> =
+            shares.map(|(kind, count)| format!("{kind} {:.1}", part(*count))).collect();
+        println!("    % of first choices: {}", shares.join(", "));
     }
 }
 
@@ -100,7 +124,7 @@ fn replay(seed: u64) {
     fn one<P: Policy>(scene: &Scene) -> Outcome {
         let outcome = run::<P>(scene);
         let mut total = Total::default();
-        total.add(&outcome);
+        total.add(scene, &outcome);
         total.show::<P>();
         let share = |server| format!("{:.1}", outcome.share(server, 0, Nanos::MAX) * 100.0);
         println!("   shares {}", (0..scene.servers.len()).map(share).collect::<Vec<_>>().join(" "));
@@ -126,12 +150,12 @@ fn two_hundred_and_fifty_six_worlds() {
     let seeds = number_from_environment("SEEDS").unwrap_or(SEEDS);
     for seed in 0..seeds {
         let scene = scene(seed);
-        robin.add(&run::<RoundRobin>(&scene));
-        two.add(&run::<BestOfTwo>(&scene));
-        least.add(&run::<LeastOutstanding>(&scene));
+        robin.add(&scene, &run::<RoundRobin>(&scene));
+        two.add(&scene, &run::<BestOfTwo>(&scene));
+        least.add(&scene, &run::<LeastOutstanding>(&scene));
         let outcome = run::<Ours>(&scene);
         check(&scene, &outcome);
-        ours.add(&outcome);
+        ours.add(&scene, &outcome);
     }
     println!("{seeds} seeds, {QUESTIONS} questions each");
     robin.show::<RoundRobin>();
