@@ -1,0 +1,3 @@
+//! Room card to be written.
+
+pub mod peers;

@@ -1,0 +1,274 @@
+//! Our own binaries, started as an administrator starts them.
+
+use super::redis::{temporary_directory, write_file};
+use super::tamis_config::Completed;
+use super::{PEER_WAIT_MAX, Process, Signal, wait_for};
+use std::env;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long one answer of the admin listener may take.
+const ADMIN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// A running `tamis` or `tamis-edge`; killed when dropped.
+#[derive(Debug)]
+pub struct Tamis {
+    binary: String,
+    arguments: Vec<String>,
+    /// Section whose `admin` address answers for this process.
+    role: String,
+    config: Completed,
+    environment: Vec<(String, String)>,
+    directory: TempDir,
+    process: Process,
+}
+
+impl Tamis {
+    /// Starts `tamis` with these arguments (the role first: `all`, `edge`, `scanner`, `reputation`) and
+    /// a configuration completed with free ports, and returns when it says that it is ready.
+    ///
+    /// # Panics
+    /// When the binary is missing, ends at once, or is not ready in time; its log is shown.
+    #[must_use]
+    pub fn start(arguments: &[&str], config_toml: Option<&str>) -> Self {
+        let role = arguments.first().copied().unwrap_or("all");
+        Self::launch("tamis", arguments, role, config_toml.unwrap_or(""), &[])
+    }
+
+    /// Starts the thin binary `tamis-edge`.
+    ///
+    /// # Panics
+    /// As `start`.
+    #[must_use]
+    pub fn thin_edge(config_toml: &str) -> Self {
+        Self::launch("tamis-edge", &[], "edge", config_toml, &[])
+    }
+
+    /// As `start`, with environment variables, e.g. `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    ///
+    /// # Panics
+    /// As `start`.
+    #[must_use]
+    pub fn start_with(role: &str, config_toml: &str, environment: &[(&str, &str)]) -> Self {
+        Self::launch("tamis", &[role], role, config_toml, environment)
+    }
+
+    fn launch(
+        binary: &str,
+        arguments: &[&str],
+        role: &str,
+        written: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let directory = temporary_directory();
+        let config = Completed::new(written, directory.path());
+        for key in ["spool_dir", "state_dir"] {
+            let _ = fs::create_dir(directory.path().join(key));
+        }
+        let file = write_file(directory.path(), "tamis.toml", &config.text);
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|&argument| argument.to_owned())
+            .chain(["--config".to_owned(), file.to_string_lossy().into_owned()])
+            .collect();
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let process = spawn(binary, &arguments, &environment, directory.path());
+        let mut tamis = Self {
+            binary: binary.to_owned(),
+            arguments,
+            role: role.to_owned(),
+            config,
+            environment,
+            directory,
+            process,
+        };
+        tamis.wait_ready();
+        tamis
+    }
+
+    /// Runs `tamis` to its end with these arguments and gives what it printed.
+    ///
+    /// # Panics
+    /// When the binary is missing.
+    #[must_use]
+    pub fn run(arguments: &[&str]) -> Output {
+        Command::new(binary_path("tamis"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("tamis: {error}; ./test builds it"))
+    }
+
+    fn wait_ready(&mut self) {
+        let admin = self.admin();
+        self.process.wait_ready(|| matches!(get(&admin, "/healthz/ready"), Some((200, _))));
+    }
+
+    fn admin(&self) -> String {
+        self.address(&self.role, "admin")
+    }
+
+    /// An address of the configuration, e.g. of `edge` `lmtp`; empty when it is off.
+    #[must_use]
+    pub fn address(&self, section: &str, key: &str) -> String {
+        self.config.value(section, key).to_owned()
+    }
+
+    /// The port of an address of the configuration.
+    ///
+    /// # Panics
+    /// When that address has none.
+    #[must_use]
+    pub fn port(&self, section: &str, key: &str) -> u16 {
+        let address = self.address(section, key);
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.unwrap_or_else(|| panic!("[{section}] {key} = '{address}' has no port"))
+    }
+
+    /// Where the milter listens.
+    #[must_use]
+    pub fn milter_port(&self) -> u16 {
+        self.port("edge", "milter")
+    }
+
+    /// Where LMTP is taken.
+    #[must_use]
+    pub fn lmtp_port(&self) -> u16 {
+        self.port("edge", "lmtp")
+    }
+
+    /// Where SMTP is taken.
+    #[must_use]
+    pub fn smtp_port(&self) -> u16 {
+        self.port("edge", "smtp")
+    }
+
+    /// The configuration file it was started with.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("tamis.toml")
+    }
+
+    /// The directory of its files: `state_dir`, `spool_dir`, `tamis.toml`.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Everything it printed, on standard output and error together.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits for a text in the log and gives the line that holds it.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    #[must_use]
+    pub fn wait_log(&self, text: &str) -> String {
+        let find = || self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+        wait_for(&format!("'{text}' in the log"), PEER_WAIT_MAX, find, || self.log())
+    }
+
+    /// Asks its admin listener; the status is 0 when it does not answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        get(&self.admin(), path).unwrap_or_default()
+    }
+
+    /// The value of a metric line that starts with `name` (labels included where wanted).
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics");
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Resident memory, in bytes; 0 when it has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end within `limit`.
+    pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
+        self.process.wait_exit(limit)
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill9(&mut self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again with the same configuration, ports and state, and waits until it is ready.
+    ///
+    /// # Panics
+    /// As `start`.
+    pub fn restart(&mut self) {
+        self.process.kill9();
+        self.process =
+            spawn(&self.binary, &self.arguments, &self.environment, self.directory.path());
+        self.wait_ready();
+    }
+}
+
+fn spawn(
+    binary: &str,
+    arguments: &[String],
+    environment: &[(String, String)],
+    directory: &Path,
+) -> Process {
+    let mut command = Command::new(binary_path(binary));
+    command.args(arguments).current_dir(directory).env("RUST_BACKTRACE", "1");
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    Process::spawn(binary, &mut command, &directory.join("log"))
+}
+
+/// Our binaries: in `TAMIS_BIN_DIR`, or where cargo puts them beside this test's own executable.
+fn binary_path(name: &str) -> PathBuf {
+    let directory = env::var_os("TAMIS_BIN_DIR").map(PathBuf::from).or_else(|| {
+        let own = env::current_exe().ok()?;
+        Some(own.parent()?.parent()?.to_owned())
+    });
+    let path = directory.unwrap_or_default().join(name);
+    assert!(path.is_file(), "{} is not built: run ./test", path.display());
+    path
+}
+
+/// One HTTP question; None when there is no whole answer.
+fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(ADMIN_WAIT_MAX)).ok()?;
+    // Version 1.0, so that the answer comes in one piece and ends with the connection.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
