@@ -1,0 +1,198 @@
+//! Formal mail by structure: bounces, receipts, complaints, automatic answers.
+//!
+//! Formal mail is never spam, so spammers forge it. It therefore takes structure, not words, and three guards:
+//!
+//! - bounces and receipts count only with a null envelope sender, as RFC 3464 section 2 and RFC 8098 section 3 want;
+//! - no signature of the mail, its returned part included, may be listed as spam;
+//! - nothing else found in its content may amount to probable spam; automatic answers, whose only structure is a
+//!   header field that anybody can write, must also be plain text without links.
+
+use tamis_domain::envelope::{Envelope, domain_of};
+use tamis_domain::evidence::{Evidence, Mark, Source};
+use tamis_domain::outline::{Outline, Part, PartKind};
+use tamis_domain::reading::{HeaderReading, PartFacts, PartReading, Report};
+
+/// Weight: none. Formal is a mark, and the score stays what the content is worth.
+const WEIGHT: f32 = 0.0;
+
+/// Points of other evidence at which mail with the structure of a report is not taken for one.
+const OTHER_MAX: f32 = 5.0;
+
+/// The same for automatic answers, which are easier to forge.
+const OTHER_ANSWER_MAX: f32 = 1.5;
+
+/// Bytes of an automatic answer at most: a note, not an advertisement.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024;
+
+/// Characters within which qmail has introduced itself.
+const QMAIL_CHARS_MAX: usize = 160;
+
+/// All that the question depends on.
+pub struct Case<'a> {
+    /// Who sent it.
+    pub envelope: &'a Envelope,
+    /// Its header.
+    pub header: &'a HeaderReading,
+    /// Its parts.
+    pub outline: &'a Outline,
+    /// What is known of each part, by part number.
+    pub facts: &'a [Option<PartFacts>],
+    /// Everything else found in the mail.
+    pub found: &'a [Evidence],
+    /// Whether a signature of the mail is listed: [`crate::reputation::is_matched`].
+    pub matched: bool,
+}
+
+/// Says whether the mail is formal, and what kind.
+#[must_use]
+pub fn judge(case: &Case<'_>) -> Option<Evidence> {
+    let others: f32 = case.found.iter().map(|found| found.weight.max(0.0)).sum();
+    if case.matched || others >= OTHER_MAX {
+        return None;
+    }
+    let what = bounce(case)
+        .or_else(|| report_of_others(case))
+        .or_else(|| if others < OTHER_ANSWER_MAX { automatic_answer(case) } else { None })?;
+    Some(Evidence::new("formal", WEIGHT, Source::Structure, what).marked(Mark::Formal))
+}
+
+/// What kind of report the content of one part proves to be. A fact about the part, cached with it.
+#[must_use]
+pub fn report(part: &Part, reading: &PartReading) -> Option<Report> {
+    let text = reading.text.as_ref()?;
+    let has = |name: &str| text.folded.contains(name);
+    match part.media_type.as_str() {
+        "message/delivery-status" | "message/global-delivery-status" => {
+            let actions = ["failed", "delayed", "delivered", "relayed", "expanded"];
+            let action = actions.iter().any(|action| has(&format!("action: {action}")));
+            let recipient = has("final-recipient:") || has("original-recipient:");
+            (has("reporting-mta:") && recipient && action && has("status:"))
+                .then_some(Report::DeliveryStatus)
+        }
+        "message/disposition-notification" | "message/global-disposition-notification" => {
+            (has("disposition:") && has("final-recipient:")).then_some(Report::Disposition)
+        }
+        "message/feedback-report" => has("feedback-type:").then_some(Report::Feedback),
+        _ if part.kind == PartKind::Text => is_qmail(&text.visible).then_some(Report::QmailBounce),
+        _ => None,
+    }
+}
+
+/// `Hi. This is the qmail-send program at example.org.`; other programs put their name there.
+fn is_qmail(visible: &str) -> bool {
+    let start = visible.trim_start();
+    let end = start.char_indices().nth(QMAIL_CHARS_MAX).map_or(start.len(), |(at, _)| at);
+    let start = &start[..end];
+    start.starts_with("Hi. This is the ") && start.contains(" program at ")
+}
+
+/// Bounces and receipts: null sender and a report in its place.
+fn bounce(case: &Case<'_>) -> Option<&'static str> {
+    if !is_null_sender(case) {
+        return None;
+    }
+    if has_report(case, Report::DeliveryStatus) {
+        return Some("delivery status notification (RFC 3464)");
+    }
+    if has_report(case, Report::Disposition) {
+        return Some("receipt (RFC 8098)");
+    }
+    let first = case.outline.parts.iter().position(|part| part.kind == PartKind::Text);
+    let qmail = first.and_then(|number| fact(case, number)) == Some(Report::QmailBounce);
+    let subject = case.header.subject.trim();
+    (qmail && subject.eq_ignore_ascii_case("failure notice")).then_some("bounce of qmail")
+}
+
+/// Reports whose sender is often not null: complaints (ARF) and DMARC aggregates.
+fn report_of_others(case: &Case<'_>) -> Option<&'static str> {
+    if has_report(case, Report::Feedback) {
+        return Some("feedback report (RFC 5965)");
+    }
+    is_dmarc(case).then_some("aggregate report (DMARC)")
+}
+
+/// Subject and the one attachment as RFC 7489 section 7.2.1.1 wants them, and no links.
+fn is_dmarc(case: &Case<'_>) -> bool {
+    let subject = case.header.subject.to_ascii_lowercase();
+    let named = |part: &Part| {
+        let name = part.file_name.as_deref().unwrap_or_default();
+        let fields: Vec<&str> = name.splitn(6, '!').collect();
+        let digits = |text: &str| text.len() >= 9 && text.chars().all(|c| c.is_ascii_digit());
+        let packed = [".xml", ".xml.gz", ".zip", ".gz"].iter().any(|end| name.ends_with(end));
+        let time = |at: usize| {
+            fields.get(at).is_some_and(|field| digits(field.split('.').next().unwrap_or_default()))
+        };
+        packed && (4..=5).contains(&fields.len()) && time(2) && time(3)
+    };
+    let attached: Vec<&Part> =
+        case.outline.parts.iter().filter(|part| part.kind == PartKind::Other).collect();
+    subject.contains("report domain:")
+        && subject.contains("submitter:")
+        && matches!(attached.as_slice(), [one] if named(one))
+        && !has_links(case)
+}
+
+/// RFC 3834 `Auto-Submitted: auto-replied` and its elder kin: plain text that answers a mail, without links.
+fn automatic_answer(case: &Case<'_>) -> Option<&'static str> {
+    let header = case.header;
+    let says = |name: &str, wanted: &str| {
+        header.value(name).is_some_and(|value| value.to_ascii_lowercase().starts_with(wanted))
+    };
+    let automatic = says("Auto-Submitted", "auto-replied")
+        || header.value("X-Autoreply").is_some()
+        || says("Precedence", "auto_reply")
+        || says("Precedence", "auto-reply");
+    let answers = is_null_sender(case)
+        || header.value("In-Reply-To").is_some()
+        || header.value("References").is_some();
+    let plain = case.outline.parts.iter().all(|part| {
+        matches!(part.kind, PartKind::Text | PartKind::Html | PartKind::Container)
+            && part.file_name.is_none()
+    });
+    let short = case.outline.size <= ANSWER_BYTES_MAX;
+    (automatic && answers && plain && short && !has_links(case))
+        .then_some("automatic answer (RFC 3834)")
+}
+
+/// Whether the bounce has the null sender. A file tells by its Return-Path; where even that is missing, by the
+/// name that mail systems write under.
+fn is_null_sender(case: &Case<'_>) -> bool {
+    if case.envelope.verified {
+        return case.envelope.is_null_sender();
+    }
+    if !case.envelope.is_null_sender() {
+        return is_system(&case.envelope.sender);
+    }
+    match case.header.return_path.as_deref() {
+        Some(path) => path.is_empty() || is_system(path),
+        None => case.header.from.iter().any(|from| is_system(&from.address)),
+    }
+}
+
+/// Names under which mail systems write. Where no MTA vouches for the envelope, some archives keep these in place
+/// of the null sender.
+fn is_system(address: &str) -> bool {
+    let domain = domain_of(address);
+    let local =
+        address.get(..address.len() - domain.len()).unwrap_or(address).trim_end_matches('@');
+    ["mailer-daemon", "postmaster", "mailerdaemon"]
+        .iter()
+        .any(|name| local.eq_ignore_ascii_case(name))
+}
+
+/// A report is a direct child of a `multipart/report` that is the whole mail.
+fn has_report(case: &Case<'_>, wanted: Report) -> bool {
+    let root = case.outline.parts.first();
+    root.is_some_and(|root| root.media_type == "multipart/report")
+        && (0..)
+            .zip(&case.outline.parts)
+            .any(|(number, part)| part.parent == Some(0) && fact(case, number) == Some(wanted))
+}
+
+fn fact(case: &Case<'_>, number: usize) -> Option<Report> {
+    case.facts.get(number)?.as_ref()?.report
+}
+
+fn has_links(case: &Case<'_>) -> bool {
+    case.facts.iter().flatten().any(|facts| !facts.links.is_empty())
+}

@@ -1,0 +1,133 @@
+//! Links: where they lead, against what they show.
+
+use std::collections::BTreeSet;
+
+use tamis_domain::evidence::{Evidence, Source};
+use tamis_domain::limits::LINKS_MAX;
+use tamis_domain::reading::Link;
+
+use crate::domains::{is_ipv4_host, same_owner};
+
+/// Labels of a host name from which on it is made to be misread (`www.bank.example.secure.login.evil.example`).
+const LABELS_MIN: usize = 7;
+
+/// Ports that web servers of honest mail listen on.
+const PORTS: [&str; 5] = ["80", "443", "8080", "8443", "8000"];
+
+/// Bytes of a question about a link: longer paths carry a personal token, which no two mails share.
+const QUESTION_BYTES_MAX: usize = 256;
+
+/// Judges the links of one part: one finding for each kind of fault, with how many links have it.
+#[must_use]
+pub fn judge(links: &[Link]) -> Vec<Evidence> {
+    type Test = fn(&Link) -> bool;
+    let kinds: [(&'static str, f32, &str, Test); 8] = [
+        ("link_to_address", 1.5, "lead to a bare network address", to_address),
+        ("link_punycode", 0.5, "have an internationalised host name", punycode),
+        ("link_userinfo", 2.5, "put another name before the real host", userinfo),
+        ("link_shows_other_host", 0.8, "show another host than they lead to", shows_other_host),
+        ("link_many_labels", 0.8, "have a host name of many labels", many_labels),
+        ("link_odd_port", 1.0, "lead to an unusual port", odd_port),
+        ("link_runs_script", 1.5, "run a script or carry a page", runs_script),
+        ("link_disguised_host", 2.0, "hide the host by odd characters", disguised_host),
+    ];
+    let links = links.get(..LINKS_MAX).unwrap_or(links);
+    let judge = |(name, weight, what, test): (&'static str, f32, &str, Test)| {
+        let count = links.iter().filter(|link| test(link)).count();
+        (count > 0)
+            .then(|| Evidence::new(name, weight, Source::Link, format!("{count} link(s) {what}")))
+    };
+    kinds.into_iter().filter_map(judge).collect()
+}
+
+/// `host/path` of the web links, without query, fragment and duplicates: what the reputation service is asked.
+#[must_use]
+pub fn questions(links: &[Link]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let web = links.iter().take(LINKS_MAX).filter(|link| !link.host.is_empty());
+    let questions = web.filter_map(|link| {
+        let rest = after_scheme(&link.target)?;
+        let path = rest.find('/').map_or("", |at| &rest[at..]);
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let question = format!("{}{}", link.host, path.trim_end_matches('/'));
+        (question.len() <= QUESTION_BYTES_MAX).then_some(question)
+    });
+    questions.filter(|question| seen.insert(question.clone())).collect()
+}
+
+/// What follows `http://` or `https://`, in any case.
+fn after_scheme(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.trim().split_once(':')?;
+    let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    web.then(|| rest.trim_start_matches(['/', '\\']))
+}
+
+/// `user@host:port` of a web link.
+fn authority(link: &Link) -> Option<&str> {
+    after_scheme(&link.target)?.split(['/', '\\', '?', '#']).next()
+}
+
+fn to_address(link: &Link) -> bool {
+    authority(link).is_some() && (is_ipv4_host(&link.host) || link.host.starts_with('['))
+}
+
+fn punycode(link: &Link) -> bool {
+    authority(link).is_some() && link.host.split('.').any(|label| label.starts_with("xn--"))
+}
+
+/// A name with a dot before `@`: `http://www.bank.example@evil.example/`.
+fn userinfo(link: &Link) -> bool {
+    let user = authority(link).and_then(|authority| authority.rsplit_once('@'));
+    user.is_some_and(|(user, _)| user.contains('.'))
+}
+
+/// The shown text is itself a link or host name, of another owner.
+fn shows_other_host(link: &Link) -> bool {
+    let Some(shown) = link.shown.as_deref() else { return false };
+    if authority(link).is_none() {
+        return false;
+    }
+    shown_host(shown).is_some_and(|host| !same_owner(&host, &link.host))
+}
+
+/// The host that a text claims to lead to, if all of the text is a web address.
+fn shown_host(shown: &str) -> Option<String> {
+    let shown = shown.trim();
+    let rest = after_scheme(shown).or_else(|| shown.starts_with("www.").then_some(shown))?;
+    let host = rest.split(['/', '?', '#', ':', ' ']).next()?.trim_end_matches('.').to_lowercase();
+    let label =
+        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    (!shown.contains(' ') && host.contains('.') && host.split('.').all(label)).then_some(host)
+}
+
+fn many_labels(link: &Link) -> bool {
+    authority(link).is_some() && link.host.split('.').count() >= LABELS_MIN
+}
+
+fn odd_port(link: &Link) -> bool {
+    let host = authority(link).map(|authority| authority.rsplit('@').next().unwrap_or_default());
+    let port = host.and_then(|host| host.rsplit_once(':')).map(|(_, port)| port);
+    port.is_some_and(|port| {
+        !port.is_empty() && port.chars().all(|c| c.is_ascii_digit()) && !PORTS.contains(&port)
+    })
+}
+
+fn runs_script(link: &Link) -> bool {
+    let start: String = link.target.trim().chars().filter(|c| !c.is_control()).take(16).collect();
+    let start = start.to_ascii_lowercase();
+    ["javascript:", "vbscript:", "data:text/html"].iter().any(|scheme| start.starts_with(scheme))
+}
+
+fn disguised_host(link: &Link) -> bool {
+    authority(link).is_some_and(|authority| {
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let invisible = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+        };
+        host.contains("%2e")
+            || host.contains("%2E")
+            || host.contains("%00")
+            || host.contains(invisible)
+    })
+}

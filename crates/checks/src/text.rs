@@ -1,0 +1,126 @@
+//! Text as a person sees it: what is hidden, disguised, or of a fraud that never changes.
+
+use tamis_domain::evidence::{Evidence, Source};
+use tamis_domain::reading::Text;
+
+/// Hidden characters from which on they are a text of their own and not a preview line.
+const HIDDEN_CHARS_MIN: u32 = 1500;
+
+/// Hidden characters for each visible one from which on the hidden text is the larger part.
+const HIDDEN_SHARE_MIN: u32 = 2;
+
+/// Disguised letters from which on it is no slip of the keyboard.
+const HOMOGLYPHS_MIN: u32 = 3;
+
+/// Invisible characters inside the text from which on they break up words; preview lines are padded with some.
+const INVISIBLE_CHARS_MIN: u32 = 20;
+
+/// Phrases of the advance-fee fraud from which on it is one. Each alone stands in honest letters.
+const FEE_PHRASES_MIN: usize = 4;
+
+/// Phrases of the advance-fee fraud ("419"), folded. The story has not changed in thirty years.
+const FEE_PHRASES: [&str; 26] = [
+    "next of kin",
+    "million united states dollars",
+    "million us dollars",
+    "million dollars",
+    "usd)",
+    "beneficiary",
+    "inheritance",
+    "barrister",
+    "deceased",
+    "diplomat",
+    "consignment",
+    "atm card",
+    "western union",
+    "bank draft",
+    "foreign account",
+    "transfer of funds",
+    "fund transfer",
+    "strictly confidential",
+    "utmost confidentiality",
+    "security company",
+    "late husband",
+    "foreign partner",
+    "dear friend",
+    "your full name",
+    "claim your",
+    "god bless",
+];
+
+/// Judges the text of one part.
+#[must_use]
+pub fn judge(text: &Text) -> Vec<Evidence> {
+    let found =
+        [hidden(text), invisible(text), homoglyphs(text), charset(text), wallet(text), fee(text)];
+    found.into_iter().flatten().collect()
+}
+
+fn sign(name: &'static str, weight: f32, detail: String) -> Option<Evidence> {
+    Some(Evidence::new(name, weight, Source::Text, detail))
+}
+
+fn hidden(text: &Text) -> Option<Evidence> {
+    let visible = u32::try_from(text.visible.chars().count()).unwrap_or(u32::MAX);
+    if text.hidden_chars < HIDDEN_CHARS_MIN || text.hidden_chars / HIDDEN_SHARE_MIN < visible.max(1)
+    {
+        return None;
+    }
+    sign("hidden_text", 1.0, format!("{} hidden characters", text.hidden_chars))
+}
+
+fn invisible(text: &Text) -> Option<Evidence> {
+    let count = text.invisible_chars;
+    if count < INVISIBLE_CHARS_MIN {
+        return None;
+    }
+    sign("invisible_characters", 0.5, format!("{count} invisible characters in the text"))
+}
+
+fn homoglyphs(text: &Text) -> Option<Evidence> {
+    let count = text.homoglyphs;
+    if count < HOMOGLYPHS_MIN {
+        return None;
+    }
+    sign("homoglyphs", 2.5, format!("{count} letters of another script pose as Latin ones"))
+}
+
+fn charset(text: &Text) -> Option<Evidence> {
+    if !text.broken_charset {
+        return None;
+    }
+    sign("broken_charset", 0.5, "bytes that do not fit the declared charset".to_owned())
+}
+
+/// A wallet to pay into, and the word for it beside.
+fn wallet(text: &Text) -> Option<Evidence> {
+    let named = ["bitcoin", "btc", "wallet"].iter().any(|word| text.folded.contains(word));
+    let edge = |c: char| !c.is_ascii_alphanumeric();
+    if !named || !text.visible.split(edge).any(is_wallet) {
+        return None;
+    }
+    sign("wallet", 2.5, "the address of a wallet to pay into".to_owned())
+}
+
+/// Bitcoin addresses: base58 (26 to 35 characters from 1 or 3) or bech32 (`bc1`, BIP 173).
+fn is_wallet(word: &str) -> bool {
+    let base58 = |c: char| c.is_ascii_alphanumeric() && !matches!(c, '0' | 'O' | 'I' | 'l');
+    let bech32 = |c: char| matches!(c, '0' | '2'..='9' | 'a' | 'c'..='h' | 'j'..='n' | 'p'..='z');
+    if let Some(data) = word.strip_prefix("bc1") {
+        return matches!(data.len(), 39 | 59) && data.chars().all(bech32);
+    }
+    // Digits, small and capital letters all occur in a random address; hex digests have no capitals mixed in.
+    (26..=35).contains(&word.len())
+        && word.starts_with(['1', '3'])
+        && word.chars().all(base58)
+        && word.contains(|c: char| c.is_ascii_lowercase())
+        && word.contains(|c: char| c.is_ascii_uppercase())
+}
+
+fn fee(text: &Text) -> Option<Evidence> {
+    let count = FEE_PHRASES.iter().filter(|phrase| text.folded.contains(*phrase)).count();
+    if count < FEE_PHRASES_MIN {
+        return None;
+    }
+    sign("advance_fee", 3.0, format!("{count} phrases of the advance-fee fraud"))
+}
