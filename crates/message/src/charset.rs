@@ -1,0 +1,120 @@
+//! Bytes of some character set to text: declared where that fits, else UTF-8, else windows-1252.
+
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+
+/// Text, and whether the bytes did not fit what was declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The text; bytes that mean nothing are U+FFFD.
+    pub text: String,
+    /// Whether the declared character set is unknown, or bytes did not fit it.
+    pub broken: bool,
+}
+
+/// Decodes `bytes`.
+///
+/// A declared character set that fits all bytes wins (WHATWG Encoding names, as browsers and mail programs know
+/// them); US-ASCII with high bytes, an unknown name and a set that does not fit are `broken` and read as UTF-8 if
+/// that is valid. Where nothing was declared, UTF-8 is no fault. The last resort is windows-1252 (or the declared
+/// set with replacement characters, if it is not a single-byte set).
+#[must_use]
+pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
+    let label = declared.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
+    if bytes.is_ascii() && !label.is_some_and(is_stateful) {
+        let known = label.is_none_or(|label| find(label).is_some());
+        return Decoded { text: String::from_utf8_lossy(bytes).into_owned(), broken: !known };
+    }
+    let ascii = label.is_some_and(is_ascii);
+    let encoding = label.filter(|_| !ascii).and_then(find);
+    if let Some(encoding) = encoding
+        && let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes)
+    {
+        return Decoded { text: without_mark(&text).to_owned(), broken: false };
+    }
+    let broken = label.is_some();
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Decoded { text: without_mark(text).to_owned(), broken };
+    }
+    let last = encoding.filter(|encoding| !encoding.is_single_byte()).unwrap_or(WINDOWS_1252);
+    let last = if last == UTF_8 && mostly_invalid(bytes) { WINDOWS_1252 } else { last };
+    let (text, _) = last.decode_without_bom_handling(bytes);
+    Decoded { text: without_mark(&text).to_owned(), broken: true }
+}
+
+fn find(label: &str) -> Option<&'static Encoding> {
+    let encoding = Encoding::for_label(label.as_bytes()).or_else(|| other_name(label))?;
+    // The standard maps some dangerous sets to "replacement", which reads as nothing at all.
+    (encoding != encoding_rs::REPLACEMENT).then_some(encoding)
+}
+
+/// Names seen in mail that the WHATWG list lacks.
+fn other_name(label: &str) -> Option<&'static Encoding> {
+    let label = label.to_ascii_lowercase();
+    let standard = match label.as_str() {
+        "cp1250" | "windows1250" => "windows-1250",
+        "windows1251" | "win-1251" | "win1251" => "windows-1251",
+        "windows1252" | "cp-850" | "cp850" | "unknown-8bit" | "x-unknown" | "unknown" => "windows-1252",
+        "cp932" | "windows-932" => "shift_jis",
+        "cp936" | "windows-936" => "gbk",
+        "cp949" => "euc-kr",
+        "cp950" => "big5",
+        "iso-8859-8-e" => "iso-8859-8",
+        "ansi_x3.110-1983" => "us-ascii",
+        _ => {
+            let (base, _) = label.split_once('*').or_else(|| label.split_once("//"))?;
+            return Encoding::for_label(base.as_bytes());
+        }
+    };
+    Encoding::for_label(standard.as_bytes())
+}
+
+fn is_ascii(label: &str) -> bool {
+    ["us-ascii", "ascii", "ansi_x3.4-1968", "iso-ir-6"].iter().any(|name| label.eq_ignore_ascii_case(name))
+}
+
+/// Sets in which ASCII bytes do not mean ASCII.
+fn is_stateful(label: &str) -> bool {
+    let label = label.to_ascii_lowercase();
+    label.starts_with("iso-2022") || label.starts_with("utf-16") || label.starts_with("hz-")
+}
+
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Whether UTF-8 was only claimed: more bad bytes than good characters beyond ASCII.
+fn mostly_invalid(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let bad = text.chars().filter(|&c| c == '\u{fffd}').count();
+    let good = text.chars().filter(|&c| !c.is_ascii() && c != '\u{fffd}').count();
+    bad > good
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], declared: Option<&str>, text: &str, broken: bool) {
+        assert_eq!(decode(bytes, declared), Decoded { text: text.to_owned(), broken });
+    }
+
+    #[test]
+    fn a_declared_set_that_fits_wins() {
+        check(b"\xcf\xf0\xe8\xe2\xe5\xf2", Some("windows-1251"), "Привет", false);
+        check(b"\x1b$B$3$s\x1b(B", Some("ISO-2022-JP"), "こん", false);
+        check(b"\xe9t\xe9", Some("iso-8859-1"), "été", false);
+        check("été".as_bytes(), Some("utf-8"), "été", false);
+        check(b"plain", Some("cp932"), "plain", false);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_all_the_same_and_noted() {
+        check("été".as_bytes(), Some("us-ascii"), "été", true);
+        check(b"\xe9t\xe9", Some("utf-8"), "été", true);
+        check(b"\xe9t\xe9", None, "été", true);
+        check("été".as_bytes(), None, "été", false);
+        check(b"abc", Some("no-such-set"), "abc", true);
+        check("été".as_bytes(), Some("no-such-set"), "été", true);
+    }
+}

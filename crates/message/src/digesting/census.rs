@@ -1,0 +1,72 @@
+//! Counts what is wrong with the raw bytes themselves, whatever they mean.
+
+use tamis_domain::outline::Oddity;
+
+use super::book::Book;
+
+/// Bytes of one line without its line end (RFC 5322 section 2.1.1).
+pub(super) const LINE_BYTES_MAX: u64 = 998;
+
+/// Counters over one text: a mail, or a decoded enclosed message.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    line: u64,
+    after_cr: bool,
+    pairs: u32,
+    lone_line_feeds: u32,
+    lone_returns: u32,
+    nul_bytes: u32,
+    long_lines: u32,
+}
+
+impl Census {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else { return };
+        if self.after_cr && bytes[0] != b'\n' {
+            self.lone_returns = self.lone_returns.saturating_add(1);
+        }
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.piece(piece);
+        }
+        self.after_cr = last == b'\r';
+    }
+
+    /// Bytes of one line, or the first or last of them.
+    fn piece(&mut self, piece: &[u8]) {
+        let count = |wanted: u8| piece.iter().filter(|&&byte| byte == wanted).count();
+        let returns = u32::try_from(count(b'\r')).unwrap_or(u32::MAX);
+        self.nul_bytes = self.nul_bytes.saturating_add(u32::try_from(count(0)).unwrap_or(u32::MAX));
+        self.line += piece.len() as u64;
+        let pair = match piece {
+            [b'\n'] => self.after_cr,
+            [.., b'\r', b'\n'] => true,
+            _ => false,
+        };
+        let ended = piece.last() == Some(&b'\n');
+        let undecided = piece.last() == Some(&b'\r');
+        let paired = u32::from((pair && piece.len() > 1) || undecided);
+        self.lone_returns = self.lone_returns.saturating_add(returns.saturating_sub(paired));
+        if ended {
+            let total = if pair { &mut self.pairs } else { &mut self.lone_line_feeds };
+            *total = total.saturating_add(1);
+            self.line_end(if pair { 2 } else { 1 });
+        }
+        self.after_cr = undecided;
+    }
+
+    fn line_end(&mut self, end_bytes: u64) {
+        self.long_lines = self.long_lines.saturating_add(u32::from(self.line - end_bytes > LINE_BYTES_MAX));
+        self.line = 0;
+    }
+
+    pub(super) fn finish(mut self, book: &mut Book) {
+        self.lone_returns = self.lone_returns.saturating_add(u32::from(self.after_cr));
+        self.line_end(0);
+        book.note_times(Oddity::BareCr, self.lone_returns);
+        book.note_times(Oddity::NulByte, self.nul_bytes);
+        book.note_times(Oddity::LongLine, self.long_lines);
+        if self.pairs > 0 {
+            book.note_times(Oddity::MixedLineEnds, self.lone_line_feeds);
+        }
+    }
+}

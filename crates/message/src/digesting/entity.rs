@@ -1,0 +1,208 @@
+//! What a header block says about the body under it.
+
+use tamis_domain::limits::{FILE_NAME_CHARS_MAX, MEDIA_TYPE_CHARS_MAX};
+use tamis_domain::outline::{Disposition, Oddity, Part, PartKind, TransferEncoding};
+
+use super::book::Book;
+use super::delimiter::BOUNDARY_BYTES_MAX;
+use crate::fields::{RawField, fields};
+use crate::parameters::Structured;
+
+/// Fields that may stand once in any header (RFC 2045, RFC 2183).
+const MIME_ONCE: [&str; 5] =
+    ["mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id"];
+
+/// Fields that may stand once in the header of a message (RFC 5322 section 3.6).
+const MESSAGE_ONCE: [&str; 11] = [
+    "from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date",
+];
+
+/// Declarations of one entity.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entity {
+    pub(super) media_type: String,
+    charset: Option<String>,
+    boundary: Option<Vec<u8>>,
+    pub(super) encoding: TransferEncoding,
+    disposition: Disposition,
+    file_name: Option<String>,
+}
+
+/// How a body is taken.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Multipart { boundary: Vec<u8> },
+    Message,
+    Leaf(PartKind),
+}
+
+impl Entity {
+    /// Reads the MIME fields of a header block; notes what is odd in them.
+    pub(super) fn read(block: &[u8], is_message: bool, in_digest: bool, book: &mut Book) -> Self {
+        let default = if in_digest { "message/rfc822" } else { "text/plain" };
+        let mut entity = Self { media_type: default.to_owned(), ..Self::default() };
+        let mut seen = Vec::new();
+        for field in fields(block).filter(|field| !field.name.is_empty()) {
+            let lower = field.name.to_ascii_lowercase();
+            let once = MIME_ONCE.iter().chain(is_message.then_some(&MESSAGE_ONCE).into_iter().flatten());
+            let Some(name) = once.copied().find(|name| name.as_bytes() == lower) else { continue };
+            if seen.contains(&name) {
+                book.note(Oddity::DuplicateField);
+                continue;
+            }
+            seen.push(name);
+            entity.take(name, &field, book);
+        }
+        entity
+    }
+
+    /// Plain text without declarations of its own.
+    pub(super) fn plain(encoding: TransferEncoding) -> Self {
+        Self { media_type: "text/plain".to_owned(), encoding, ..Self::default() }
+    }
+
+    fn take(&mut self, name: &str, field: &RawField<'_>, book: &mut Book) {
+        match name {
+            "content-type" => self.content_type(field.value, book),
+            "content-transfer-encoding" => {
+                let word = Structured::read(field.value).word;
+                self.encoding = encoding(&word);
+                if self.encoding == TransferEncoding::Unknown {
+                    book.note(Oddity::UnknownEncoding);
+                }
+            }
+            "content-disposition" => {
+                let read = Structured::read(field.value);
+                self.disposition = match read.word.as_str() {
+                    "" => Disposition::None,
+                    "inline" => Disposition::Inline,
+                    _ => Disposition::Attachment,
+                };
+                // The name that the disposition gives wins over the type's (RFC 2183 section 2.3).
+                if let Some(name) = read.text("filename").filter(|name| !name.is_empty()) {
+                    self.file_name = Some(name);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn content_type(&mut self, value: &[u8], book: &mut Book) {
+        let read = Structured::read(value);
+        let type_name = cut(&read.word, MEDIA_TYPE_CHARS_MAX);
+        let well_formed = type_name.split_once('/').is_some_and(|(kind, subtype)| {
+            let token = |word: &str| !word.is_empty() && word.bytes().all(is_token);
+            token(kind) && token(subtype)
+        });
+        let name = read.text("name").filter(|name| !name.is_empty());
+        self.file_name = self.file_name.take().or(name);
+        self.charset = read.text("charset").map(|name| cut(name.trim(), MEDIA_TYPE_CHARS_MAX).to_lowercase());
+        self.charset = self.charset.take().filter(|name| !name.is_empty());
+        if well_formed {
+            self.media_type = type_name;
+            let boundary = read.bytes("boundary").map(|bytes| bytes.trim_ascii_end().to_vec());
+            self.boundary = boundary.filter(|bytes| (1..=BOUNDARY_BYTES_MAX).contains(&bytes.len()));
+        } else {
+            book.note(Oddity::BrokenContentType);
+            self.media_type = match self.file_name {
+                Some(_) => "application/octet-stream".to_owned(),
+                None => "text/plain".to_owned(), // RFC 2045 section 5.2
+            };
+        }
+    }
+
+    /// How the body is to be taken. `may_nest` is false where children would be too deep.
+    pub(super) fn shape(&self, may_nest: bool, book: &mut Book) -> Shape {
+        let is_multipart = self.media_type.starts_with("multipart/");
+        let is_message = matches!(self.media_type.as_str(), "message/rfc822" | "message/global");
+        if !is_multipart && !is_message {
+            return Shape::Leaf(kind(&self.media_type));
+        }
+        let encoded = self.encoding != TransferEncoding::Identity;
+        if encoded && self.media_type != "message/global" {
+            book.note(Oddity::EncodedContainer);
+        }
+        match &self.boundary {
+            None if is_multipart => {
+                book.note(Oddity::MissingBoundary);
+                Shape::Leaf(PartKind::Text)
+            }
+            _ if !may_nest => {
+                book.note(Oddity::TooDeep);
+                Shape::Leaf(PartKind::Text)
+            }
+            Some(boundary) if is_multipart => Shape::Multipart { boundary: boundary.clone() },
+            _ => Shape::Message,
+        }
+    }
+
+    /// Whether the content is a file: it has a name, or asks to be saved.
+    pub(super) fn is_file(&self) -> bool {
+        self.file_name.is_some() || self.disposition == Disposition::Attachment
+    }
+
+    /// The part of this entity, without size and name yet.
+    pub(super) fn part(&self, kind: PartKind, parent: Option<u16>, depth: u8) -> Part {
+        Part {
+            parent,
+            depth,
+            kind,
+            media_type: self.media_type.clone(),
+            charset: self.charset.clone(),
+            encoding: self.encoding,
+            disposition: self.disposition,
+            file_name: self.file_name.as_deref().map(cut_file_name),
+            size: 0,
+            digest: None,
+        }
+    }
+}
+
+/// Transfer encodings by name (RFC 2045 section 6.1, and the names of uuencode in the field).
+fn encoding(word: &str) -> TransferEncoding {
+    match word {
+        "" | "7bit" | "8bit" | "binary" | "7-bit" | "8-bit" => TransferEncoding::Identity,
+        "base64" => TransferEncoding::Base64,
+        "quoted-printable" => TransferEncoding::QuotedPrintable,
+        "x-uuencode" | "uuencode" | "x-uue" | "uue" => TransferEncoding::Uuencode,
+        _ => TransferEncoding::Unknown,
+    }
+}
+
+/// The kind of a leaf by its media type.
+fn kind(media_type: &str) -> PartKind {
+    match media_type {
+        "text/html" | "application/xhtml+xml" => PartKind::Html,
+        "text/rfc822-headers"
+        | "message/delivery-status"
+        | "message/disposition-notification"
+        | "message/feedback-report"
+        | "message/global-headers"
+        | "message/global-delivery-status"
+        | "message/global-disposition-notification" => PartKind::Report,
+        text if text.starts_with("text/") => PartKind::Text,
+        image if image.starts_with("image/") => PartKind::Image,
+        _ => PartKind::Other,
+    }
+}
+
+/// RFC 2045 section 5.1 `token`.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"')
+        && !matches!(byte, b'/' | b'[' | b']' | b'?' | b'=')
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
+
+/// A name too long keeps its beginning and its end, where the extension is.
+fn cut_file_name(name: &str) -> String {
+    const TAIL: usize = 63;
+    let length = name.chars().count();
+    if length <= FILE_NAME_CHARS_MAX {
+        return name.to_owned();
+    }
+    let head = name.chars().take(FILE_NAME_CHARS_MAX - TAIL - 1);
+    head.chain(['…']).chain(name.chars().skip(length - TAIL)).collect()
+}

@@ -1,0 +1,200 @@
+//! One header block while its lines come.
+
+use std::ops::Range;
+
+use tamis_domain::limits::HEADER_BLOCK_BYTES_MAX;
+use tamis_domain::outline::Oddity;
+
+use super::book::Book;
+use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, Frame, find};
+use crate::fields::{split_name, without_line_end};
+
+/// Whose header it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The mail's.
+    Top,
+    /// An enclosed message's: number of the message's part, depth of its children.
+    Enclosed { message: u16, depth: u8 },
+    /// A part's in a container.
+    Part { container: u16, depth: u8, in_digest: bool },
+}
+
+/// What a piece of header led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// More header is to come.
+    More,
+    /// The block is over; these bytes, already taken, are the first of the body.
+    Ended(Vec<u8>),
+    /// A delimiter line ended the part within its header.
+    Delimited(Delimiter),
+}
+
+/// Header lines under way.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) owner: Owner,
+    /// Lines kept, as received, at most `HEADER_BLOCK_BYTES_MAX`.
+    pub(super) block: Vec<u8>,
+    /// Offset of the first kept line.
+    start: u64,
+    /// Offset behind the last line of the block, kept or cut.
+    end: u64,
+    /// Beginning of the present line.
+    line: Vec<u8>,
+    /// The present line is decided upon, and what still comes of it is kept (or dropped).
+    streaming: Option<Fate>,
+    /// Whether lines were dropped so far.
+    dropped: bool,
+    fields: u32,
+    lines: u32,
+    eight_bit_line: bool,
+    eight_bit_lines: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    /// Not part of the mail: mbox line, `X-Envelope-*`.
+    Dropped,
+}
+
+impl Head {
+    pub(super) const fn new(owner: Owner, start: u64) -> Self {
+        Self {
+            owner,
+            block: Vec::new(),
+            start,
+            end: start,
+            line: Vec::new(),
+            streaming: None,
+            dropped: false,
+            fields: 0,
+            lines: 0,
+            eight_bit_line: false,
+            eight_bit_lines: 0,
+        }
+    }
+
+    /// Offsets of the block.
+    pub(super) const fn range(&self) -> Range<u64> {
+        self.start..self.end
+    }
+
+    /// Takes bytes up to and including the next line end; says how many and what follows from them.
+    pub(super) fn push(&mut self, bytes: &[u8], frames: &[Frame], book: &mut Book) -> (usize, Step) {
+        let room = if self.streaming.is_some() {
+            bytes.len()
+        } else {
+            (DELIMITER_LINE_BYTES_MAX - self.line.len()).min(bytes.len())
+        };
+        let found = bytes[..room].iter().position(|&byte| byte == b'\n');
+        let used = found.map_or(room, |at| at + 1);
+        let piece = &bytes[..used];
+        self.eight_bit_line |= !piece.is_ascii();
+        let step = if let Some(fate) = self.streaming {
+            self.keep(fate, piece);
+            Step::More
+        } else {
+            self.line.extend_from_slice(piece);
+            if found.is_some() || self.line.len() == DELIMITER_LINE_BYTES_MAX {
+                self.decide(found.is_some(), frames, book)
+            } else {
+                Step::More
+            }
+        };
+        if found.is_some() {
+            self.streaming = None;
+            self.eight_bit_lines += u32::from(std::mem::take(&mut self.eight_bit_line));
+        }
+        (used, step)
+    }
+
+    /// The text ends within the header.
+    pub(super) fn finish(&mut self, frames: &[Frame], book: &mut Book) -> Step {
+        let step = if self.streaming.is_none() && !self.line.is_empty() {
+            self.decide(true, frames, book)
+        } else {
+            Step::More
+        };
+        self.eight_bit_lines += u32::from(std::mem::take(&mut self.eight_bit_line));
+        step
+    }
+
+    /// What `self.line` is; `whole` unless it goes on.
+    fn decide(&mut self, whole: bool, frames: &[Frame], book: &mut Book) -> Step {
+        let line = std::mem::take(&mut self.line);
+        let text = without_line_end(&line);
+        if whole && let Some(delimiter) = find(text, frames) {
+            return Step::Delimited(delimiter);
+        }
+        if whole && text.is_empty() {
+            return Step::Ended(Vec::new());
+        }
+        let fate = self.fate(text);
+        if fate == Fate::Kept && !self.is_header_line(&line, book) {
+            return Step::Ended(line);
+        }
+        self.streaming = Some(fate);
+        self.lines = self.lines.saturating_add(u32::from(fate == Fate::Kept));
+        self.keep(fate, &line);
+        self.line = line;
+        self.line.clear();
+        Step::More
+    }
+
+    /// Whether the line belongs to the mail at all.
+    fn fate(&self, text: &[u8]) -> Fate {
+        if self.lines > 0 || matches!(self.owner, Owner::Part { .. }) {
+            return Fate::Kept;
+        }
+        let mbox = text.strip_prefix(b">").unwrap_or(text).strip_prefix(b"From ");
+        let is_mbox = mbox.is_some_and(|rest| !rest.trim_ascii_start().starts_with(b":"));
+        let named = |name: &[u8]| split_name(text).is_some_and(|(found, _)| found.eq_ignore_ascii_case(name));
+        let is_envelope = named(b"x-envelope-from") || named(b"x-envelope-to");
+        let folds = matches!(text.first(), Some(b' ' | b'\t')) && self.dropped;
+        if (is_mbox && !self.dropped) || (self.owner == Owner::Top && (is_envelope || folds)) {
+            Fate::Dropped
+        } else {
+            Fate::Kept
+        }
+    }
+
+    /// Whether the line is field or continuation, or is broken but tolerated.
+    fn is_header_line(&mut self, line: &[u8], book: &mut Book) -> bool {
+        let continues = matches!(line.first(), Some(b' ' | b'\t')) && self.fields > 0;
+        if continues {
+            return true;
+        }
+        if split_name(line).is_some() {
+            self.fields = self.fields.saturating_add(1);
+            return true;
+        }
+        if self.fields > 0 {
+            book.note(Oddity::BrokenHeader);
+        }
+        self.owner != Owner::Top && self.fields > 0
+    }
+
+    fn keep(&mut self, fate: Fate, piece: &[u8]) {
+        self.end += piece.len() as u64;
+        if fate == Fate::Dropped {
+            (self.start, self.dropped) = (self.end, true);
+            return;
+        }
+        let room = HEADER_BLOCK_BYTES_MAX.saturating_sub(self.block.len()).min(piece.len());
+        self.block.extend_from_slice(&piece[..room]);
+    }
+
+    /// Writes down what was odd, once the block is over.
+    pub(super) fn note(&self, book: &mut Book) {
+        book.note_times(Oddity::EightBitHeader, self.eight_bit_lines);
+        if self.end - self.start > self.block.len() as u64 {
+            book.note(Oddity::HeaderTooLong);
+        }
+        if self.fields == 0 && !matches!(self.owner, Owner::Part { .. }) {
+            book.note(Oddity::NoHeader);
+        }
+    }
+}
