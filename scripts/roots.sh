@@ -84,6 +84,7 @@ furnish() {
 
 # The archives that this machine's own apt uses, one "URI SUITE COMPONENT" a line; none is written
 # down here. `indextargets` reads both formats of source lists.
+# shellcheck disable=SC2016  # apt expands these, not the shell
 archives() {
   apt-get indextargets --format '$(ORIGIN)|$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
     sed -n 's/^Debian|//p' | sort -u

@@ -96,11 +96,24 @@ impl RedisSentinel {
         told.lines().nth(1).and_then(|port| port.trim().parse().ok()).unwrap_or(0)
     }
 
-    /// Kills the present master at once and gives its port. It takes two or three seconds until the
-    /// sentinels name another: `wait_failover`.
+    /// What `redis-cli` prints for a command to the present master.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        cli(self.master_port(), arguments)
+    }
+
+    /// Kills the present master at once, when its replica has all it has, and gives its port. It takes
+    /// two or three seconds until the sentinels name another: `wait_failover`.
+    ///
+    /// # Panics
+    /// When the replica does not catch up in time.
     pub fn kill_master(&mut self) -> u16 {
         let port = self.master_port();
         for server in self.servers.iter_mut().filter(|server| server.port == port) {
+            wait_replicated(server);
             server.kill9();
         }
         port
@@ -199,15 +212,16 @@ impl RedisCluster {
         node.cli(&[&["-c"], arguments].concat())
     }
 
-    /// Kills the master that serves this key and gives its port.
+    /// Kills the master that serves this key, when its replica has all it has, and gives its port.
     ///
     /// # Panics
-    /// When the cluster does not tell who serves it.
+    /// When the cluster does not tell who serves it, or the replica does not catch up in time.
     pub fn kill_master_of(&mut self, key: &str) -> u16 {
         let slot = self.cli(&["cluster", "keyslot", key]).trim().parse().unwrap_or(u32::MAX);
         let nodes = self.cli(&["cluster", "nodes"]);
         let port = master_of(&nodes, slot).unwrap_or_else(|| panic!("slot {slot} in {nodes}"));
         for node in self.nodes.iter_mut().filter(|node| node.port == port) {
+            wait_replicated(node);
             node.kill9();
         }
         port
@@ -227,6 +241,21 @@ impl RedisCluster {
             );
         }
     }
+}
+
+/// Waits until the replica of a master has everything: Redis answers a write before its replica has it,
+/// and a test that then kills the master could not tell that loss from one of ours.
+fn wait_replicated(master: &Redis) {
+    wait_for(
+        "the replica to have all",
+        PEER_WAIT_MAX,
+        || {
+            let told = master.cli(&["info", "replication"]);
+            let offset = told.lines().find_map(|line| line.strip_prefix("master_repl_offset:"))?;
+            told.contains(&format!(",offset={},", offset.trim())).then_some(())
+        },
+        || master.cli(&["info", "replication"]),
+    );
 }
 
 /// A node that only suspects says `fail?`.

@@ -129,9 +129,11 @@ fn redis_answers_over_tls_to_who_trusts_its_authority() {
 #[ignore = "needs the peers that ./test installs"]
 fn sentinels_name_another_master_that_kept_the_data() {
     let mut group = RedisSentinel::start();
+    assert_eq!(group.cli(&["set", "k", "v"]).trim(), "OK");
     let old = group.kill_master();
     group.wait_failover(old);
     assert_ne!(group.master_port(), old);
+    assert_eq!(group.cli(&["get", "k"]).trim(), "v");
 }
 
 #[test]
