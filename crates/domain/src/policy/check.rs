@@ -52,13 +52,13 @@ pub const WEIGHTS_MAX: usize = 256;
 pub const WEIGHT_MAX: f32 = 1000.0;
 
 /// Characters of a group's name.
-const GROUP_NAME_CHARS_MAX: usize = 64;
+pub const GROUP_NAME_CHARS_MAX: usize = 64;
 
 /// Characters of a subject tag: subjects are short and shown cut.
-const SUBJECT_TAG_CHARS_MAX: usize = 40;
+pub const SUBJECT_TAG_CHARS_MAX: usize = 40;
 
 /// Characters of a reject text: with code and id it stays under the 512 bytes of an SMTP reply line (RFC 5321 section 4.5.3.1.5).
-const REJECT_TEXT_CHARS_MAX: usize = 200;
+pub const REJECT_TEXT_CHARS_MAX: usize = 200;
 
 impl TryFrom<Typed> for Policy {
     type Error = PolicyError;

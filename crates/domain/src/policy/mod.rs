@@ -36,7 +36,11 @@ use self::lists::Lists;
 use self::pattern::Names;
 use crate::status::Status;
 
-pub use self::check::{PolicyError, WEIGHT_MAX, is_evidence_name};
+pub use self::check::{
+    GROUP_NAME_CHARS_MAX, GROUP_RECIPIENTS_MAX, LIST_ENTRIES_MAX, PolicyError,
+    REJECT_TEXT_CHARS_MAX, SUBJECT_TAG_CHARS_MAX, TREATMENT_ADDRESSES_MAX, WEIGHT_MAX, WEIGHTS_MAX,
+    is_evidence_name,
+};
 pub use self::typed::{
     Actions, SubjectTags, Typed, TypedActions, TypedGroup, TypedLists, TypedSubjectTags,
     TypedThresholds,
@@ -210,6 +214,3 @@ impl Rules {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -30,7 +30,7 @@ pub struct Names {
 /// What an entry may look like.
 pub(super) const NAME_FORMS: &str = "`user@host`, `@host`, or `.host` for the subdomains of host";
 
-/// Labels of a domain that are looked at. RFC 1035 section 2.3.4 allows 127; every real name has fewer than 20,
+/// Labels that are cut off in front of a domain to find its parents. RFC 1035 section 2.3.4 allows 127; every real name has fewer than 20,
 /// and a hostile one must not cost more.
 const LABELS_MAX: usize = 32;
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn labels_are_looked_at_up_to_the_limit_because_names_are_hostile() {
-        let deep = |labels: usize| format!("a@{}example.org", "x.".repeat(labels - 1));
+        let deep = |labels: usize| format!("a@{}example.org", "x.".repeat(labels));
         let names = names(&[".example.org"]);
         assert!(names.matches(&deep(LABELS_MAX)));
         assert!(!names.matches(&deep(LABELS_MAX + 1)));
