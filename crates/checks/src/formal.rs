@@ -11,11 +11,14 @@ use tamis_domain::envelope::{Envelope, domain_of};
 use tamis_domain::evidence::{Evidence, Mark, Source};
 use tamis_domain::outline::{Outline, Part, PartKind};
 use tamis_domain::reading::{HeaderReading, PartFacts, PartReading, Report};
+use tamis_domain::reputation::Answered;
+
+use crate::reputation;
 
 /// Weight: none. Formal is a mark, and the score stays what the content is worth.
 const WEIGHT: f32 = 0.0;
 
-/// Points of other evidence at which mail with the structure of a report is not taken for one.
+/// Points of evidence in the content at which mail with the structure of a report is not taken for one.
 const OTHER_MAX: f32 = 5.0;
 
 /// The same for automatic answers, which are easier to forge.
@@ -27,33 +30,33 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// Characters within which qmail has introduced itself.
 const QMAIL_CHARS_MAX: usize = 160;
 
-/// All that the question depends on.
-pub struct Case<'a> {
-    /// Who sent it.
-    pub envelope: &'a Envelope,
-    /// Its header.
-    pub header: &'a HeaderReading,
-    /// Its parts.
-    pub outline: &'a Outline,
-    /// What is known of each part, by part number.
-    pub facts: &'a [Option<PartFacts>],
-    /// Everything else found in the mail.
-    pub found: &'a [Evidence],
-    /// Whether a signature of the mail is listed: [`crate::reputation::is_matched`].
-    pub matched: bool,
-}
-
-/// Says whether the mail is formal, and what kind.
+/// Says whether the mail is formal, and what kind. `facts` is what is known of each part, by part number.
 #[must_use]
-pub fn judge(case: &Case<'_>) -> Option<Evidence> {
-    let others: f32 = case.found.iter().map(|found| found.weight.max(0.0)).sum();
-    if case.matched || others >= OTHER_MAX {
+pub fn judge(
+    envelope: &Envelope,
+    header: &HeaderReading,
+    outline: &Outline,
+    facts: &[Option<&PartFacts>],
+    answers: &[Answered],
+) -> Option<Evidence> {
+    let case = &Case { envelope, header, outline, facts };
+    let found = facts.iter().flatten().flat_map(|facts| &facts.evidence);
+    let others: f32 = found.map(|found| found.weight.max(0.0)).sum();
+    if others >= OTHER_MAX || reputation::is_matched(answers) {
         return None;
     }
     let what = bounce(case)
         .or_else(|| report_of_others(case))
         .or_else(|| if others < OTHER_ANSWER_MAX { automatic_answer(case) } else { None })?;
     Some(Evidence::new("formal", WEIGHT, Source::Structure, what).marked(Mark::Formal))
+}
+
+/// All that the question depends on, but the guards.
+struct Case<'a> {
+    envelope: &'a Envelope,
+    header: &'a HeaderReading,
+    outline: &'a Outline,
+    facts: &'a [Option<&'a PartFacts>],
 }
 
 /// What kind of report the content of one part proves to be. A fact about the part, cached with it.
@@ -190,7 +193,7 @@ fn has_report(case: &Case<'_>, wanted: Report) -> bool {
 }
 
 fn fact(case: &Case<'_>, number: usize) -> Option<Report> {
-    case.facts.get(number)?.as_ref()?.report
+    (*case.facts.get(number)?)?.report
 }
 
 fn has_links(case: &Case<'_>) -> bool {
