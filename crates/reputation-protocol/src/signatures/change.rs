@@ -1,0 +1,158 @@
+//! What may be said to a table, and what it tells.
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::{Class, Listing};
+
+/// Characters of a reporter's name. A host name and a word fit.
+pub const REPORTER_CHARS_MAX: usize = 64;
+
+/// One change of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A reporter says that a signature belongs to a class.
+    Add {
+        /// What is reported.
+        signature: Signature,
+        /// Its similarity name, only for texts; the first one given stays with the signature.
+        sketch: Option<TextSketch>,
+        /// The class; not [`Class::Suspected`], which is a conclusion.
+        class: Class,
+        /// Strength, 1 to 100.
+        weight: u8,
+        /// Who says so: 1 to [`REPORTER_CHARS_MAX`] printable ASCII characters.
+        reporter: String,
+        /// When, seconds since 1970 (until 2106).
+        at_unix_s: u32,
+    },
+    /// A signature is taken off, with all that was reported of it.
+    Delete {
+        /// What goes: this exact signature.
+        signature: Signature,
+        /// Who says so.
+        reporter: String,
+        /// When, seconds since 1970.
+        at_unix_s: u32,
+    },
+}
+
+/// What a change did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is listed now and was not before.
+    Added,
+    /// It was listed before; the report was taken.
+    Confirmed,
+    /// It was listed and no longer is.
+    Deleted,
+    /// It was not listed; nothing changed.
+    Unknown,
+}
+
+/// Why a change was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Ours: no room. Retry after something was deleted or the limit raised.
+    #[error("the table holds {signatures_max} signatures already, the most that is configured")]
+    Full {
+        /// The limit.
+        signatures_max: usize,
+    },
+    /// Ours: no room for another reporter's name.
+    #[error("too many different reporters")]
+    TooManyReporters,
+    /// The caller's: do not retry.
+    #[error("weight {0} is not between 1 and 100")]
+    Weight(u8),
+    /// The caller's.
+    #[error("class {} cannot be reported", .0.word())]
+    Class(Class),
+    /// The caller's.
+    #[error("a reporter's name is 1 to 64 printable ASCII characters")]
+    Reporter,
+    /// The caller's.
+    #[error("a signature of kind {} has no sketch", .0.word())]
+    Sketch(SignatureKind),
+}
+
+/// One reporter's reports, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportTold {
+    /// Who.
+    pub reporter: String,
+    /// The class named last.
+    pub class: Class,
+    /// The weight named last.
+    pub weight: u8,
+    /// First report, seconds since 1970.
+    pub first_unix_s: u32,
+    /// Last report.
+    pub last_unix_s: u32,
+    /// Reports made, saturating.
+    pub times: u16,
+}
+
+/// Why an item is answered the way it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// The listed signature that answers.
+    pub signature: Signature,
+    /// Its sketch, for texts that have one.
+    pub sketch: Option<TextSketch>,
+    /// What questions are answered with.
+    pub listing: Listing,
+    /// The reports, first reporter first.
+    pub reports: Vec<ReportTold>,
+    /// Questions that this signature answered since the table was loaded.
+    pub hits: u64,
+    /// Epoch of the last change to it.
+    pub changed_epoch: u64,
+}
+
+/// One signature as it goes into a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The signature.
+    pub signature: Signature,
+    /// Its sketch, for texts that have one.
+    pub sketch: Option<TextSketch>,
+    /// The reports, first reporter first.
+    pub reports: Vec<ReportTold>,
+    /// Epoch of the last change to it.
+    pub changed_epoch: u64,
+}
+
+impl Change {
+    /// Whether it is a change that some table could take.
+    ///
+    /// # Errors
+    /// [`Refused`], always the caller's fault.
+    pub fn check(&self) -> Result<(), Refused> {
+        match self {
+            Self::Add { signature, sketch, class, weight, reporter, .. } => {
+                if sketch.is_some() && signature.kind != SignatureKind::Text {
+                    return Err(Refused::Sketch(signature.kind));
+                }
+                check_report(*class, *weight, reporter)
+            }
+            Self::Delete { reporter, .. } => check_name(reporter),
+        }
+    }
+}
+
+pub(super) fn check_report(class: Class, weight: u8, reporter: &str) -> Result<(), Refused> {
+    if class == Class::Suspected {
+        return Err(Refused::Class(class));
+    }
+    if !(1..=100).contains(&weight) {
+        return Err(Refused::Weight(weight));
+    }
+    check_name(reporter)
+}
+
+fn check_name(reporter: &str) -> Result<(), Refused> {
+    let printable = reporter.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if printable && (1..=REPORTER_CHARS_MAX).contains(&reporter.len()) {
+        return Ok(());
+    }
+    Err(Refused::Reporter)
+}

@@ -1,0 +1,305 @@
+use super::*;
+
+const HOUR: u32 = 3600;
+const NOW: u32 = 1_800_000_000;
+
+fn signature(kind: SignatureKind, number: u64) -> Signature {
+    let mut value = [0; 16];
+    value[8..].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    value[..8].copy_from_slice(&number.to_be_bytes());
+    Signature { kind, value }
+}
+
+fn add(signature: Signature, class: Class, reporter: &str) -> Change {
+    let reporter = reporter.to_owned();
+    Change::Add { signature, sketch: None, class, weight: 80, reporter, at_unix_s: NOW }
+}
+
+fn add_text(number: u64, sketch: TextSketch, class: Class) -> Change {
+    Change::Add {
+        signature: signature(SignatureKind::Text, number),
+        sketch: Some(sketch),
+        class,
+        weight: 80,
+        reporter: "desk".to_owned(),
+        at_unix_s: NOW,
+    }
+}
+
+fn delete(signature: Signature) -> Change {
+    Change::Delete { signature, reporter: "desk".to_owned(), at_unix_s: NOW }
+}
+
+fn table(reporters_needed: u8) -> Table {
+    Table::new(Rules { reporters_needed, seed: 7, ..Rules::default() })
+}
+
+/// Lanes that no other number shares.
+fn sketch(number: u16) -> TextSketch {
+    TextSketch(std::array::from_fn(|lane| {
+        number.wrapping_mul(31).wrapping_add(lane as u16 * 2039).rotate_left(lane as u32 % 16)
+    }))
+}
+
+/// `lanes` equal lanes, spread so that as few bands as possible are whole.
+fn resembling(of: &TextSketch, lanes: usize) -> TextSketch {
+    let order = (0..32).step_by(2).chain((1..32).step_by(2));
+    let mut other = TextSketch(of.0.map(|lane| lane ^ 0x5555));
+    for lane in order.take(lanes) {
+        other.0[lane] = of.0[lane];
+    }
+    other
+}
+
+fn asked(number: u64, sketch: TextSketch) -> Item {
+    Item { signature: signature(SignatureKind::Text, number), sketch: Some(sketch) }
+}
+
+#[test]
+fn an_exact_name_is_answered_with_class_weight_reporters_and_age() {
+    let mut table = table(1);
+    let name = signature(SignatureKind::Part, 1);
+    assert_eq!(table.ask(&Item::exact(name), NOW), None);
+    assert_eq!(table.apply(&add(name, Class::Spam, "desk")), Ok(Applied::Added));
+    let listing =
+        Listing { class: Class::Spam, weight: 80, reporters: 1, age_hours: 2, similarity: 32 };
+    assert_eq!(table.ask(&Item::exact(name), NOW + 2 * HOUR + 1), Some(listing));
+    let other_kind = Signature { kind: SignatureKind::Link, ..name };
+    assert_eq!(
+        table.ask(&Item::exact(other_kind), NOW),
+        None,
+        "kinds do not answer for each other"
+    );
+}
+
+#[test]
+fn ages_saturate_and_never_run_backwards() {
+    let mut table = table(1);
+    let name = signature(SignatureKind::Part, 1);
+    table.apply(&add(name, Class::Spam, "desk")).unwrap();
+    let age = |now| table.ask(&Item::exact(name), now).unwrap().age_hours;
+    assert_eq!(age(NOW - 100 * HOUR), 0);
+    assert_eq!(age(NOW + 65_535 * HOUR), 65_535);
+    assert_eq!(age(NOW + 65_536 * HOUR), 65_535);
+}
+
+#[test]
+fn a_class_needs_k_independent_reporters_and_repeating_oneself_does_not_count() {
+    let mut table = table(2);
+    let name = signature(SignatureKind::Link, 1);
+    let class =
+        |table: &Table| table.ask(&Item::exact(name), NOW).map(|it| (it.class, it.reporters));
+    table.apply(&add(name, Class::Phishing, "desk")).unwrap();
+    assert_eq!(class(&table), Some((Class::Suspected, 1)));
+    assert_eq!(table.apply(&add(name, Class::Phishing, "desk")), Ok(Applied::Confirmed));
+    assert_eq!(class(&table), Some((Class::Suspected, 1)));
+    table.apply(&add(name, Class::Phishing, "trap")).unwrap();
+    assert_eq!(class(&table), Some((Class::Phishing, 2)));
+}
+
+#[test]
+fn one_allowed_report_wins_and_most_reporters_decide_the_rest() {
+    for (reports, expected) in [
+        (vec![Class::Spam, Class::Spam, Class::Malware], Class::Spam),
+        (vec![Class::Spam, Class::Malware], Class::Malware),
+        (vec![Class::Bulk, Class::Spam], Class::Spam),
+        (vec![Class::Bulk, Class::Bulk, Class::Spam], Class::Bulk),
+        (vec![Class::Malware, Class::Malware, Class::Allowed], Class::Allowed),
+    ] {
+        let mut table = table(1);
+        let name = signature(SignatureKind::Part, 1);
+        for (number, class) in reports.iter().enumerate() {
+            table.apply(&add(name, *class, &format!("reporter {number}"))).unwrap();
+        }
+        assert_eq!(table.ask(&Item::exact(name), NOW).unwrap().class, expected, "{reports:?}");
+    }
+}
+
+#[test]
+fn sixteen_reporters_are_kept_and_a_seventeenth_counts_only_to_allow() {
+    let mut table = table(1);
+    let name = signature(SignatureKind::Part, 1);
+    let reporters = |table: &Table| table.ask(&Item::exact(name), NOW).unwrap().reporters;
+    for number in 0..REPORTERS_KEPT_MAX {
+        table.apply(&add(name, Class::Spam, &format!("reporter {number}"))).unwrap();
+    }
+    assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
+    table.apply(&add(name, Class::Spam, "one more")).unwrap();
+    assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
+    table.apply(&add(name, Class::Allowed, "the brand itself")).unwrap();
+    assert_eq!(table.ask(&Item::exact(name), NOW).unwrap().class, Class::Allowed);
+}
+
+#[test]
+fn a_text_is_found_by_17_equal_lanes_and_not_by_16() {
+    let mut table = table(1);
+    let listed = sketch(1);
+    table.apply(&add_text(1, listed, Class::Spam)).unwrap();
+    let similarity =
+        |lanes| table.ask(&asked(2, resembling(&listed, lanes)), NOW).map(|it| it.similarity);
+    assert_eq!(similarity(16), None);
+    for lanes in 17..=32 {
+        // The worst arrangement of lanes: the index finds it by the pigeonhole principle, not by luck.
+        assert_eq!(similarity(lanes), Some(lanes as u8));
+    }
+}
+
+#[test]
+fn the_exact_listing_comes_before_a_neighbour_an_allowed_neighbour_before_a_nearer_one() {
+    let mut table = table(1);
+    let (middle, near, far) = (sketch(1), resembling(&sketch(1), 30), resembling(&sketch(1), 20));
+    table.apply(&add_text(1, near, Class::Spam)).unwrap();
+    assert_eq!(table.ask(&asked(9, middle), NOW).unwrap().class, Class::Spam);
+    table.apply(&add_text(2, far, Class::Allowed)).unwrap();
+    let neighbour = table.ask(&asked(9, middle), NOW).unwrap();
+    assert_eq!((neighbour.class, neighbour.similarity), (Class::Allowed, 20));
+    table.apply(&add_text(9, middle, Class::Phishing)).unwrap();
+    assert_eq!(table.ask(&asked(9, middle), NOW).unwrap().class, Class::Phishing);
+    table.apply(&delete(signature(SignatureKind::Text, 9))).unwrap();
+    table.apply(&delete(signature(SignatureKind::Text, 2))).unwrap();
+    assert_eq!(table.ask(&asked(9, middle), NOW).unwrap().class, Class::Spam);
+}
+
+#[test]
+fn several_texts_own_one_bucket_and_the_eleventh_displaces_the_oldest() {
+    let mut table = table(1);
+    // All share the first band only: one bucket of ten places, and nothing else in common.
+    let sharing = |number: u16| {
+        let mut one = sketch(number);
+        one.0[0] = 1;
+        one.0[1] = 1;
+        one
+    };
+    for number in 0..BUCKET_OWNERS_MAX as u16 {
+        table.apply(&add_text(number.into(), sharing(number), Class::Spam)).unwrap();
+    }
+    assert_eq!(table.evicted(), 0);
+    table.apply(&add_text(10, sharing(10), Class::Spam)).unwrap();
+    assert_eq!(table.evicted(), 1);
+    for number in 0..=10 {
+        // The displaced text is still found: by any other band.
+        let mut other = sharing(number);
+        other.0[0] = 2;
+        assert!(table.ask(&asked(1000, other), NOW).is_some(), "{number}");
+    }
+}
+
+#[test]
+fn a_full_table_refuses_one_more_but_takes_reports_of_what_it_has() {
+    let mut table = Table::new(Rules { signatures_max: 3, ..Rules::default() });
+    let name = |number| signature(SignatureKind::Part, number);
+    for number in 0..3 {
+        table.apply(&add(name(number), Class::Spam, "desk")).unwrap();
+    }
+    let refused = Err(Refused::Full { signatures_max: 3 });
+    assert_eq!(table.apply(&add(name(3), Class::Spam, "desk")), refused);
+    assert_eq!(table.epoch(), 3, "a refusal changes nothing");
+    assert_eq!(table.apply(&add(name(0), Class::Spam, "trap")), Ok(Applied::Confirmed));
+    table.apply(&delete(name(1))).unwrap();
+    assert_eq!(table.apply(&add(name(3), Class::Spam, "desk")), Ok(Applied::Added));
+    assert_eq!(table.check(&[add(name(4), Class::Spam, "desk")]), refused.map(|_| ()));
+    assert!(
+        table.replay(&add(name(4), Class::Spam, "desk")).is_ok(),
+        "what was accepted once stays"
+    );
+}
+
+#[test]
+fn changes_that_make_no_sense_are_refused_by_name() {
+    let mut table = table(1);
+    let name = signature(SignatureKind::Part, 1);
+    let of = |weight, reporter: &str, sketch| Change::Add {
+        signature: name,
+        sketch,
+        class: Class::Spam,
+        weight,
+        reporter: reporter.to_owned(),
+        at_unix_s: NOW,
+    };
+    assert_eq!(table.apply(&of(0, "desk", None)), Err(Refused::Weight(0)));
+    assert_eq!(table.apply(&of(101, "desk", None)), Err(Refused::Weight(101)));
+    assert!(table.apply(&of(100, "desk", None)).is_ok());
+    assert_eq!(table.apply(&of(1, "", None)), Err(Refused::Reporter));
+    assert_eq!(table.apply(&of(1, "d\u{e9}sk", None)), Err(Refused::Reporter));
+    assert!(table.apply(&of(1, &"d".repeat(REPORTER_CHARS_MAX), None)).is_ok());
+    assert_eq!(
+        table.apply(&of(1, &"d".repeat(REPORTER_CHARS_MAX + 1), None)),
+        Err(Refused::Reporter)
+    );
+    let with_sketch = of(1, "desk", Some(sketch(1)));
+    assert_eq!(table.apply(&with_sketch), Err(Refused::Sketch(SignatureKind::Part)));
+    let suspected = add(name, Class::Suspected, "desk");
+    assert_eq!(table.apply(&suspected), Err(Refused::Class(Class::Suspected)));
+}
+
+#[test]
+fn epochs_count_changes_and_why_tells_who_and_when() {
+    let mut table = table(1);
+    let name = signature(SignatureKind::Part, 1);
+    assert_eq!(table.apply(&delete(name)), Ok(Applied::Unknown));
+    assert_eq!(table.epoch(), 0);
+    table.apply(&add(name, Class::Spam, "desk")).unwrap();
+    table.apply(&add(name, Class::Phishing, "trap")).unwrap();
+    let _ = table.ask(&Item::exact(name), NOW);
+    let _ = table.ask(&Item::exact(name), NOW);
+    let why = table.why(&Item::exact(name), NOW).unwrap();
+    assert_eq!((why.hits, why.changed_epoch, table.epoch()), (2, 2, 2));
+    let told: Vec<_> =
+        why.reports.iter().map(|it| (it.reporter.as_str(), it.class, it.times)).collect();
+    assert_eq!(told, [("desk", Class::Spam, 1), ("trap", Class::Phishing, 1)]);
+    table.apply(&delete(name)).unwrap();
+    assert_eq!((table.why(&Item::exact(name), NOW), table.epoch()), (None, 3));
+}
+
+#[test]
+fn a_restored_table_answers_as_the_exported_one() {
+    let mut table = table(2);
+    for number in 0..500_u16 {
+        table.apply(&add_text(number.into(), sketch(number), Class::Spam)).unwrap();
+        let reporter = if number % 3 == 0 { "trap" } else { "desk" };
+        let text = signature(SignatureKind::Text, number.into());
+        table.apply(&add(text, Class::Malware, reporter)).unwrap();
+        table
+            .apply(&add(signature(SignatureKind::Link, number.into()), Class::Bulk, "desk"))
+            .unwrap();
+    }
+    for number in (0..500).step_by(7) {
+        table.apply(&delete(signature(SignatureKind::Text, number))).unwrap();
+    }
+    let mut restored = Table::new(*table.rules());
+    for saved in table.export() {
+        restored.restore(&saved).unwrap();
+    }
+    restored.at_epoch(table.epoch());
+    assert_eq!((restored.epoch(), restored.len()), (table.epoch(), table.len()));
+    for kind in SignatureKind::ALL {
+        assert_eq!(restored.count(kind), table.count(kind));
+    }
+    for number in 0..500_u16 {
+        let near = asked(100_000, resembling(&sketch(number), 25));
+        assert_eq!(restored.ask(&near, NOW), table.ask(&near, NOW), "{number}");
+        let exact = asked(number.into(), sketch(number));
+        let why = |table: &Table| table.why(&exact, NOW).map(|why| Why { hits: 0, ..why });
+        assert_eq!(why(&restored), why(&table), "{number}");
+    }
+}
+
+#[test]
+fn deleted_texts_give_their_places_back() {
+    let mut table = table(1);
+    for number in 0..200 {
+        table.apply(&add_text(number, sketch(number as u16), Class::Spam)).unwrap();
+    }
+    let memory = table.memory_bytes();
+    for round in 1..20 {
+        for number in 0..200 {
+            table
+                .apply(&delete(signature(SignatureKind::Text, 1000 * (round - 1) + number)))
+                .unwrap();
+            let text = sketch((1000 * round + number) as u16);
+            table.apply(&add_text(1000 * round + number, text, Class::Spam)).unwrap();
+        }
+    }
+    assert!(table.memory_bytes() < memory * 2, "{} after {memory}", table.memory_bytes());
+    assert_eq!(table.count(SignatureKind::Text), 200);
+}
