@@ -7,6 +7,7 @@ use std::fmt;
 
 use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt, TraceId};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -67,21 +68,34 @@ fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     event.record(&mut fields);
     let mut time = String::new();
     SystemTime.format_time(&mut Writer::new(&mut time))?;
-    let metadata = event.metadata();
     let message = fields.0.remove("message").unwrap_or_default();
-    let mut line = Map::new();
-    line.insert("time".into(), time.into());
-    line.insert("level".into(), metadata.level().as_str().to_ascii_lowercase().into());
-    line.insert("target".into(), metadata.target().into());
-    line.insert("message".into(), message);
-    if let Some(trace) = trace_id() {
-        line.insert("trace_id".into(), trace.to_string().into());
+    for ours in ["time", "level", "target", "trace_id"] {
+        fields.0.remove(ours);
     }
-    for (name, value) in fields.0 {
-        line.entry(name).or_insert(value);
-    }
-    let text = serde_json::to_string(&line).map_err(|_| fmt::Error)?;
+    let metadata = event.metadata();
+    let object = Object {
+        time,
+        level: metadata.level().as_str().to_ascii_lowercase(),
+        target: metadata.target(),
+        message,
+        trace_id: trace_id().map(|trace| trace.to_string()),
+        fields: fields.0,
+    };
+    let text = serde_json::to_string(&object).map_err(|_| fmt::Error)?;
     writeln!(writer, "{text}")
+}
+
+/// A JSON line; the order of the fields is the order in the line.
+#[derive(Serialize)]
+struct Object {
+    time: String,
+    level: String,
+    target: &'static str,
+    message: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
 }
 
 /// Collects the fields of an event with their types.

@@ -1,7 +1,8 @@
 //! Logs and traces of one process.
 //!
 //! Logs go to standard error, one line per event. Traces go out by OTLP/gRPC, and only where the standard `OTEL_*`
-//! variables ask for them ([`Traces::asked_by`]). Spans exist for traces alone: without OTLP no span is ever made, so a log
+//! variables ask for them ([`Traces::asked_by`]), and hold our own spans alone: level info or more important, in a crate
+//! whose name begins with `tamis`. Spans exist for traces alone: without OTLP no span is ever made, so a log
 //! event must carry the fields it needs itself. Log lines carry the trace id where there is one.
 
 mod export;

@@ -1,1 +1,145 @@
+use std::collections::BTreeMap;
 
+use super::propagation::{adopt, current_trace, extract, inject, remote_context};
+use super::*;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tonic::metadata::MetadataMap;
+
+fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    let map: BTreeMap<String, String> =
+        variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    move |name| map.get(name).cloned()
+}
+
+const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
+
+#[test]
+fn traces_are_sent_only_where_the_standard_variables_ask() {
+    let off: &[&[(&str, &str)]] = &[
+        &[],
+        &[("OTEL_SERVICE_NAME", "x"), ("OTEL_TRACES_EXPORTER", "otlp")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
+        &[ENDPOINT, ("OTEL_SDK_DISABLED", "true")],
+        &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
+        &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")],
+    ];
+    for variables in off {
+        assert_eq!(Traces::asked_by(environment(variables)), Traces::Off, "{variables:?}");
+    }
+    let on: &[&[(&str, &str)]] = &[
+        &[ENDPOINT],
+        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example.com")],
+        &[ENDPOINT, ("OTEL_SDK_DISABLED", "false"), ("OTEL_TRACES_EXPORTER", "otlp")],
+        &[ENDPOINT, ("OTEL_SDK_DISABLED", "yes"), ("OTEL_TRACES_EXPORTER", "")],
+        &[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+        &[
+            ENDPOINT,
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+        ],
+    ];
+    for variables in on {
+        assert_eq!(Traces::asked_by(environment(variables)), Traces::On, "{variables:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_and_not_spoken_is_said_and_not_tried() {
+    let table = [
+        ([ENDPOINT, ("OTEL_TRACES_EXPORTER", "zipkin")], "only otlp is known"),
+        ([ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], "only grpc is spoken"),
+    ];
+    for (variables, words) in table {
+        let Traces::Unsupported(why) = Traces::asked_by(environment(&variables)) else {
+            panic!("{variables:?}");
+        };
+        assert!(why.contains(words), "{why}");
+    }
+}
+
+#[test]
+fn rust_log_wins_over_the_level_of_the_file_and_both_are_checked() {
+    let config = |level: &str| TelemetryConfig { level: level.into(), ..Default::default() };
+    let filter = |level: &str, variables: &[(&str, &str)]| {
+        log_filter(&config(level), environment(variables)).map(|filter| filter.to_string())
+    };
+    assert_eq!(filter("warn", &[]).unwrap(), "warn");
+    assert_eq!(filter("warn", &[("RUST_LOG", "")]).unwrap(), "warn");
+    assert_eq!(filter("warn", &[("RUST_LOG", "debug")]).unwrap(), "debug");
+    assert_eq!(filter("info,tamis_edge=debug", &[]).unwrap(), "tamis_edge=debug,info");
+    let error = filter("a=loud", &[]).unwrap_err().to_string();
+    assert!(error.starts_with("[telemetry] level = \"a=loud\" is no log level"), "{error}");
+    let error = filter("info", &[("RUST_LOG", "a=loud")]).unwrap_err().to_string();
+    assert!(error.starts_with("RUST_LOG = \"a=loud\""), "{error}");
+}
+
+/// Runs `inside` in a span of a process that traces with `sampler`.
+fn traced<T>(sampler: Sampler, inside: impl FnOnce() -> T) -> T {
+    let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::info_span!("work").in_scope(inside)
+    })
+}
+
+#[test]
+fn a_trace_goes_on_at_the_other_end_of_a_call() {
+    let (metadata, ids) = traced(Sampler::AlwaysOn, || {
+        let mut metadata = MetadataMap::new();
+        inject(&mut metadata);
+        (metadata, current_trace().unwrap())
+    });
+    let there = extract(&metadata);
+    let span = there.span();
+    let span = span.span_context();
+    assert!(span.is_remote() && span.is_sampled());
+    assert_eq!((span.trace_id().to_bytes(), span.span_id().to_bytes()), ids);
+}
+
+#[test]
+fn a_span_that_adopts_a_context_has_its_trace_id() {
+    let (trace_id, span_id) = ([7; 16], [9; 8]);
+    let found = traced(Sampler::AlwaysOn, || {
+        let span = tracing::info_span!("answer");
+        adopt(&span, remote_context(trace_id, span_id));
+        span.in_scope(current_trace)
+    });
+    let (found_trace, found_span) = found.unwrap();
+    assert_eq!(found_trace, trace_id);
+    assert_ne!(found_span, span_id, "a child has an id of its own");
+}
+
+#[test]
+fn a_trace_that_is_not_sampled_gives_no_ids_for_the_datagram() {
+    assert_eq!(traced(Sampler::AlwaysOff, current_trace), None);
+}
+
+#[test]
+fn without_traces_nothing_is_written_and_nothing_adopted() {
+    let mut metadata = MetadataMap::new();
+    inject(&mut metadata);
+    assert!(metadata.is_empty());
+    assert_eq!(current_trace(), None);
+    let span = tracing::info_span!("work");
+    adopt(&span, remote_context([1; 16], [1; 8]));
+    assert_eq!(span.in_scope(current_trace), None);
+}
+
+#[test]
+fn a_malformed_context_is_no_context() {
+    for text in [
+        "",
+        "00",
+        "00-00000000000000000000000000000000-0000000000000000-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319z-b7ad6b7169203331-01",
+    ] {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("traceparent", text.parse().unwrap());
+        assert!(!extract(&metadata).span().span_context().is_valid(), "{text}");
+    }
+    assert!(!remote_context([0; 16], [1; 8]).span().span_context().is_valid());
+    assert!(!remote_context([1; 16], [0; 8]).span().span_context().is_valid());
+}
