@@ -53,11 +53,14 @@ enum Step {
     /// HELO, after EHLO was not understood.
     OldHello,
     Mail { from: Address, parameters: Parameters, forwarded: ClientFacts },
+    Rcpt { index: usize, to: Address, parameters: Parameters },
     /// A line ready to send, and what its reply is the answer to.
     Line(Line, Bytes),
     Data,
     /// One reply to the final dot.
     Final,
+    /// A line sent ahead in a transaction that is over: its reply says nothing new.
+    Stale,
     Rset,
     Quit,
 }
@@ -77,7 +80,6 @@ struct Transaction {
     refusal: Option<Reply>,
     /// DATA was ordered; no more recipients may come.
     data: bool,
-    smtputf8: bool,
     writer: Option<DataWriter>,
     final_replies: Vec<Reply>,
     dot_sent: bool,
@@ -112,7 +114,7 @@ impl Client {
             Event::Received(bytes) => self.received(&bytes),
             Event::PeerClosed => self.peer_closed(),
             Event::Mail { from, parameters, forwarded } => self.mail(from, parameters, forwarded),
-            Event::Rcpt { to, parameters } => self.rcpt(&to, &parameters),
+            Event::Rcpt { to, parameters } => self.rcpt(to, parameters),
             Event::Data => self.data(),
             Event::Content(bytes) => self.content(&bytes),
             Event::Commit => self.commit(),
@@ -136,8 +138,8 @@ impl Client {
             Some(Step::Data) => timeouts.data,
             Some(Step::Final) => timeouts.last,
             Some(Step::Quit) => timeouts.quit,
-            Some(Step::Mail { .. } | Step::Line(..)) => timeouts.envelope,
             Some(Step::Greeting | Step::Hello | Step::OldHello | Step::Rset) => timeouts.greeting,
+            Some(_) => timeouts.envelope,
             None if self.in_content() => timeouts.content,
             None => return None,
         };
@@ -188,12 +190,13 @@ impl Client {
             _ if dot_sent => Stage::Final,
             Some(Step::Greeting) => Stage::Greeting,
             Some(Step::Hello | Step::OldHello) => Stage::Hello,
-            Some(Step::Mail { .. } | Step::Line(Line::Xforward | Line::Mail, _)) => Stage::Mail,
+            Some(Step::Line(Line::Xforward | Line::Mail, _)) => Stage::Mail,
             Some(Step::Line(Line::Rcpt(_), _)) => Stage::Rcpt,
             Some(Step::Data) => Stage::Data,
             _ if self.in_content() => Stage::Content,
-            _ if self.transaction.is_some() => Stage::Rcpt,
-            _ => Stage::Idle,
+            _ if self.transaction.is_none() => Stage::Idle,
+            _ if self.queue.iter().any(|step| matches!(step, Step::Mail { .. })) => Stage::Mail,
+            _ => Stage::Rcpt,
         }
     }
 
@@ -203,6 +206,11 @@ impl Client {
 
     /// Reports a failure of the transaction; the connection stays as it is.
     fn report(&mut self, stage: Stage, cause: Cause) {
+        for step in &mut self.awaiting {
+            if matches!(step, Step::Line(..)) {
+                *step = Step::Stale;
+            }
+        }
         let open = self.transaction.take();
         let replies = open.map(|open| open.final_replies).unwrap_or_default();
         self.outputs.push_back(Output::Failed(Failure { stage, cause, replies }));
@@ -210,7 +218,10 @@ impl Client {
 
     /// The two sides can no longer talk: reports it, once, and closes.
     fn fail_connection(&mut self, cause: Cause) {
-        let stage = self.stage();
+        self.fail_connection_at(self.stage(), cause);
+    }
+
+    fn fail_connection_at(&mut self, stage: Stage, cause: Cause) {
         if self.transaction.is_some() || stage != Stage::Idle || !self.ready {
             self.report(stage, cause);
         }
@@ -218,6 +229,9 @@ impl Client {
     }
 
     fn close(&mut self) {
+        if self.transaction.is_some() {
+            self.report(self.stage(), Cause::Lost);
+        }
         self.closed = true;
         self.queue.clear();
         self.awaiting.clear();

@@ -1,12 +1,13 @@
 //! What one mail program tells another about the client behind it: XFORWARD and XCLIENT (Postfix
 //! XFORWARD_README and XCLIENT_README), values in xtext (RFC 3461 section 4).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::limits::{ATTRIBUTE_VALUE_BYTES_MAX, XFORWARD_LINE_BYTES_MAX};
 
 /// A fact that can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Attribute {
     /// Host name of the client, checked both ways.
@@ -111,13 +112,14 @@ pub enum AttributeFault {
 /// All that was told about a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFacts {
-    given: [Given; ATTRIBUTE_COUNT],
+    /// What was not said stands here not at all.
+    given: BTreeMap<Attribute, Given>,
 }
 
 impl ClientFacts {
     /// What was said about `attribute`.
     pub fn given(&self, attribute: Attribute) -> &Given {
-        &self.given[attribute as usize]
+        self.given.get(&attribute).unwrap_or(&Given::Unsaid)
     }
 
     /// The value of `attribute`, if one was said.
@@ -130,7 +132,10 @@ impl ClientFacts {
 
     /// Sets what is said about `attribute`.
     pub fn set(&mut self, attribute: Attribute, given: Given) {
-        self.given[attribute as usize] = given;
+        match given {
+            Given::Unsaid => self.given.remove(&attribute),
+            said => self.given.insert(attribute, said),
+        };
     }
 
     /// The client's network address.
@@ -149,16 +154,12 @@ impl ClientFacts {
 
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
-        self.given.iter().all(|given| *given == Given::Unsaid)
+        self.given.is_empty()
     }
 
     /// Takes what `other` says over what was said before.
     pub fn merge(&mut self, other: Self) {
-        for (old, new) in self.given.iter_mut().zip(other.given) {
-            if new != Given::Unsaid {
-                *old = new;
-            }
-        }
+        self.given.extend(other.given);
     }
 
     /// Reads the argument of XFORWARD or XCLIENT, which may carry the attributes in `allowed`.

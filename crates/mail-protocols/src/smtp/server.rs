@@ -19,6 +19,7 @@ use bytes::BytesMut;
 
 pub use interface::{Closed, Config, Event, Fact, Output, Reset};
 
+use super::Mode;
 use super::client_facts::ClientFacts;
 use super::data::DataReader;
 use super::limits::{COMMAND_LINE_BYTES_MAX, PENDING_INPUT_BYTES_MAX, SEND_BYTES_TARGET};
@@ -140,6 +141,11 @@ impl Server {
     /// When to hand in [`Event::Timer`]. `None` while the session waits for its caller.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// SMTP or LMTP: whether [`Event::Replies`] may answer the end of a mail.
+    pub fn mode(&self) -> Mode {
+        self.config.mode
     }
 
     /// How many bytes may be handed in next. At zero, stop reading from the peer until an answer was given.

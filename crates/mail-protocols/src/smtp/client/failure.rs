@@ -91,6 +91,14 @@ impl Failure {
         self.stage == Stage::Final
     }
 
+    /// What to tell about each of `accepted` recipients, in the order of RCPT: the answers that arrived, and
+    /// [`Failure::reply`] for the rest.
+    pub fn final_replies(&self, accepted: usize) -> Vec<Reply> {
+        let mut replies = self.replies.clone();
+        replies.resize(accepted, self.reply());
+        replies
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match &self.cause {

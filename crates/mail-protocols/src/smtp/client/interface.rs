@@ -82,7 +82,7 @@ pub enum Event {
         /// Told by XFORWARD where the far side takes it.
         forwarded: ClientFacts,
     },
-    /// Name a recipient. Answered by [`Output::RcptReplied`], in order.
+    /// Name a recipient. Answered by [`Output::RcptReplied`], unless the transaction fails first.
     Rcpt {
         /// The recipient.
         to: Address,
@@ -113,7 +113,7 @@ pub enum Output {
     Ready,
     /// The far side accepted the sender.
     MailReplied(Reply),
-    /// What the far side said about a recipient.
+    /// What the far side said about a recipient; or, with 452 or 553, this side, when it may not name it there.
     RcptReplied {
         /// Which: the first is 0.
         index: usize,

@@ -23,12 +23,13 @@ impl Client {
             Step::Hello => self.hello_replied(stage, reply),
             Step::OldHello if reply.is_positive() => self.now_ready(),
             Step::OldHello => self.turned_away(stage, reply),
-            Step::Line(line, _) => self.line_replied(line, reply),
+            Step::Line(line, _) => self.line_replied(stage, line, reply),
             Step::Data => self.data_replied(reply),
             Step::Final => self.final_replied(reply),
             Step::Rset if reply.is_positive() => self.now_ready(),
             // A far side that cannot forget the last mail must not be given the next.
-            Step::Rset | Step::Quit | Step::Mail { .. } => self.close(),
+            Step::Rset | Step::Quit => self.close(),
+            Step::Stale | Step::Mail { .. } | Step::Rcpt { .. } => {}
         }
     }
 
@@ -73,9 +74,9 @@ impl Client {
         self.outputs.push_back(Output::Ready);
     }
 
-    fn line_replied(&mut self, line: Line, reply: Reply) {
+    fn line_replied(&mut self, stage: Stage, line: Line, reply: Reply) {
         if reply.code() / 100 == 3 {
-            return self.fail_connection(Cause::Unexpected(reply));
+            return self.fail_connection_at(stage, Cause::Unexpected(reply));
         }
         if line == Line::Xforward {
             if !reply.is_positive() {
@@ -83,24 +84,25 @@ impl Client {
             }
             return;
         }
-        // Answers to commands sent ahead in a transaction that is over already say nothing new.
-        let Some(open) = &mut self.transaction else { return };
         match line {
             Line::Mail if reply.is_positive() => {
                 self.outputs.push_back(Output::MailReplied(reply));
             }
             Line::Mail => self.give_up(Stage::Mail, Cause::Refused(reply)),
-            Line::Rcpt(index) => {
-                if reply.is_positive() {
-                    open.accepted += 1;
-                } else if open.refusal.as_ref().is_none_or(|earlier| !earlier.is_temporary()) {
-                    // A temporary refusal wins: while one recipient may be tried again, the mail may.
-                    open.refusal = Some(reply.clone());
-                }
-                self.outputs.push_back(Output::RcptReplied { index, reply });
-            }
+            Line::Rcpt(index) => self.recipient_replied(index, reply),
             Line::Xforward => {}
         }
+    }
+
+    pub(super) fn recipient_replied(&mut self, index: usize, reply: Reply) {
+        let Some(open) = &mut self.transaction else { return };
+        if reply.is_positive() {
+            open.accepted += 1;
+        } else if open.refusal.as_ref().is_none_or(|earlier| !earlier.is_temporary()) {
+            // A temporary refusal wins: while one recipient may be tried again, the mail may.
+            open.refusal = Some(reply.clone());
+        }
+        self.outputs.push_back(Output::RcptReplied { index, reply });
     }
 
     fn data_replied(&mut self, reply: Reply) {
@@ -110,7 +112,7 @@ impl Client {
                 self.outputs.push_back(Output::GoAhead);
             }
             (4 | 5, _) => self.give_up(Stage::Data, Cause::Refused(reply)),
-            _ => self.fail_connection(Cause::Unexpected(reply)),
+            _ => self.fail_connection_at(Stage::Data, Cause::Unexpected(reply)),
         }
     }
 

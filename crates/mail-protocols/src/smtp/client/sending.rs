@@ -20,7 +20,7 @@ impl Client {
         self.queue.push_back(Step::Mail { from, parameters, forwarded });
     }
 
-    pub(super) fn rcpt(&mut self, to: &Address, parameters: &Parameters) {
+    pub(super) fn rcpt(&mut self, to: Address, parameters: Parameters) {
         let Some(open) = self.transaction.as_mut().filter(|open| !open.data) else {
             return self.misuse("RCPT outside of an envelope");
         };
@@ -30,8 +30,7 @@ impl Client {
             return self.outputs.push_back(Output::RcptReplied { index, reply });
         }
         open.offered += 1;
-        let line = format!("RCPT TO:{to}{parameters}\r\n");
-        self.queue.push_back(Step::Line(Line::Rcpt(index), line.into()));
+        self.queue.push_back(Step::Rcpt { index, to, parameters });
     }
 
     pub(super) fn data(&mut self) {
@@ -129,6 +128,10 @@ impl Client {
                     self.prepare_mail(&from, &parameters, &forwarded);
                     continue;
                 }
+                Step::Rcpt { index, to, parameters } => {
+                    self.prepare_rcpt(index, &to, &parameters);
+                    continue;
+                }
                 Step::Data if self.nobody_left() => continue,
                 _ => {}
             }
@@ -150,13 +153,14 @@ impl Client {
             Step::Data => "DATA\r\n".into(),
             Step::Rset => "RSET\r\n".into(),
             Step::Quit => "QUIT\r\n".into(),
-            Step::Greeting | Step::Final | Step::Mail { .. } => Bytes::new(),
+            _ => Bytes::new(),
         }
     }
 
     fn may_send_next(&self) -> bool {
         let ahead = self.config.pipelining && self.extensions.pipelining;
-        let grouped = |step: &Step| matches!(step, Step::Line(..));
+        let grouped =
+            |step: &Step| matches!(step, Step::Line(..) | Step::Mail { .. } | Step::Rcpt { .. });
         match self.queue.front() {
             None => false,
             Some(_) if self.in_content() => false,
@@ -181,17 +185,29 @@ impl Client {
             self.report(Stage::Mail, Cause::Lacking(fitted.refused));
             return self.outputs.push_back(Output::Ready);
         }
-        if !fitted.dropped.is_empty() {
-            self.outputs.push_back(Output::Noted(Fact::ParametersDropped(fitted.dropped)));
-        }
-        if let Some(open) = &mut self.transaction {
-            open.smtputf8 = fitted.kept.smtputf8();
-        }
+        self.note_dropped(fitted.dropped);
         let line = format!("MAIL FROM:{from}{}\r\n", fitted.kept);
         self.queue.push_front(Step::Line(Line::Mail, line.into()));
         let lines = forwarded.xforward_lines(&self.extensions.xforward);
         for line in lines.into_iter().rev() {
             self.queue.push_front(Step::Line(Line::Xforward, format!("{line}\r\n").into()));
+        }
+    }
+
+    fn prepare_rcpt(&mut self, index: usize, to: &Address, parameters: &Parameters) {
+        if to.needs_smtputf8() && !self.extensions.smtputf8 {
+            let reply = Reply::new(553, "5.6.7 the next hop does not offer SMTPUTF8");
+            return self.recipient_replied(index, reply);
+        }
+        let fitted = parameters.fit(&self.extensions);
+        self.note_dropped(fitted.dropped);
+        let line = format!("RCPT TO:{to}{}\r\n", fitted.kept);
+        self.queue.push_front(Step::Line(Line::Rcpt(index), line.into()));
+    }
+
+    fn note_dropped(&mut self, keywords: Vec<String>) {
+        if !keywords.is_empty() {
+            self.outputs.push_back(Output::Noted(Fact::ParametersDropped(keywords)));
         }
     }
 
