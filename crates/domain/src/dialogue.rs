@@ -211,6 +211,8 @@ impl Deciding {
 pub struct Offered {
     offer: Offer,
     deadline: Instant,
+    /// Parts whose content came inline and was moved out.
+    came: Vec<u16>,
 }
 
 /// The scanner said Need and collects content.
@@ -259,13 +261,20 @@ impl Offered {
             next = content.part.saturating_add(1);
         }
         let deadline = now + offer.remaining;
-        Ok(Self { offer, deadline })
+        Ok(Self { offer, deadline, came: Vec::new() })
     }
 
     /// What was offered.
     #[must_use]
     pub fn offer(&self) -> &Offer {
         &self.offer
+    }
+
+    /// Moves the inline contents out, for reading. They still count as having come.
+    #[must_use]
+    pub fn take_inline(&mut self) -> Vec<Content> {
+        self.came = self.offer.inline.iter().map(|content| content.part).collect();
+        std::mem::take(&mut self.offer.inline)
     }
 
     /// When the edge stops waiting.
@@ -283,6 +292,7 @@ impl Offered {
             let leaf = self.offer.outline.parts.get(usize::from(number));
             leaf.is_some_and(|part| part.kind.is_leaf())
                 && !self.offer.inline.iter().any(|content| content.part == number)
+                && !self.came.contains(&number)
         })?;
         let missing = need.0.iter().copied().collect();
         Ok((

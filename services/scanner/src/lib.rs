@@ -1,1 +1,122 @@
-//! Room card to be written.
+//! Judges mails: free ring, near ring, full ring, then weighs and decides.
+//!
+//! **Holds** facts about parts by digest (here and in Redis), what it learned about reputation servers, the policy and
+//! bases in force, and the mails in hand; nothing of a mail once its verdict is said.
+//! **Takes** Offers and Supplies of edges over gRPC, answers of Redis and of reputation servers.
+//! **Gives** at most one Need and one Verdict for each mail.
+//! **May touch** sockets to Redis and reputation, its own listener, one file with a hash list.
+//! **Never** talks to an MTA, decodes a transfer encoding, remembers a verdict, or lets one mail's trouble reach another.
+//! **If it fails** to ask somebody, the verdict's rung says so; if it cannot judge, the edge hears a gRPC status and
+//! asks another scanner or answers by its own policy.
+//!
+//! Reading order: [`examine`] (the judgement), [`serve`] (the waiting), [`door`] (the wire).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tamis_domain::dialogue::{Offer, Offered};
+use tamis_domain::verdict::Verdict;
+use tamis_runtime::shutdown::Drain;
+use tokio::sync::Semaphore;
+
+pub mod ask;
+pub mod config;
+pub mod door;
+pub mod examine;
+pub mod flights;
+pub mod memory;
+pub mod metrics;
+pub mod reading;
+pub mod serve;
+pub mod service;
+pub mod snapshot;
+
+use ask::reputation::Service;
+use config::Config;
+use examine::Examination;
+use flights::Flights;
+use memory::Memory;
+use metrics::Metrics;
+use snapshot::{Current, Snapshot};
+
+/// A scanner: everything that its mails share.
+#[derive(Debug)]
+pub struct Scanner {
+    pub(crate) memory: Memory,
+    pub(crate) reputation: Option<Service>,
+    pub(crate) flights: Flights,
+    pub(crate) metrics: Metrics,
+    pub(crate) seats: Semaphore,
+    pub(crate) supply: Arc<Semaphore>,
+    pub(crate) supply_units: u32,
+    pub(crate) drain: Drain,
+    mails_max: usize,
+    /// Policy and bases in force; may be swapped at any time.
+    pub snapshot: Current,
+}
+
+/// How often the gauges are brought up to date.
+const GAUGE_PERIOD: Duration = Duration::from_secs(1);
+
+impl Scanner {
+    /// A scanner as configured. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn new(config: &Config, snapshot: Snapshot, metrics: Metrics) -> Self {
+        let units = u32::try_from(config.supply_bytes_max / 1024).unwrap_or(u32::MAX >> 4).max(1);
+        let reputation = (!config.reputation.is_empty()).then(|| {
+            Service::start(config.reputation.clone(), config.reputation_budget, metrics.clone())
+        });
+        Self {
+            memory: Memory::new(config.memory_bytes_max, config.far.clone()),
+            reputation,
+            flights: Flights::default(),
+            metrics,
+            seats: Semaphore::new(config.mails_max),
+            supply: Arc::new(Semaphore::new(units as usize)),
+            supply_units: units,
+            drain: Drain::new(),
+            mails_max: config.mails_max,
+            snapshot: Current::new(snapshot),
+        }
+    }
+
+    /// Judges a mail whose contents all came with the offer: the command line's way, by the same rings.
+    ///
+    /// # Errors
+    /// The offer contradicts itself: our caller's fault.
+    pub async fn judge(
+        &self,
+        offer: Offer,
+        now_s: i64,
+    ) -> Result<Verdict, tamis_domain::dialogue::Broken> {
+        let mut offered = Offered::accept(offer, tamis_runtime::clock::now())?;
+        let mut mail = Examination::begin(self.snapshot.take(), offered.offer(), now_s);
+        let inline = offered.take_inline();
+        mail.near(self, offered.offer(), inline).await;
+        let supplied = offered.without_need();
+        mail.full(self, &supplied.offer, Vec::new(), 0).await;
+        let verdict = mail.verdict(&supplied.offer);
+        self.metrics.judged(&verdict);
+        Ok(verdict)
+    }
+
+    /// What the selector thinks of each reputation server, for metrics and people.
+    #[must_use]
+    pub fn reputation(&self) -> Option<&Service> {
+        self.reputation.as_ref()
+    }
+
+    /// Keeps the gauges up to date as long as the scanner lives.
+    pub(crate) fn keep_gauges(scanner: &Arc<Self>) {
+        let weak = Arc::downgrade(scanner);
+        tokio::spawn(async move {
+            while let Some(scanner) = weak.upgrade() {
+                let in_hand = scanner.mails_max.saturating_sub(scanner.seats.available_permits());
+                let (_, bytes) = scanner.memory.near_size();
+                scanner.metrics.state(in_hand, bytes, scanner.memory.far_connected());
+                drop(scanner);
+                tokio::time::sleep(GAUGE_PERIOD).await;
+            }
+        });
+    }
+}

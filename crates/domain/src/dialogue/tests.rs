@@ -106,6 +106,9 @@ fn a_scanner_that_asks_nonsense_is_refused() {
     }
     let scanner = Offered::accept(offer(), Instant::now()).unwrap();
     assert_eq!(scanner.need(vec![1]).unwrap_err(), Broken::NoSuchPart(1), "it came inline");
+    let mut scanner = Offered::accept(offer(), Instant::now()).unwrap();
+    assert_eq!(scanner.take_inline().len(), 1);
+    assert_eq!(scanner.need(vec![1]).unwrap_err(), Broken::NoSuchPart(1), "moved out, it still came");
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! The signals that others must be asked for, one a file.
+
+pub mod reputation;

@@ -1,0 +1,176 @@
+//! The `[scanner]` section: what was typed, and what it means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tamis_runtime::config::ConfigError;
+use tamis_runtime::listen::ListenAddress;
+
+use crate::memory::FarSettings;
+use crate::memory::address::Address;
+
+/// Name of the section.
+pub const SECTION: &str = "scanner";
+
+/// The section as typed; every key may be left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Typed {
+    /// Where edges connect (gRPC).
+    pub listen: ListenAddress,
+    /// Metrics and health, when the scanner runs alone.
+    pub admin: ListenAddress,
+    /// Evidence cache shared by all scanners; empty keeps facts in this process.
+    pub redis: String,
+    /// PEM file of the authority that signed Redis' certificate; empty trusts the system's.
+    pub redis_authority: PathBuf,
+    /// Milliseconds a mail waits for Redis at most.
+    pub redis_budget_ms: u64,
+    /// Hours a fact is kept in Redis.
+    pub redis_keep_hours: u64,
+    /// Reputation servers, `host:port`; host names are resolved again and again. Empty list: none is asked.
+    pub reputation: Vec<String>,
+    /// Milliseconds a mail waits for reputation at most.
+    pub reputation_budget_ms: u64,
+    /// Bytes of facts remembered in this process.
+    pub memory_bytes_max: u64,
+    /// Mails judged at the same time; one more is refused and goes to another scanner.
+    pub mails_max: usize,
+    /// Bytes of supplied content held at the same time, all mails together.
+    pub supply_bytes_max: u64,
+    /// File of known malicious objects: a SHA-256 in hex (or `part:` and a part's name) and a name on each line.
+    pub hash_list: PathBuf,
+}
+
+impl Default for Typed {
+    fn default() -> Self {
+        Self {
+            listen: loopback(7062),
+            admin: loopback(9072),
+            redis: String::new(),
+            redis_authority: PathBuf::new(),
+            redis_budget_ms: 50,
+            redis_keep_hours: 7 * 24,
+            reputation: vec!["127.0.0.1:7060".to_owned()],
+            reputation_budget_ms: 50,
+            memory_bytes_max: 64 << 20,
+            mails_max: 200,
+            supply_bytes_max: 512 << 20,
+            hash_list: PathBuf::new(),
+        }
+    }
+}
+
+/// The section, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where edges connect.
+    pub listen: ListenAddress,
+    /// Metrics and health, when the scanner runs alone.
+    pub admin: ListenAddress,
+    /// The far memory, if there is one.
+    pub far: Option<FarSettings>,
+    /// Reputation servers as `host:port`.
+    pub reputation: Vec<String>,
+    /// Longest wait for reputation.
+    pub reputation_budget: Duration,
+    /// Bytes of the near memory.
+    pub memory_bytes_max: u64,
+    /// Mails judged at the same time.
+    pub mails_max: usize,
+    /// Bytes of supplied content at the same time.
+    pub supply_bytes_max: u64,
+    /// File of known malicious objects.
+    pub hash_list: Option<PathBuf>,
+}
+
+impl Typed {
+    /// Says what the section means.
+    ///
+    /// # Errors
+    /// The key whose value makes no sense, and what would.
+    pub fn check(self) -> Result<Config, ConfigError> {
+        let wrong = |message: String| ConfigError::meaning(SECTION, message);
+        for (key, value) in
+            [("redis_budget_ms", self.redis_budget_ms), ("reputation_budget_ms", self.reputation_budget_ms)]
+        {
+            if !(1..=10_000).contains(&value) {
+                return Err(wrong(format!("{key} = {value}: write 1 to 10000 milliseconds")));
+            }
+        }
+        if self.mails_max == 0 {
+            return Err(wrong("mails_max = 0: nothing could be judged; write at least 1".to_owned()));
+        }
+        for server in &self.reputation {
+            let port = server.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none() {
+                return Err(wrong(format!("reputation: {server:?} is not host:port")));
+            }
+        }
+        let far = self.far().map_err(|error| wrong(error.to_string()))?;
+        Ok(Config {
+            listen: self.listen,
+            admin: self.admin,
+            far,
+            reputation: self.reputation,
+            reputation_budget: Duration::from_millis(self.reputation_budget_ms),
+            memory_bytes_max: self.memory_bytes_max,
+            mails_max: self.mails_max,
+            supply_bytes_max: self.supply_bytes_max,
+            hash_list: Some(self.hash_list).filter(|path| !path.as_os_str().is_empty()),
+        })
+    }
+
+    fn far(&self) -> anyhow::Result<Option<FarSettings>> {
+        if self.redis.is_empty() {
+            return Ok(None);
+        }
+        let authority = match self.redis_authority.as_os_str().is_empty() {
+            true => None,
+            false => Some(std::fs::read(&self.redis_authority).map_err(|error| {
+                anyhow::anyhow!("redis_authority {}: {error}", self.redis_authority.display())
+            })?),
+        };
+        Ok(Some(FarSettings {
+            address: Address::parse(&self.redis)?,
+            authority,
+            budget: Duration::from_millis(self.redis_budget_ms),
+            keep: Duration::from_secs(3600 * self.redis_keep_hours.max(1)),
+        }))
+    }
+}
+
+fn loopback(port: u16) -> ListenAddress {
+    ListenAddress::Tcp(([127, 0, 0, 1], port).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_need_no_file() {
+        let config = Typed::default().check().expect("defaults are sound");
+        assert!(config.far.is_none());
+        assert!(config.hash_list.is_none());
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_key() {
+        let with = |change: fn(&mut Typed)| {
+            let mut typed = Typed::default();
+            change(&mut typed);
+            typed.check().map(|_| ()).unwrap_err().to_string()
+        };
+        for (message, key) in [
+            (with(|typed| typed.mails_max = 0), "mails_max"),
+            (with(|typed| typed.redis_budget_ms = 0), "redis_budget_ms"),
+            (with(|typed| typed.reputation_budget_ms = 10_001), "reputation_budget_ms"),
+            (with(|typed| typed.reputation = vec!["host".into()]), "reputation"),
+            (with(|typed| typed.redis = "mysql://h".into()), "redis"),
+        ] {
+            assert!(message.contains(key), "{message}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Frames in, frames out: the gRPC side of one dialogue.
+
+use std::sync::Arc;
+
+use tamis_domain::dialogue::Need;
+use tamis_proto::scan::scanner_server::{Scanner as ScannerService, ScannerServer};
+use tamis_proto::scan::{ScanRequest, ScanResponse};
+use tamis_proto::scan_convert::{EdgeWord, Unreadable, edge_word, need_to_wire, verdict_to_wire};
+use tamis_runtime::telemetry::propagation;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
+
+use crate::Scanner;
+use crate::serve::{Edge, Ended, serve};
+
+/// Frames of one dialogue towards the edge: a Need and a Verdict, never more.
+const FRAMES_MAX: usize = 2;
+
+/// Bytes of one frame from an edge: an Offer with its header block and inline contents, with room to spare.
+pub const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// The gRPC service of a scanner.
+#[derive(Clone, Debug)]
+pub struct Door(Arc<Scanner>);
+
+/// The service to add to a tonic server.
+#[must_use]
+pub fn service(scanner: Arc<Scanner>) -> ScannerServer<Door> {
+    ScannerServer::new(Door(scanner)).max_decoding_message_size(FRAME_BYTES_MAX)
+}
+
+/// One edge at the other end of a stream.
+struct Wire {
+    words: Streaming<ScanRequest>,
+    frames: mpsc::Sender<Result<ScanResponse, Status>>,
+}
+
+impl Edge for Wire {
+    async fn hear(&mut self) -> Result<EdgeWord, Ended> {
+        match self.words.message().await {
+            Ok(Some(frame)) => Ok(edge_word(frame)?),
+            Ok(None) | Err(_) => Err(Ended::HungUp),
+        }
+    }
+
+    async fn say(&mut self, need: &Need) -> Result<(), Ended> {
+        self.frames.send(Ok(need_to_wire(need))).await.map_err(|_| Ended::HungUp)
+    }
+}
+
+#[tonic::async_trait]
+impl ScannerService for Door {
+    type ScanStream = ReceiverStream<Result<ScanResponse, Status>>;
+
+    async fn scan(
+        &self,
+        request: Request<Streaming<ScanRequest>>,
+    ) -> Result<Response<Self::ScanStream>, Status> {
+        let span = tracing::info_span!("scanner.scan", otel.kind = "server");
+        propagation::adopt(&span, propagation::extract(request.metadata()));
+        let (frames, answers) = mpsc::channel(FRAMES_MAX);
+        let scanner = Arc::clone(&self.0);
+        let mut wire = Wire { words: request.into_inner(), frames: frames.clone() };
+        let hold = scanner.drain.hold();
+        tokio::spawn(
+            async move {
+                let last = match serve(&scanner, &mut wire).await {
+                    Ok(verdict) => {
+                        tracing::debug!(id = %verdict.id, status = verdict.status.word(), "judged");
+                        Ok(verdict_to_wire(verdict))
+                    }
+                    Err(ended) => {
+                        scanner.metrics.ended(word(&ended));
+                        tracing::debug!(%ended, "dialogue ended without a verdict");
+                        Err(status(&ended))
+                    }
+                };
+                // An edge that hung up has answered its MTA already.
+                let _ = frames.send(last).await;
+                drop(hold);
+            }
+            .instrument(span),
+        );
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+}
+
+fn status(ended: &Ended) -> Status {
+    match ended {
+        Ended::HungUp => Status::cancelled(ended.to_string()),
+        Ended::Broken(_) => Status::failed_precondition(ended.to_string()),
+        Ended::Unreadable(Unreadable::OverLimit { .. }) => Status::out_of_range(ended.to_string()),
+        Ended::Unreadable(_) => Status::invalid_argument(ended.to_string()),
+        Ended::Full => Status::resource_exhausted(ended.to_string()),
+    }
+}
+
+fn word(ended: &Ended) -> &'static str {
+    match ended {
+        Ended::HungUp => "hung_up",
+        Ended::Broken(_) => "broken",
+        Ended::Unreadable(_) => "unreadable",
+        Ended::Full => "full",
+    }
+}

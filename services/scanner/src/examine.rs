@@ -1,0 +1,279 @@
+//! How one mail is judged: read this file to know the scanner.
+//!
+//! Three rings, each costlier than the one before. A ring is only entered if the mail is still open:
+//!
+//! 1. **free**: header, structure, names, lists. Nothing is asked, nothing is waited for.
+//! 2. **near**: facts remembered by digest (this process, then Redis in one round trip), the contents that came with
+//!    the Offer, and one question to the reputation service. All under one budget.
+//! 3. **full**: the contents that nobody knew, supplied by the edge.
+//!
+//! Then `weigh` and `decide`. The order of waiting is the dialogue's affair and stands in [`crate::serve`].
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tamis_checks::bases::Bases;
+use tamis_checks::formal::Case;
+use tamis_domain::decide::{self, Input};
+use tamis_domain::dialogue::{Content, Offer};
+use tamis_domain::evidence::Evidence;
+use tamis_domain::outline::Part;
+use tamis_domain::policy::lists::Lists;
+use tamis_domain::reading::{HeaderReading, PartFacts};
+use tamis_domain::reputation::Answered;
+use tamis_domain::status::Rung;
+use tamis_domain::verdict::{Timings, Verdict};
+use tamis_message::digesting::{part_digest, reading_key};
+use tamis_runtime::clock;
+use tracing::Instrument as _;
+
+use crate::ask::reputation::{Heard, questions};
+use crate::memory::{FarAnswer, Key};
+use crate::metrics::Recalled;
+use crate::snapshot::Snapshot;
+use crate::{Scanner, reading};
+
+/// One mail being judged.
+#[derive(Debug)]
+pub struct Examination {
+    snapshot: Arc<Snapshot>,
+    bases: Arc<Bases>,
+    began: Instant,
+    header: HeaderReading,
+    /// Findings of the free ring.
+    free: Vec<Evidence>,
+    /// What is known of each part's content, by part number.
+    facts: Vec<Option<Arc<PartFacts>>>,
+    answers: Vec<Answered>,
+    heard: Heard,
+    is_certain: bool,
+    timings: Timings,
+}
+
+impl Examination {
+    /// The free ring.
+    #[must_use]
+    pub fn begin(snapshot: Arc<Snapshot>, offer: &Offer, now_s: i64) -> Self {
+        let began = clock::now();
+        let header = tamis_message::header::read(&offer.outline.header);
+        let mut free = tamis_checks::headers::judge(&offer.envelope, &header, now_s);
+        free.extend(tamis_checks::structure::judge(&offer.outline));
+        free.extend(tamis_checks::attachments::judge(&offer.outline));
+        let bases = Arc::clone(&snapshot.bases);
+        let facts = vec![None; offer.outline.parts.len()];
+        let mut mail = Self {
+            snapshot,
+            bases,
+            began,
+            header,
+            free,
+            facts,
+            answers: Vec::new(),
+            heard: Heard::NotAsked,
+            is_certain: false,
+            timings: Timings::default(),
+        };
+        mail.is_certain = mail.decided(offer, decide::is_certain);
+        mail.timings.free_us = micros(began);
+        mail
+    }
+
+    /// The near ring: what the cluster knows, and what came with the Offer.
+    pub async fn near(&mut self, scanner: &Scanner, offer: &Offer, inline: Vec<Content>) {
+        let began = clock::now();
+        if !self.is_certain {
+            self.recall_near(scanner, offer);
+            self.read(scanner, offer, inline).await;
+            self.recall_far(scanner, offer).await;
+            if self.missing(offer).iter().all(|number| !is_text(offer, *number)) {
+                self.ask_reputation(scanner, offer).await;
+            }
+        }
+        self.timings.near_us = micros(began);
+    }
+
+    /// Numbers of the parts whose content nobody knows. Empty when the decision is certain without them.
+    #[must_use]
+    pub fn missing(&self, offer: &Offer) -> Vec<u16> {
+        if self.is_certain {
+            return Vec::new();
+        }
+        leaves(offer).filter(|(number, _)| self.facts[usize::from(*number)].is_none()).map(|(n, _)| n).collect()
+    }
+
+    /// The key under which facts about part `number` are remembered.
+    #[must_use]
+    pub fn key(&self, offer: &Offer, number: u16) -> Option<Key> {
+        let part = offer.outline.parts.get(usize::from(number))?;
+        Some(reading_key(part, self.bases.generation))
+    }
+
+    /// Takes facts that somebody else found just now.
+    pub fn learn(&mut self, number: u16, facts: Arc<PartFacts>) {
+        if let Some(known) = self.facts.get_mut(usize::from(number)) {
+            *known = Some(facts);
+        }
+    }
+
+    /// What is known of part `number`.
+    #[must_use]
+    pub fn facts(&self, number: u16) -> Option<&Arc<PartFacts>> {
+        self.facts.get(usize::from(number))?.as_ref()
+    }
+
+    /// The full ring: contents that nobody knew.
+    pub async fn full(&mut self, scanner: &Scanner, offer: &Offer, contents: Vec<Content>, waited_us: u32) {
+        let began = clock::now();
+        self.timings.supply_us = waited_us;
+        self.read(scanner, offer, contents).instrument(tracing::debug_span!("scanner.full")).await;
+        if !self.is_certain && self.heard == Heard::NotAsked {
+            self.ask_reputation(scanner, offer).await;
+        }
+        self.timings.full_us = micros(began);
+    }
+
+    /// Weighs and decides.
+    #[must_use]
+    pub fn verdict(mut self, offer: &Offer) -> Verdict {
+        let evidence = self.evidence(offer);
+        let rung = self.rung(offer);
+        let listed = |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
+        let input = Input {
+            id: offer.id,
+            envelope: &offer.envelope,
+            policy: &self.snapshot.policy,
+            evidence: &evidence,
+            listed: &listed,
+            rung,
+        };
+        let plan = decide::decide(&input);
+        let global = decide::judged(&input, self.snapshot.policy.global().rules());
+        self.timings.total_us = micros(self.began);
+        Verdict {
+            id: offer.id,
+            status: global.weighed.status,
+            score: global.weighed.score,
+            evidence: global.evidence,
+            rung,
+            plan,
+            generation: self.bases.generation,
+            timings: self.timings,
+        }
+    }
+
+    fn recall_near(&mut self, scanner: &Scanner, offer: &Offer) {
+        for (number, part) in leaves(offer) {
+            let known = scanner.memory.recall_near(&reading_key(part, self.bases.generation));
+            scanner.metrics.recalled(if known.is_some() { Recalled::Near } else { Recalled::NotNear });
+            self.facts[usize::from(number)] = known;
+        }
+    }
+
+    async fn recall_far(&mut self, scanner: &Scanner, offer: &Offer) {
+        let wanted = self.missing(offer);
+        let keys: Vec<Key> = wanted.iter().filter_map(|number| self.key(offer, *number)).collect();
+        if keys.is_empty() {
+            return;
+        }
+        let span = tracing::debug_span!("scanner.redis", keys = keys.len());
+        match scanner.memory.recall_far(&keys).instrument(span).await {
+            FarAnswer::Absent => {}
+            FarAnswer::Silent => scanner.metrics.recalled(Recalled::Silent),
+            FarAnswer::Facts(found) => {
+                for (number, facts) in wanted.into_iter().zip(found) {
+                    scanner.metrics.recalled(if facts.is_some() { Recalled::Far } else { Recalled::NotFar });
+                    self.facts[usize::from(number)] = facts;
+                }
+            }
+        }
+    }
+
+    /// Reads contents and remembers what was found, under the name of the bytes that were really here.
+    async fn read(&mut self, scanner: &Scanner, offer: &Offer, contents: Vec<Content>) {
+        for Content { part: number, bytes } in contents {
+            let Some(part) = offer.outline.parts.get(usize::from(number)) else { continue };
+            if self.facts[usize::from(number)].is_some() {
+                continue;
+            }
+            let held = Part { digest: Some(part_digest(&bytes)), ..part.clone() };
+            let read = reading::read(part, bytes, &self.bases).await;
+            if read.is_sound {
+                let key = reading_key(&held, self.bases.generation);
+                scanner.memory.keep(key, Arc::clone(&read.facts));
+            }
+            self.facts[usize::from(number)] = Some(read.facts);
+        }
+    }
+
+    /// One question for the whole mail. It waits for missing texts, whose sketches belong into it.
+    async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer) {
+        let Some(service) = &scanner.reputation else { return };
+        let asked = questions(offer, &self.facts);
+        if asked.is_empty() {
+            return;
+        }
+        let span = tracing::debug_span!("scanner.reputation", items = asked.len());
+        (self.heard, self.answers) = service.ask(asked).instrument(span).await;
+        self.is_certain = self.decided(offer, decide::is_certain);
+    }
+
+    /// All findings that are the same for every group.
+    fn evidence(&self, offer: &Offer) -> Vec<Evidence> {
+        let mut all = self.free.clone();
+        for (number, _) in leaves(offer) {
+            let facts = self.facts(number).into_iter().flat_map(|facts| &facts.evidence);
+            all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
+        }
+        all.extend(tamis_checks::reputation::judge(&self.answers));
+        let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
+        all.extend(tamis_checks::formal::judge(&Case {
+            envelope: &offer.envelope,
+            header: &self.header,
+            outline: &offer.outline,
+            facts: &facts,
+            found: &all,
+            matched: tamis_checks::reputation::is_matched(&self.answers),
+        }));
+        all
+    }
+
+    fn decided(&self, offer: &Offer, question: fn(&Input<'_>) -> bool) -> bool {
+        let evidence = self.evidence(offer);
+        let listed = |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
+        question(&Input {
+            id: offer.id,
+            envelope: &offer.envelope,
+            policy: &self.snapshot.policy,
+            evidence: &evidence,
+            listed: &listed,
+            rung: Rung::Full,
+        })
+    }
+
+    /// How much of the judgement was possible: `docs/decisions/0005-rungs.md`.
+    fn rung(&self, offer: &Offer) -> Rung {
+        if self.is_certain {
+            return Rung::Full;
+        }
+        let known = leaves(offer).filter(|(number, _)| self.facts(*number).is_some()).count();
+        let is_complete = known == leaves(offer).count();
+        match self.heard {
+            Heard::Silent if is_complete || known == 0 => Rung::Local,
+            _ if is_complete => Rung::Full,
+            _ => Rung::Cached,
+        }
+    }
+}
+
+/// Parts with content, with their numbers.
+fn leaves(offer: &Offer) -> impl Iterator<Item = (u16, &Part)> {
+    (0_u16..).zip(&offer.outline.parts).filter(|(_, part)| part.kind.is_leaf())
+}
+
+fn is_text(offer: &Offer, number: u16) -> bool {
+    offer.outline.parts.get(usize::from(number)).is_some_and(|part| part.kind.is_textual())
+}
+
+fn micros(since: Instant) -> u32 {
+    u32::try_from(clock::now().saturating_duration_since(since).as_micros()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,302 @@
+//! The far memory: one task keeps the connection, one writes, and nobody ever waits longer than the budget.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
+use redis::{Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, TlsCertificates, Value};
+use tamis_domain::reading::PartFacts;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use super::address::Address;
+use super::{Key, VALUE_BYTES_MAX, Writes};
+
+/// How the far memory is reached.
+#[derive(Clone, Debug)]
+pub struct FarSettings {
+    /// Where it is.
+    pub address: Address,
+    /// PEM certificate of the authority that signed its TLS certificate; `None` trusts the system's.
+    pub authority: Option<Vec<u8>>,
+    /// Longest wait of a mail for an answer.
+    pub budget: Duration,
+    /// How long a fact is kept without being written again.
+    pub keep: Duration,
+}
+
+/// Longest wait for a connection to be made. Nobody's mail waits for it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Pauses between attempts to connect, growing to the last one.
+const PAUSES_MS: [u64; 5] = [50, 100, 250, 500, 1000];
+
+/// Answers in a row that may be late before the connection is made anew.
+const LATE_IN_A_ROW_MAX: u32 = 3;
+
+/// Facts written at the same time.
+const WRITES_TOGETHER_MAX: usize = 64;
+
+/// In front of every key, with the version of the value's form.
+const PREFIX: &[u8] = b"tamis:f1:";
+
+/// A connection of any of the three kinds.
+#[derive(Clone)]
+enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+/// What the keeper, the writer and the readers share.
+struct Shared {
+    settings: FarSettings,
+    state: Mutex<State>,
+    broken: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Connection>,
+    late_in_a_row: u32,
+}
+
+/// Redis, as the scanner uses it.
+pub(super) struct Far {
+    shared: Arc<Shared>,
+    writes: Writes,
+}
+
+impl std::fmt::Debug for Far {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Far({:?})", self.connected())
+    }
+}
+
+impl Far {
+    /// Starts the keeper and the writer. They end when the last user is gone.
+    pub(super) fn start(settings: FarSettings, writes_max: usize) -> Self {
+        let shared = Arc::new(Shared {
+            settings,
+            state: Mutex::new(State::default()),
+            broken: Notify::new(),
+        });
+        let (writes, queue) = mpsc::channel(writes_max);
+        tokio::spawn(keep_connected(Arc::downgrade(&shared)));
+        tokio::spawn(write(Arc::clone(&shared), queue));
+        Self { shared, writes }
+    }
+
+    pub(super) fn connected(&self) -> bool {
+        self.shared.connection().is_some()
+    }
+
+    /// One round trip for all keys; `None` when Redis is away or late.
+    pub(super) async fn recall(&self, keys: &[Key]) -> Option<Vec<Option<Arc<PartFacts>>>> {
+        let connection = self.shared.connection()?;
+        let mut command = redis::cmd("MGET");
+        for key in keys {
+            command.arg(full_key(key));
+        }
+        let budget = self.shared.settings.budget;
+        let answer = timeout(budget, connection.query(&command)).await;
+        let values = self.shared.checked(answer.ok())?;
+        let Value::Array(values) = values else { return None };
+        (values.len() == keys.len()).then(|| values.into_iter().map(read).collect())
+    }
+
+    /// Queues a fact for writing; drops it when the queue is full.
+    pub(super) fn keep(&self, key: Key, facts: Arc<PartFacts>) {
+        let _ = self.writes.try_send((key, facts));
+    }
+}
+
+impl Drop for Far {
+    /// Wakes the keeper, which then sees that nobody is left and ends.
+    fn drop(&mut self) {
+        self.shared.broken.notify_one();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        self.state().connection.clone()
+    }
+
+    /// Learns from an answer (`None` = late) whether the connection is still good.
+    fn checked(&self, answer: Option<RedisResult<Value>>) -> Option<Value> {
+        let mut state = self.state();
+        match answer {
+            Some(Ok(value)) => {
+                state.late_in_a_row = 0;
+                return Some(value);
+            }
+            Some(Err(error)) if !is_fatal(&error) => return None,
+            Some(Err(_)) => state.late_in_a_row = LATE_IN_A_ROW_MAX,
+            None => state.late_in_a_row += 1,
+        }
+        if state.late_in_a_row >= LATE_IN_A_ROW_MAX {
+            *state = State::default();
+            self.broken.notify_one();
+        }
+        None
+    }
+}
+
+impl Connection {
+    async fn query(mut self, command: &redis::Cmd) -> RedisResult<Value> {
+        match &mut self {
+            Self::One(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        }
+    }
+}
+
+/// Whether a new connection may help: the network broke, or the master is no longer one.
+fn is_fatal(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || error.is_connection_refusal()
+        || matches!(error.kind(), ErrorKind::Client | ErrorKind::AuthenticationFailed)
+        || matches!(error.code(), Some("READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN"))
+}
+
+/// Makes a connection, publishes it, waits until it breaks, and begins again.
+async fn keep_connected(shared: std::sync::Weak<Shared>) {
+    let mut failures = 0;
+    loop {
+        let Some(strong) = shared.upgrade() else { return };
+        match timeout(CONNECT_TIMEOUT, connect(&strong.settings)).await {
+            Ok(Ok(connection)) => {
+                tracing::info!("evidence cache in redis is connected");
+                failures = 0;
+                strong.state().connection = Some(connection);
+                let broken = strong.broken.notified();
+                broken.await;
+                if strong.connection().is_none() {
+                    tracing::warn!("evidence cache in redis is lost; judging goes on without it");
+                }
+            }
+            Ok(Err(error)) if failures == 0 => {
+                tracing::warn!(%error, "evidence cache in redis cannot be reached; judging goes on without it");
+            }
+            Err(_) if failures == 0 => {
+                tracing::warn!("evidence cache in redis does not answer; judging goes on without it");
+            }
+            _ => {}
+        }
+        drop(strong);
+        let pause = PAUSES_MS[failures.min(PAUSES_MS.len() - 1)];
+        failures += 1;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+async fn connect(settings: &FarSettings) -> RedisResult<Connection> {
+    let certificates =
+        TlsCertificates { client_tls: None, root_cert: settings.authority.clone() };
+    match &settings.address {
+        Address::Single(url) => {
+            let client = match &settings.authority {
+                Some(_) => Client::build_with_tls(url.as_str(), certificates)?,
+                None => Client::open(url.as_str())?,
+            };
+            client.get_multiplexed_async_connection().await.map(Connection::One)
+        }
+        Address::Cluster(nodes) => {
+            let mut builder = ClusterClientBuilder::new(nodes.iter().map(String::as_str))
+                .response_timeout(settings.budget * 4)
+                .connection_timeout(CONNECT_TIMEOUT);
+            if settings.authority.is_some() {
+                builder = builder.certs(certificates);
+            }
+            builder.build()?.get_async_connection().await.map(Connection::Cluster)
+        }
+        Address::Sentinel { .. } => by_sentinel(&settings.address, certificates).await,
+    }
+}
+
+/// Asks the Sentinels who is master now. Called anew after each loss, so a failover is followed.
+async fn by_sentinel(address: &Address, certificates: TlsCertificates) -> RedisResult<Connection> {
+    let Address::Sentinel { sentinels, master, database, login, tls } = address else {
+        return Err((ErrorKind::InvalidClientConfig, "not a Sentinel address").into());
+    };
+    let nodes = sentinels.iter().map(|(host, port)| match tls {
+        true => ConnectionAddr::TcpTls {
+            host: host.clone(),
+            port: *port,
+            insecure: false,
+            tls_params: None,
+        },
+        false => ConnectionAddr::Tcp(host.clone(), *port),
+    });
+    let mut builder = SentinelClientBuilder::new(nodes, master, SentinelServerType::Master)?
+        .set_client_to_redis_db(*database);
+    if let Some((user, password)) = login {
+        builder = builder.set_client_to_redis_password(password);
+        if !user.is_empty() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+    }
+    if *tls {
+        builder = builder
+            .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
+            .set_client_to_sentinel_tls_mode(redis::TlsMode::Secure);
+        if certificates.root_cert.is_some() {
+            builder = builder
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
+    }
+    builder.build()?.get_async_connection().await.map(Connection::One)
+}
+
+/// Writes what is queued, some at a time. Single commands, because a pipeline may not cross slots of a cluster.
+async fn write(shared: Arc<Shared>, mut queue: mpsc::Receiver<(Key, Arc<PartFacts>)>) {
+    let mut batch = Vec::with_capacity(WRITES_TOGETHER_MAX);
+    while queue.recv_many(&mut batch, WRITES_TOGETHER_MAX).await > 0 {
+        let Some(connection) = shared.connection() else {
+            batch.clear();
+            continue;
+        };
+        let seconds = shared.settings.keep.as_secs().max(1);
+        let commands: Vec<_> =
+            batch.drain(..).filter_map(|(key, facts)| set(&key, &facts, seconds)).collect();
+        let writes = commands.iter().map(|command| connection.clone().query(command));
+        if let Ok(answers) = timeout(CONNECT_TIMEOUT, join_all(writes)).await {
+            for answer in answers {
+                shared.checked(Some(answer));
+            }
+        } else {
+            shared.checked(None);
+        }
+    }
+}
+
+fn set(key: &Key, facts: &PartFacts, seconds: u64) -> Option<redis::Cmd> {
+    let value = serde_json::to_vec(facts).ok().filter(|value| value.len() <= VALUE_BYTES_MAX)?;
+    let mut command = redis::cmd("SET");
+    command.arg(full_key(key)).arg(value).arg("EX").arg(seconds);
+    Some(command)
+}
+
+fn full_key(key: &Key) -> Vec<u8> {
+    [PREFIX, key].concat()
+}
+
+/// A value that cannot be read is a miss: some other version wrote it.
+fn read(value: Value) -> Option<Arc<PartFacts>> {
+    match value {
+        Value::BulkString(bytes) if bytes.len() <= VALUE_BYTES_MAX => {
+            serde_json::from_slice(&bytes).ok().map(Arc::new)
+        }
+        _ => None,
+    }
+}

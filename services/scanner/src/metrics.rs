@@ -1,0 +1,204 @@
+//! What the scanner counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use tamis_domain::verdict::Verdict;
+use tamis_runtime::metrics::duration_histogram;
+
+use crate::ask::reputation::Heard;
+
+/// All metrics of one scanner. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    mails: Family<MailLabels, Counter>,
+    evidence: Family<NameLabels, Counter>,
+    ended: Family<WhyLabels, Counter>,
+    seconds: Histogram,
+    stages: Family<StageLabels, Histogram>,
+    recalled: Family<RecalledLabels, Counter>,
+    reputation: Family<HeardLabels, Counter>,
+    reputation_seconds: Histogram,
+    needed_parts: Counter,
+    supplied_bytes: Counter,
+    inline_bytes: Counter,
+    followed: Counter,
+    in_hand: Gauge,
+    remembered_bytes: Gauge,
+    redis_connected: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MailLabels {
+    status: &'static str,
+    rung: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NameLabels {
+    name: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WhyLabels {
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RecalledLabels {
+    memory: &'static str,
+    found: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HeardLabels {
+    outcome: &'static str,
+}
+
+/// What a memory said about one part (or, for `Silent`, about all of one mail).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// This process knew it.
+    Near,
+    /// This process did not.
+    NotNear,
+    /// Redis knew it.
+    Far,
+    /// Redis did not.
+    NotFar,
+    /// Redis did not answer in time.
+    Silent,
+}
+
+impl Metrics {
+    /// Registers everything with the process' registry.
+    #[must_use]
+    pub fn new(registry: &tamis_runtime::metrics::Metrics) -> Self {
+        let inner = Arc::new(Inner {
+            mails: Family::default(),
+            evidence: Family::default(),
+            ended: Family::default(),
+            seconds: duration_histogram(),
+            stages: Family::new_with_constructor(duration_histogram),
+            recalled: Family::default(),
+            reputation: Family::default(),
+            reputation_seconds: duration_histogram(),
+            needed_parts: Counter::default(),
+            supplied_bytes: Counter::default(),
+            inline_bytes: Counter::default(),
+            followed: Counter::default(),
+            in_hand: Gauge::default(),
+            remembered_bytes: Gauge::default(),
+            redis_connected: Gauge::default(),
+        });
+        let it = Arc::clone(&inner);
+        registry.register("scanner", |to| {
+            to.register("mails", "Mails judged, by status of the global policy and rung", it.mails.clone());
+            to.register("evidence", "Findings, by name", it.evidence.clone());
+            to.register("dialogues_ended", "Dialogues that ended without a verdict, by reason", it.ended.clone());
+            to.register("mail_seconds", "From Offer to Verdict", it.seconds.clone());
+            to.register("stage_seconds", "Time of each stage of a mail", it.stages.clone());
+            to.register("recalled", "Parts looked up in a memory, by memory and outcome", it.recalled.clone());
+            to.register("reputation_questions", "Questions to the reputation service, by outcome", it.reputation.clone());
+            to.register("reputation_seconds", "Waiting for the reputation service", it.reputation_seconds.clone());
+            to.register("needed_parts", "Parts asked of edges in Needs", it.needed_parts.clone());
+            to.register("supplied_bytes", "Bytes of content supplied after a Need", it.supplied_bytes.clone());
+            to.register("inline_bytes", "Bytes of content that came with Offers", it.inline_bytes.clone());
+            to.register("followed_parts", "Parts that another mail in hand was already reading", it.followed.clone());
+            to.register("mails_in_hand", "Mails being judged", it.in_hand.clone());
+            to.register("remembered_bytes", "Facts remembered in this process", it.remembered_bytes.clone());
+            to.register("redis_connected", "1 while the far memory is connected", it.redis_connected.clone());
+        });
+        Self(inner)
+    }
+
+    /// A mail was judged.
+    pub fn judged(&self, verdict: &Verdict) {
+        let labels = MailLabels { status: verdict.status.word(), rung: verdict.rung.word() };
+        self.0.mails.get_or_create(&labels).inc();
+        let mut counted: Vec<&str> = verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
+        counted.sort_unstable();
+        counted.dedup();
+        for name in counted {
+            self.0.evidence.get_or_create(&NameLabels { name: name.to_owned() }).inc();
+        }
+        let timings = verdict.timings;
+        self.0.seconds.observe(seconds(timings.total_us));
+        for (stage, us) in [
+            ("free", timings.free_us),
+            ("near", timings.near_us),
+            ("supply", timings.supply_us),
+            ("full", timings.full_us),
+        ] {
+            self.0.stages.get_or_create(&StageLabels { stage }).observe(seconds(us));
+        }
+    }
+
+    /// A dialogue ended without a verdict.
+    pub fn ended(&self, why: &'static str) {
+        self.0.ended.get_or_create(&WhyLabels { why }).inc();
+    }
+
+    /// A memory answered.
+    pub fn recalled(&self, what: Recalled) {
+        let (memory, found) = match what {
+            Recalled::Near => ("process", "yes"),
+            Recalled::NotNear => ("process", "no"),
+            Recalled::Far => ("redis", "yes"),
+            Recalled::NotFar => ("redis", "no"),
+            Recalled::Silent => ("redis", "silent"),
+        };
+        self.0.recalled.get_or_create(&RecalledLabels { memory, found }).inc();
+    }
+
+    /// The reputation service was asked.
+    pub fn reputation(&self, heard: Heard, waited: Duration) {
+        let outcome = match heard {
+            Heard::NotAsked => return,
+            Heard::Silent => "silent",
+            Heard::Answered => "answered",
+        };
+        self.0.reputation.get_or_create(&HeardLabels { outcome }).inc();
+        self.0.reputation_seconds.observe(waited.as_secs_f64());
+    }
+
+    /// Parts were asked of an edge.
+    pub fn needed(&self, parts: usize) {
+        self.0.needed_parts.inc_by(parts as u64);
+    }
+
+    /// Content came.
+    pub fn content(&self, inline_bytes: u64, supplied_bytes: u64) {
+        self.0.inline_bytes.inc_by(inline_bytes);
+        self.0.supplied_bytes.inc_by(supplied_bytes);
+    }
+
+    /// Parts were read by another mail's dialogue.
+    pub fn followed(&self, parts: usize) {
+        self.0.followed.inc_by(parts as u64);
+    }
+
+    /// How many mails are in hand, and what is remembered.
+    pub fn state(&self, in_hand: usize, remembered_bytes: u64, redis_connected: Option<bool>) {
+        self.0.in_hand.set(in_hand as i64);
+        self.0.remembered_bytes.set(remembered_bytes as i64);
+        self.0.redis_connected.set(i64::from(redis_connected.unwrap_or(false)));
+    }
+}
+
+fn seconds(us: u32) -> f64 {
+    f64::from(us) / 1e6
+}

@@ -1,0 +1,168 @@
+//! One mail's dialogue, from the first word to the last: when to wait, for what, and how long.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tamis_domain::dialogue::{
+    Awaiting, Broken, Collecting, Content, Need, Offer, Offered, Supplied,
+};
+use tamis_domain::verdict::Verdict;
+use tamis_proto::scan_convert::{EdgeWord, Unreadable};
+use tamis_runtime::clock;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
+
+use crate::Scanner;
+use crate::examine::Examination;
+use crate::flights::{Follow, Lead, Seat};
+
+/// Time kept back from the deadline for judging what was supplied, so that the answer still arrives in time.
+const RESERVE: Duration = Duration::from_millis(300);
+
+/// Longest wait for a part that another mail's dialogue is reading. Then it is asked of our own edge.
+const FOLLOW_MAX: Duration = Duration::from_millis(1500);
+
+/// Bytes of one unit of the budget for supplied content.
+const SUPPLY_UNIT_BYTES: u64 = 1024;
+
+/// How a dialogue ends without a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The edge hung up before the end: nothing to answer.
+    #[error("the edge hung up")]
+    HungUp,
+    /// The edge said something that the dialogue does not allow. Its fault; it must not be repeated as it is.
+    #[error("{0}")]
+    Broken(#[from] Broken),
+    /// The edge said something without meaning. Its fault.
+    #[error("{0}")]
+    Unreadable(#[from] Unreadable),
+    /// We are full. Ours; another scanner may have room.
+    #[error("this scanner is full")]
+    Full,
+}
+
+/// The other side of one dialogue, as the door brings it.
+pub trait Edge: Send {
+    /// The edge's next word.
+    fn hear(&mut self) -> impl Future<Output = Result<EdgeWord, Ended>> + Send;
+
+    /// Says Need.
+    fn say(&mut self, need: &Need) -> impl Future<Output = Result<(), Ended>> + Send;
+}
+
+/// Judges the mail that `edge` offers.
+///
+/// # Errors
+/// [`Ended`]: no verdict; the edge answers its MTA by its own policy or asks another scanner.
+pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, Ended> {
+    let _seat = scanner.seats.try_acquire().map_err(|_| Ended::Full)?;
+    let EdgeWord::Offer(offer) = edge.hear().await? else {
+        return Err(Ended::Unreadable(Unreadable::Missing("offer")));
+    };
+    let now = clock::now();
+    let mut offered = Offered::accept(*offer, now)?;
+    let inline_bytes = offered.offer().inline.iter().map(|content| content.bytes.len() as u64).sum();
+    let mut mail = Examination::begin(scanner.snapshot.take(), offered.offer(), now_s());
+    let inline = offered.take_inline();
+    mail.near(scanner, offered.offer(), inline).await;
+
+    let waited_from = clock::now();
+    let seats = board(scanner, &mail, offered.offer());
+    let wait_until = offered.deadline().checked_sub(RESERVE).unwrap_or(now);
+    follow(scanner, &mut mail, seats.follows, wait_until.min(waited_from + FOLLOW_MAX)).await;
+    let missing = mail.missing(offered.offer());
+    let (supplied, _held) = match missing.is_empty() {
+        true => (offered.without_need(), None),
+        false => collect(scanner, edge, offered, missing, wait_until).await?,
+    };
+    let waited_us = u32::try_from(clock::now().saturating_duration_since(waited_from).as_micros());
+
+    let Supplied { offer, contents, .. } = supplied;
+    let supplied_bytes = contents.iter().map(|content: &Content| content.bytes.len() as u64).sum();
+    scanner.metrics.content(inline_bytes, supplied_bytes);
+    mail.full(scanner, &offer, contents, waited_us.unwrap_or(u32::MAX)).await;
+    land(&mail, seats.leads);
+    let verdict = mail.verdict(&offer);
+    scanner.metrics.judged(&verdict);
+    Ok(verdict)
+}
+
+/// Seats of the parts that nobody knows.
+struct Seats {
+    leads: Vec<(u16, Lead)>,
+    follows: Vec<(u16, Follow)>,
+}
+
+fn board(scanner: &Scanner, mail: &Examination, offer: &Offer) -> Seats {
+    let missing = mail.missing(offer);
+    let keys: Vec<_> = missing.iter().filter_map(|number| mail.key(offer, *number)).collect();
+    let mut seats = Seats { leads: Vec::new(), follows: Vec::new() };
+    for (number, seat) in missing.into_iter().zip(scanner.flights.board(&keys)) {
+        match seat {
+            Seat::Lead(lead) => seats.leads.push((number, lead)),
+            Seat::Follow(follow) => seats.follows.push((number, follow)),
+        }
+    }
+    seats
+}
+
+/// Waits for parts that other dialogues are reading. They were taken before ours, so this cannot be a circle.
+async fn follow(scanner: &Scanner, mail: &mut Examination, follows: Vec<(u16, Follow)>, until: Instant) {
+    scanner.metrics.followed(follows.len());
+    for (number, follow) in follows {
+        if let Ok(Some(facts)) = timeout_at(until.into(), follow.landed()).await {
+            mail.learn(number, facts);
+        }
+    }
+}
+
+/// Says Need and collects, as long as there is time; then goes on with what is there.
+async fn collect(
+    scanner: &Scanner,
+    edge: &mut impl Edge,
+    offered: Offered,
+    missing: Vec<u16>,
+    until: Instant,
+) -> Result<(Supplied, Option<OwnedSemaphorePermit>), Ended> {
+    let sizes = missing.iter().filter_map(|number| offered.offer().outline.parts.get(usize::from(*number)));
+    let bytes: u64 = sizes.map(|part| part.size).sum();
+    let units = u32::try_from(bytes / SUPPLY_UNIT_BYTES + 1).unwrap_or(u32::MAX);
+    let budget = Arc::clone(&scanner.supply).acquire_many_owned(units.min(scanner.supply_units));
+    let Ok(Ok(held)) = timeout_at(until.into(), budget).await else {
+        return Ok((offered.without_need(), None));
+    };
+    scanner.metrics.needed(missing.len());
+    let (need, mut awaiting) = offered.need(missing)?;
+    edge.say(&need).await?;
+    loop {
+        let word = match timeout_at(until.into(), edge.hear()).await {
+            Ok(word) => word?,
+            Err(_) => return Ok((awaiting.give_up(), Some(held))),
+        };
+        awaiting = match take(awaiting, word)? {
+            Collecting::Missing(awaiting) => awaiting,
+            Collecting::Complete(supplied) => return Ok((supplied, Some(held))),
+        };
+    }
+}
+
+fn take(awaiting: Awaiting, word: EdgeWord) -> Result<Collecting, Ended> {
+    match word {
+        EdgeWord::Supply(supply) => Ok(awaiting.supply(supply)?),
+        EdgeWord::Offer(_) => Err(Ended::Unreadable(Unreadable::Meaningless("second offer"))),
+    }
+}
+
+/// Tells the followers what was read; parts that did not come are left for them to ask.
+fn land(mail: &Examination, leads: Vec<(u16, Lead)>) {
+    for (number, lead) in leads {
+        if let Some(facts) = mail.facts(number) {
+            lead.land(Arc::clone(facts));
+        }
+    }
+}
+
+fn now_s() -> i64 {
+    i64::try_from(clock::unix_seconds()).unwrap_or(i64::MAX)
+}

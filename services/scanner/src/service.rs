@@ -1,0 +1,89 @@
+//! A scanner behind its listener, from start to drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tamis_proto::scan::scanner_server::ScannerServer;
+use tamis_runtime::admin::Condition;
+use tamis_runtime::listen::Listener;
+use tamis_runtime::shutdown::Shutdown;
+use tamis_runtime::tls::Tls;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+
+use crate::Scanner;
+use crate::door;
+
+/// Window of one stream. Contents of a mail wait here when the scanner is slower than the edge.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Window of one connection, shared by its streams: one stalled reader must not stop the others.
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+
+/// Age at which a connection is asked to close after its streams, so that new scanners get their share of edges.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// Longest time that mails in hand may take after a request to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(25);
+
+/// Serves edges on a listener until the process is asked to end and the mails in hand are judged.
+///
+/// # Errors
+/// The TLS material is unusable, or the listener broke.
+pub async fn run(
+    scanner: Arc<Scanner>,
+    listener: Listener,
+    tls: Option<&Tls>,
+    is_ready: Condition,
+    shutdown: Shutdown,
+) -> Result<()> {
+    let mut server = server();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls.server()).context("TLS of the scanner")?;
+    }
+    serve(scanner, server, listener.incoming(), is_ready, shutdown).await
+}
+
+/// Serves edges that come over any kind of connection: sockets, or pipes inside one process.
+///
+/// # Errors
+/// What tonic reports when the connections end in an unexpected way.
+pub async fn serve<I, C>(
+    scanner: Arc<Scanner>,
+    mut server: Server,
+    connections: I,
+    is_ready: Condition,
+    shutdown: Shutdown,
+) -> Result<()>
+where
+    I: tokio_stream::Stream<Item = std::io::Result<C>>,
+    C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
+{
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ScannerServer<door::Door>>().await;
+    Scanner::keep_gauges(&scanner);
+    is_ready.set(true);
+    let drain = scanner.drain.clone();
+    let asked = shutdown.clone();
+    server
+        .add_service(health_service)
+        .add_service(door::service(scanner))
+        .serve_with_incoming_shutdown(connections, async move { asked.requested().await })
+        .await
+        .context("scanner's listener")?;
+    if let Err(unfinished) = drain.finished(DRAIN_MAX).await {
+        tracing::warn!(%unfinished, "stopped with mails in hand; their edges answer for them");
+    }
+    Ok(())
+}
+
+/// A server with windows and ages as the dialogue needs them.
+#[must_use]
+pub fn server() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_connection_age(CONNECTION_AGE_MAX)
+        .tcp_nodelay(true)
+}

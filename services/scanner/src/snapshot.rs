@@ -1,0 +1,70 @@
+//! What a mail is judged by: one policy and one set of bases, taken once and kept for the mail's whole life.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::{Context, Result};
+use tamis_checks::bases::{Bases, CODE_GENERATION, HashList};
+use tamis_domain::policy::Policy;
+
+/// Policy and bases, together.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// What the administrator wants.
+    pub policy: Policy,
+    /// What the checks know.
+    pub bases: Arc<Bases>,
+}
+
+/// The snapshot in force, swapped whole.
+#[derive(Debug, Default)]
+pub struct Current(RwLock<Arc<Snapshot>>);
+
+/// Bytes of a hash list read. `HashList` has a limit of entries; this one keeps a wrong file from filling the memory.
+const HASH_LIST_BYTES_MAX: u64 = 256 << 20;
+
+impl Snapshot {
+    /// Policy and the hash list in a file, if there is one.
+    ///
+    /// # Errors
+    /// The file cannot be read or a line of it makes no sense: the administrator's fault, named with the line.
+    pub fn load(policy: Policy, hash_list: Option<&Path>) -> Result<Self> {
+        let text = match hash_list {
+            None => String::new(),
+            Some(path) => {
+                let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+                anyhow::ensure!(size <= HASH_LIST_BYTES_MAX, "{}: too long", path.display());
+                std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+            }
+        };
+        let place = || hash_list.unwrap_or(Path::new("")).display().to_string();
+        let hashes = HashList::read(&text).with_context(place)?;
+        Ok(Self { policy, bases: Arc::new(bases(hashes, &text)) })
+    }
+}
+
+/// Bases whose generation names the code and the data of the part checks: another list, other facts.
+fn bases(hashes: HashList, text: &str) -> Bases {
+    let [a, b, c, ..] = tamis_message::digesting::part_digest(text.as_bytes()).0;
+    let generation = u32::from_be_bytes([a, b, c, 0]) | (CODE_GENERATION & 0xff);
+    Bases { generation, hashes }
+}
+
+impl Current {
+    /// Puts a snapshot in force.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self(RwLock::new(Arc::new(snapshot)))
+    }
+
+    /// The one in force now; keep it for the whole mail.
+    #[must_use]
+    pub fn take(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another one in force. Mails in hand keep theirs.
+    pub fn swap(&self, snapshot: Snapshot) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+}
