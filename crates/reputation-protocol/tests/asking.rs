@@ -1,5 +1,13 @@
 //! The client's side, step by step.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test may fail loudly and read the clock once"
+)]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,14 @@
 //!
 //! A file is hexadecimal digits; `#` starts a comment. Files `bad-*.hex` begin with `# refused: <the error>`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test may fail loudly and read the clock once"
+)]
+
 use std::path::{Path, PathBuf};
 
 use tamis_domain::digest::{Signature, SignatureKind, TextSketch, hex};

@@ -1,6 +1,14 @@
 //! Client and servers over a network that loses, delays, reorders and doubles datagrams, in virtual time, by seed.
 //! `SEED=n` replays one seed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test may fail loudly and read the clock once"
+)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -102,10 +102,10 @@ pub struct WhyResponse {
     pub class: i32,
     #[prost(uint32, tag = "5")]
     pub weight: u32,
-    /// Independent reporters counted, saturating at 255.
+    /// Independent reporters, of those kept.
     #[prost(uint32, tag = "6")]
     pub reporters: u32,
-    /// The reports, oldest first. Only the first 16 reporters are kept by name; later ones are counted.
+    /// The reports, oldest first. Only the first 16 reporters are kept; later ones renew the time.
     #[prost(message, repeated, tag = "7")]
     pub reports: ::prost::alloc::vec::Vec<Report>,
     /// First and last report of anybody, seconds since 1970-01-01T00:00:00Z.

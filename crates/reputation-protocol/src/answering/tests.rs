@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "the first instant has to come from somewhere")]
+
 use super::*;
 use crate::naming;
 use crate::packet::{Answer, Item, Reply};

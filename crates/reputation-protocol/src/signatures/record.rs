@@ -27,6 +27,7 @@ pub(super) struct Report {
 pub(super) struct Record {
     first: Report,
     /// All reporters but the first; none for most signatures.
+    #[expect(clippy::box_collection, reason = "8 bytes in each record where a vector has 24")]
     more: Option<Box<Vec<Report>>>,
     pub(super) changed_epoch: u64,
     hits: AtomicU64,
