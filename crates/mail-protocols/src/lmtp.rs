@@ -60,6 +60,8 @@ mod tests {
         assert!(!takes_hello(Mode::Lmtp, HelloVerb::Ehlo));
         assert!(!takes_hello(Mode::Lmtp, HelloVerb::Helo));
         assert!(!takes_hello(Mode::Smtp, HelloVerb::Lhlo));
-        assert!(takes_hello(Mode::Smtp, HelloVerb::Helo) && takes_hello(Mode::Smtp, HelloVerb::Ehlo));
+        assert!(
+            takes_hello(Mode::Smtp, HelloVerb::Helo) && takes_hello(Mode::Smtp, HelloVerb::Ehlo)
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Each bound of the sessions, at the bound and one past it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod smtp_support;
 
 use std::time::Instant;
@@ -26,7 +28,8 @@ impl Yes {
         let mut config = Config::new(Mode::Smtp, "edge.test");
         change(&mut config);
         let now = start();
-        let mut yes = Self { server: Server::new(config, now), now, sent: String::new(), last: None };
+        let mut yes =
+            Self { server: Server::new(config, now), now, sent: String::new(), last: None };
         yes.drain();
         yes.say("HELO x\r\n");
         yes.sent.clear();
@@ -187,7 +190,9 @@ fn sent_by(client: &mut Client) -> (usize, Vec<client::Output>) {
     let (mut lines, mut others) = (0, Vec::new());
     while let Some(output) = client.poll() {
         match output {
-            client::Output::Send(bytes) => lines += bytes.iter().filter(|byte| **byte == b'\n').count(),
+            client::Output::Send(bytes) => {
+                lines += bytes.iter().filter(|byte| **byte == b'\n').count()
+            }
             other => others.push(other),
         }
     }
@@ -211,9 +216,7 @@ fn a_client_names_its_recipients_and_not_one_more() {
     let (mut client, now) = ready_client();
     name_recipients(&mut client, now, RECIPIENTS_MAX);
     let refused = |others: &[client::Output]| {
-        let local = |output: &&client::Output| {
-            matches!(output, client::Output::RcptReplied { reply, .. } if reply.code() == 452)
-        };
+        let local = |output: &&client::Output| matches!(output, client::Output::RcptReplied { reply, .. } if reply.code() == 452);
         others.iter().filter(local).count()
     };
     assert_eq!(refused(&sent_by(&mut client).1), 0);

@@ -1,5 +1,7 @@
 //! Whole sessions as text: each talk is played with its bytes whole, one by one, and cut at random places.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod smtp_support;
 
 use smtp_support::drive::Drive;
@@ -50,7 +52,8 @@ fn talks_go_the_same_at_random_cuts() {
     for talk in all_talks() {
         for seed in 0..SEEDS {
             let mut prng = Prng::new(seed);
-            let mut split = |bytes: &[u8]| prng.split(bytes).into_iter().map(<[u8]>::to_vec).collect();
+            let mut split =
+                |bytes: &[u8]| prng.split(bytes).into_iter().map(<[u8]>::to_vec).collect();
             play(&talk, &format!("seed {seed}"), &mut split);
         }
     }
@@ -108,7 +111,11 @@ fn a_peer_gone_after_any_byte_leaves_nothing_open_and_nothing_promised() {
             assert!(closed, "{} cut at {cut}: {:?}", talk.name, seen.last());
             if talk.is_server {
                 let ended = facts(&seen, "end of data") + facts(&seen, "reset");
-                assert!(facts(&seen, "data") <= ended, "{} cut at {cut}: a mail left open", talk.name);
+                assert!(
+                    facts(&seen, "data") <= ended,
+                    "{} cut at {cut}: a mail left open",
+                    talk.name
+                );
             } else {
                 let ended = facts(&seen, "delivered") + facts(&seen, "failed");
                 assert!(facts(&seen, "go ahead") <= ended, "{} cut at {cut}: no answer", talk.name);

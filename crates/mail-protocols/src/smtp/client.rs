@@ -52,8 +52,16 @@ enum Step {
     Hello,
     /// HELO, after EHLO was not understood.
     OldHello,
-    Mail { from: Address, parameters: Parameters, forwarded: ClientFacts },
-    Rcpt { index: usize, to: Address, parameters: Parameters },
+    Mail {
+        from: Address,
+        parameters: Parameters,
+        forwarded: ClientFacts,
+    },
+    Rcpt {
+        index: usize,
+        to: Address,
+        parameters: Parameters,
+    },
     /// A line ready to send, and what its reply is the answer to.
     Line(Line, Bytes),
     Data,
@@ -108,7 +116,7 @@ impl Client {
     pub fn handle(&mut self, event: Event, now: Instant) {
         self.now = now;
         if self.closed {
-            return;
+            return self.too_late(&event);
         }
         match event {
             Event::Received(bytes) => self.received(&bytes),
@@ -149,6 +157,15 @@ impl Client {
     /// What the far side announced. Empty before the first [`Output::Ready`].
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// The caller may order a mail at a [`Output::Ready`] that the end of the connection already follows.
+    fn too_late(&mut self, event: &Event) {
+        if matches!(event, Event::Mail { .. }) && self.outputs.back() == Some(&Output::Close) {
+            self.outputs.pop_back();
+            self.report(Stage::Idle, Cause::Lost);
+            self.outputs.push_back(Output::Close);
+        }
     }
 
     fn received(&mut self, bytes: &[u8]) {

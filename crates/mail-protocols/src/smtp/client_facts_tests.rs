@@ -43,8 +43,20 @@ fn malformed_attributes_are_refused() {
         assert_eq!(parse(text), Err(AttributeFault::Name), "{text}");
     }
     let values = [
-        "NAME=", "NAME=a+2", "NAME=a+GG", "NAME=a+0D+0AQUIT", "NAME=+FF", "ADDR=here", "ADDR=::1",
-        "ADDR=IPV6:1.2.3.4", "PORT=65536", "PORT=-1", "PROTO=HTTP", "SOURCE=MOON", "NAME=+", "HELO=+-1",
+        "NAME=",
+        "NAME=a+2",
+        "NAME=a+GG",
+        "NAME=a+0D+0AQUIT",
+        "NAME=+FF",
+        "ADDR=here",
+        "ADDR=::1",
+        "ADDR=IPV6:1.2.3.4",
+        "PORT=65536",
+        "PORT=-1",
+        "PROTO=HTTP",
+        "SOURCE=MOON",
+        "NAME=+",
+        "HELO=+-1",
     ];
     for text in values {
         assert_eq!(parse(text), Err(AttributeFault::Value), "{text}");
@@ -82,7 +94,11 @@ fn no_line_passes_its_limit_whatever_the_values() {
     };
     for name_bytes in 0..=300 {
         for line in line_of(name_bytes) {
-            assert!(line.len() + CRLF_BYTES <= XFORWARD_LINE_BYTES_MAX, "{name_bytes}: {}", line.len());
+            assert!(
+                line.len() + CRLF_BYTES <= XFORWARD_LINE_BYTES_MAX,
+                "{name_bytes}: {}",
+                line.len()
+            );
         }
     }
     // 255 bytes of name need 765 in xtext: no line holds them.

@@ -132,7 +132,11 @@ impl Command {
 
 fn hello(verb: HelloVerb, name: &str) -> Result<Command, CommandFault> {
     let sound = !name.is_empty() && name.len() <= HELLO_NAME_BYTES_MAX;
-    if sound { Ok(Command::Hello { verb, name: name.to_owned() }) } else { Err(CommandFault::Argument) }
+    if sound {
+        Ok(Command::Hello { verb, name: name.to_owned() })
+    } else {
+        Err(CommandFault::Argument)
+    }
 }
 
 fn alone(command: Command, argument: &str) -> Result<Command, CommandFault> {

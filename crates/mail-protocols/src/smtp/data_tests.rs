@@ -110,8 +110,7 @@ fn the_writer_lets_no_look_alike_out_even_if_its_caller_brings_one() {
 
 #[test]
 fn normalised_line_ends_are_counted_and_keep_the_lines() {
-    let (content, end, _) =
-        read(BareLineEnd::Normalise, 100, b"a\nb\rc\r\r\nd\r\re\r\n.\r\n", 3);
+    let (content, end, _) = read(BareLineEnd::Normalise, 100, b"a\nb\rc\r\r\nd\r\re\r\n.\r\n", 3);
     assert_eq!(content, b"a\r\nb\r\nc\r\nd\r\n\r\ne\r\n");
     assert_eq!(end.map(|end| end.bare), Some(BareLineEnds { cr: 4, lf: 1 }));
 }

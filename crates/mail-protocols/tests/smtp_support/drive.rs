@@ -6,7 +6,9 @@ use bytes::Bytes;
 use tamis_mail_protocols::smtp::Mode;
 use tamis_mail_protocols::smtp::address::Address;
 use tamis_mail_protocols::smtp::client::{self, Client};
-use tamis_mail_protocols::smtp::client_facts::{Attribute, ClientFacts, XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES};
+use tamis_mail_protocols::smtp::client_facts::{
+    Attribute, ClientFacts, XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES,
+};
 use tamis_mail_protocols::smtp::data::BareLineEnd;
 use tamis_mail_protocols::smtp::parameters::Parameters;
 use tamis_mail_protocols::smtp::reply::Reply;
@@ -91,8 +93,12 @@ impl Drive {
 
     pub fn bytes(&mut self, bytes: Bytes, seen: &mut Vec<Seen>) {
         match &mut self.session {
-            Session::Server { session, .. } => session.handle(server::Event::Received(bytes), self.now),
-            Session::Client { session, .. } => session.handle(client::Event::Received(bytes), self.now),
+            Session::Server { session, .. } => {
+                session.handle(server::Event::Received(bytes), self.now)
+            }
+            Session::Client { session, .. } => {
+                session.handle(client::Event::Received(bytes), self.now)
+            }
         }
         self.drain(seen);
     }
@@ -152,7 +158,9 @@ impl Drive {
 /// While the caller owes an answer, this side says nothing but a farewell that is no success.
 fn watch(output: &server::Output, asked: &mut bool) {
     match output {
-        server::Output::Mail { .. } | server::Output::Rcpt { .. } | server::Output::EndOfData(_) => {
+        server::Output::Mail { .. }
+        | server::Output::Rcpt { .. }
+        | server::Output::EndOfData(_) => {
             assert!(!*asked, "a second question before the first answer");
             *asked = true;
         }

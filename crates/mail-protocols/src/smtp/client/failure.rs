@@ -102,7 +102,9 @@ impl Failure {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match &self.cause {
-            Cause::Refused(_) if self.stage > Stage::Idle => Fault::Sender,
+            Cause::Refused(reply) if self.stage > Stage::Idle && reply.is_permanent() => {
+                Fault::Sender
+            }
             Cause::Lacking(_) => Fault::Sender,
             Cause::Aborted | Cause::Misuse(_) => Fault::Ours,
             _ => Fault::Upstream,
@@ -113,7 +115,9 @@ impl Failure {
     /// a mail: only a permanent refusal of this very mail is final.
     pub fn next(&self) -> Next {
         match &self.cause {
-            Cause::Refused(reply) if self.stage > Stage::Idle && reply.is_permanent() => Next::Refuse,
+            Cause::Refused(reply) if self.stage > Stage::Idle && reply.is_permanent() => {
+                Next::Refuse
+            }
             Cause::Lacking(_) => Next::Refuse,
             _ => Next::Retry,
         }

@@ -57,7 +57,8 @@ impl Client {
 
     pub(super) fn commit(&mut self) {
         let open = self.transaction.as_mut().filter(|open| !open.dot_sent);
-        let Some((mut writer, open)) = open.and_then(|open| Some((open.writer.take()?, open))) else {
+        let Some((mut writer, open)) = open.and_then(|open| Some((open.writer.take()?, open)))
+        else {
             return self.misuse("final dot before the far side waits for it");
         };
         open.dot_sent = true;
@@ -85,7 +86,8 @@ impl Client {
     }
 
     pub(super) fn quit(&mut self) {
-        let begun = self.transaction.as_ref().is_some_and(|open| open.writer.is_some() || open.dot_sent);
+        let begun =
+            self.transaction.as_ref().is_some_and(|open| open.writer.is_some() || open.dot_sent);
         if begun || self.stage() == Stage::Data {
             return self.fail_connection(Cause::Aborted);
         }

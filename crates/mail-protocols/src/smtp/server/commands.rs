@@ -1,7 +1,9 @@
 //! Commands of the receiving session: what each may do, and when.
 
 use super::super::address::AddressFault;
-use super::super::client_facts::{AttributeFault, ClientFacts, XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES};
+use super::super::client_facts::{
+    AttributeFault, ClientFacts, XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES,
+};
 use super::super::command::{Command, CommandFault, HelloVerb};
 use super::super::data::DataReader;
 use super::super::extensions::Extensions;
@@ -80,7 +82,8 @@ impl Server {
 
     fn announced(&self) -> Extensions {
         let config = &self.config;
-        let some = |wanted: bool, attributes: &[_]| if wanted { attributes.to_vec() } else { vec![] };
+        let some =
+            |wanted: bool, attributes: &[_]| if wanted { attributes.to_vec() } else { vec![] };
         Extensions {
             pipelining: true,
             size: Some(config.mail_bytes_max),
@@ -239,7 +242,9 @@ impl Server {
         match fault {
             CommandFault::Character => self.refuse(500, "5.5.2 forbidden character"),
             CommandFault::Argument => self.refuse(501, "5.5.4 bad argument"),
-            CommandFault::Address(AddressFault::Missing) => self.refuse(501, "5.1.3 missing address"),
+            CommandFault::Address(AddressFault::Missing) => {
+                self.refuse(501, "5.1.3 missing address")
+            }
             CommandFault::Address(_) => self.refuse(501, "5.1.3 bad address syntax"),
             CommandFault::Parameter(_) => self.refuse(501, "5.5.4 bad parameter"),
             CommandFault::Attribute(AttributeFault::Name) => {

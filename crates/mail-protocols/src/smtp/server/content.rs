@@ -38,7 +38,8 @@ impl Server {
                 self.refuse_content(&reply, Reset::Content(fault));
             }
             Some(fault @ ContentFault::BareLineEnd) => {
-                let reply = Reply::new(550, "5.6.11 bare <CR> or <LF> in the message is not accepted");
+                let reply =
+                    Reply::new(550, "5.6.11 bare <CR> or <LF> in the message is not accepted");
                 self.refuse_content(&reply, Reset::Content(fault));
             }
         }
