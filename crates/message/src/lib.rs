@@ -14,5 +14,6 @@ pub mod charset;
 pub mod content;
 pub mod digesting;
 pub mod fields;
+pub mod header;
 pub mod parameters;
 pub mod words;
