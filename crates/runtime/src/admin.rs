@@ -93,13 +93,23 @@ impl Readiness {
 
 /// Serves until the process ends or the task is aborted; it goes on after a shutdown is requested, so that the drain can be watched.
 pub fn serve(listener: Listener, metrics: Metrics, readiness: Readiness) -> JoinHandle<()> {
+    serve_for(listener, metrics, readiness, CONNECTION_LIFE_MAX)
+}
+
+fn serve_for(
+    listener: Listener,
+    metrics: Metrics,
+    readiness: Readiness,
+    life_max: Duration,
+) -> JoinHandle<()> {
     let router = Router::new()
         .route("/metrics", get(metrics_text))
         .with_state(metrics)
         .route("/healthz/live", get(async || answer(StatusCode::OK, "live\n".to_owned())))
         .route("/healthz/ready", get(ready).with_state(readiness))
         .fallback(async || answer(StatusCode::NOT_FOUND, "not found\n".to_owned()));
-    let listener = Bounded { listener, connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let listener = Bounded { listener, connections, life_max };
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "the admin listener ended");
@@ -134,6 +144,7 @@ fn answer(status: StatusCode, text: String) -> Response {
 struct Bounded {
     listener: Listener,
     connections: Arc<Semaphore>,
+    life_max: Duration,
 }
 
 impl axum::serve::Listener for Bounded {
@@ -144,7 +155,7 @@ impl axum::serve::Listener for Bounded {
         // The semaphore is never closed; without a permit the connection would only be unbounded, not wrong.
         let permit = self.connections.clone().acquire_owned().await.ok();
         let (stream, peer) = self.listener.accept().await;
-        let life = Box::pin(tokio::time::sleep(CONNECTION_LIFE_MAX));
+        let life = Box::pin(tokio::time::sleep(self.life_max));
         (Connection { stream, life, bytes_left: REQUEST_BYTES_MAX, _permit: permit }, peer)
     }
 
@@ -207,5 +218,25 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_says_nothing_is_shown_out() {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.tcp_address().unwrap();
+        let readiness = Readiness::new(Shutdown::new());
+        let task = serve_for(listener, Metrics::new(), readiness, Duration::from_millis(20));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        // Ends, which without the bound it would not.
+        let _ = silent.read_to_end(&mut Vec::new()).await;
+        task.abort();
     }
 }

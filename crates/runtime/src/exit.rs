@@ -3,6 +3,7 @@
 //! The codes are those of BSD `sysexits.h`: Postfix and sendmail retry after 75 and give up after the others.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -186,7 +187,8 @@ pub fn finish(program: &str, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => Code::Success.into(),
         Err(failure) => {
-            eprintln!("{program}: {failure}");
+            // Standard error may be closed; the code must get out all the same.
+            let _ = writeln!(std::io::stderr(), "{program}: {failure}");
             failure.code().into()
         }
     }

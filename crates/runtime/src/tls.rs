@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, read_bounded};
 use crate::listen::ListenAddress;
 
 /// The name of the section.
 const SECTION: &str = "tls";
 
 /// The longest PEM file, in bytes: a bundle of all public authorities has 220 KB.
-pub const PEM_BYTES_MAX: u64 = 1 << 20;
+pub const PEM_BYTES_MAX: usize = 1 << 20;
 
 /// The section `[tls]`: three PEM files, all or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -118,11 +118,12 @@ impl Tls {
 /// Reads a file and looks for the kind of PEM block that must be in it. Whether it is sound is told when the listener or the
 /// connection is made; a swapped key and certificate are told here, in plainer words.
 fn read_pem(path: &Path, key: &str, kind: &str) -> Result<Vec<u8>, ConfigError> {
-    use std::io::Read;
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_path_buf(), source };
-    let mut text = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(PEM_BYTES_MAX).read_to_end(&mut text).map_err(unreadable)?;
+    let text = read_bounded(path, PEM_BYTES_MAX)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?
+        .ok_or_else(|| ConfigError::TooLong {
+            path: path.to_path_buf(),
+            bytes_max: PEM_BYTES_MAX,
+        })?;
     let found = String::from_utf8_lossy(&text).lines().any(|line| {
         line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{kind}-----"))
     });

@@ -19,6 +19,7 @@ use toml::de::{DeTable, ValueDeserializer};
 pub use error::ConfigError;
 use error::Sources;
 use overrides::Override;
+pub(crate) use secret::read_bounded;
 pub use secret::{SECRET_BYTES_MAX, Secret};
 
 /// The longest configuration file, in bytes. A list of thousands of addresses fits; a disk image given by mistake is
@@ -113,7 +114,7 @@ impl Document {
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
-    let bytes = secret::read_bounded(path, FILE_BYTES_MAX)
+    let bytes = read_bounded(path, FILE_BYTES_MAX)
         .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?
         .ok_or_else(|| ConfigError::TooLong {
             path: path.to_path_buf(),

@@ -51,7 +51,7 @@ impl fmt::Display for Secret {
 }
 
 /// Reads a file of at most `bytes_max` bytes; `None` if it is longer, after reading one byte too many and no more.
-pub(super) fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let take = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path)?.take(take).read_to_end(&mut bytes)?;

@@ -6,7 +6,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -69,6 +69,15 @@ impl Listener {
     /// The TCP address, if it is one: what a test connects to.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.address.tcp()
+    }
+
+    /// Says on standard output that `door` is open and where, one line: `edge lmtp listens on 127.0.0.1:7066`. Logs go to
+    /// standard error, so a supervisor or a test can read from here the port that the system chose.
+    pub fn announce(&self, door: &str) {
+        let mut stdout = io::stdout().lock();
+        // Nobody may be reading, which is no reason not to serve.
+        let _ =
+            writeln!(stdout, "{door} listens on {}", self.address).and_then(|()| stdout.flush());
     }
 
     /// The next connection. Never fails: an attempt that the peer gave up is skipped, and where the system has no

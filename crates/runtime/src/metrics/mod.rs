@@ -1,7 +1,7 @@
 //! The metrics of one process, and their text for Prometheus.
 //!
 //! Names: `tamis_<role>_<what>_<unit>`, counters without `_total` (it is added), base units (seconds, bytes). The text
-//! is format 0.0.4, which every scraper and `promtool` read; see [`text`].
+//! is format 0.0.4, which every scraper and `promtool` read.
 
 mod process;
 mod text;

@@ -27,7 +27,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(format: LogFormat) -> Self {
-        Self { format, human: tracing_subscriber::fmt::format() }
+        Self { format, human: tracing_subscriber::fmt::format().with_ansi(false) }
     }
 }
 
@@ -45,13 +45,28 @@ where
         match self.format {
             LogFormat::Json => json(&mut writer, event),
             LogFormat::Human => {
-                if let Some(trace) = trace_id() {
-                    write!(writer, "[{trace}] ")?;
-                }
-                self.human.format_event(context, writer, event)
+                let mut text = String::new();
+                self.human.format_event(context, Writer::new(&mut text), event)?;
+                human(&mut writer, text.trim_end())
             }
         }
     }
+}
+
+/// Writes one line. Fields may hold what a peer sent: a line end or a terminal's escape sequence in them must not forge
+/// other lines, so control characters are shown and not sent.
+fn human(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
+    if let Some(trace) = trace_id() {
+        write!(writer, "[{trace}] ")?;
+    }
+    for char in text.chars() {
+        if char.is_control() {
+            write!(writer, "{}", char.escape_default())?;
+        } else {
+            writer.write_char(char)?;
+        }
+    }
+    writer.write_char('\n')
 }
 
 /// The trace of the span that is entered now. Entering a span makes its context current; asking the subscriber would not do,

@@ -143,3 +143,36 @@ fn a_malformed_context_is_no_context() {
     assert!(!remote_context([0; 16], [1; 8]).span().span_context().is_valid());
     assert!(!remote_context([1; 16], [0; 8]).span().span_context().is_valid());
 }
+
+/// What one event with a hostile field looks like.
+fn written(format: LogFormat) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let writer = std::sync::Mutex::new(file.reopen().unwrap());
+    let lines =
+        tracing_subscriber::fmt::layer().event_format(line::Line::new(format)).with_writer(writer);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+        let helo = "mx.example.com\n2026-01-01 INFO forged\r\u{1b}[2J";
+        tracing::info!(%helo, quoted = helo, target = "mine", "greeted");
+    });
+    std::fs::read_to_string(file.path()).unwrap()
+}
+
+#[test]
+fn what_a_peer_sent_cannot_forge_a_log_line() {
+    for format in [LogFormat::Human, LogFormat::Json] {
+        let text = written(format);
+        assert_eq!(text.matches(char::is_control).collect::<Vec<_>>(), ["\n"], "{text:?}");
+        assert!(text.ends_with('\n') && text.contains("forged"), "{text:?}");
+    }
+}
+
+#[test]
+fn a_json_line_begins_with_time_level_target_and_message() {
+    let text = written(LogFormat::Json);
+    let at = |word: &str| text.find(word).unwrap();
+    let order = ["\"time\":", "\"level\":", "\"target\":", "\"message\":", "\"helo\":"].map(at);
+    assert!(order.is_sorted(), "{text}");
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["target"], "tamis_runtime::telemetry::tests", "ours wins over the event's");
+    assert_eq!(line["message"], "greeted");
+}

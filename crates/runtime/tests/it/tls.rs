@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::{Listener, Peer};
-use tamis_runtime::tls::TlsConfig;
+use tamis_runtime::tls::{PEM_BYTES_MAX, TlsConfig};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
@@ -123,6 +123,21 @@ fn three_files_or_none_and_each_of_its_kind() {
         let error = config.load().unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+#[test]
+fn a_bundle_of_the_longest_size_is_read_and_one_byte_more_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let good = certificates(directory.path());
+    let bundle = directory.path().join("bundle.pem");
+    let mut text = std::fs::read(&good.authority).unwrap();
+    text.resize(PEM_BYTES_MAX, b'\n');
+    std::fs::write(&bundle, &text).unwrap();
+    let config = TlsConfig { authority: bundle.clone(), ..good };
+    assert!(config.load().is_ok());
+    text.push(b'\n');
+    std::fs::write(&bundle, &text).unwrap();
+    assert!(matches!(config.load(), Err(ConfigError::TooLong { .. })));
 }
 
 #[test]

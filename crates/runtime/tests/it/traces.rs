@@ -36,8 +36,9 @@ fn program() {
             .in_scope(|| tracing::debug!("too fine"));
         tracing::info_span!(target: "h2", "not ours").in_scope(|| {});
     });
+    let spans_exist = !outer.is_disabled();
     drop(outer);
-    tracing::warn!(sends_traces = guard.sends_traces(), "done");
+    tracing::warn!(sends_traces = guard.sends_traces(), spans_exist, "done");
     let begun = Instant::now();
     drop(guard);
     let taken = begun.elapsed();
@@ -127,6 +128,7 @@ async fn spans_arrive_with_their_parents_and_the_log_line_has_their_trace() {
     assert_eq!((&worked["type"], &worked["count"]), (&"t".into(), &3.into()));
     assert!(worked["time"].as_str().unwrap().ends_with('Z'));
     assert!(lines[1].get("trace_id").is_none(), "{lines:?}");
+    assert_eq!(lines[1]["spans_exist"], true);
 }
 
 #[tokio::test]
@@ -181,6 +183,7 @@ async fn without_the_variables_there_are_no_spans_and_no_trace_ids() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines.iter().all(|line| line.get("trace_id").is_none()), "{lines:?}");
     assert_eq!(lines[1]["sends_traces"], false);
+    assert_eq!(lines[1]["spans_exist"], false, "a span that nobody reads costs nothing");
 }
 
 #[tokio::test]
