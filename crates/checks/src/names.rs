@@ -95,3 +95,20 @@ pub const ALL: [&str; 86] = [
 pub fn is_known(name: &str) -> bool {
     ALL.binary_search(&name).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_unique_and_fit_for_headers() {
+        assert!(ALL.is_sorted_by(|a, b| a < b));
+        assert!(ALL.iter().all(|name| tamis_domain::policy::is_evidence_name(name)));
+        for name in
+            ["gtube", "eicar", "hash_list", "listed_trusted", "listed_blacklisted", "formal"]
+        {
+            assert!(is_known(name), "{name}");
+        }
+        assert!(!is_known("no_such_sign"));
+    }
+}

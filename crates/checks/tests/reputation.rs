@@ -1,0 +1,107 @@
+//! What the reputation service says, as evidence.
+
+use tamis_checks::reputation::{LANES_MIN, MALWARE_REPORTERS_MIN, is_matched, judge};
+use tamis_domain::digest::{Signature, SignatureKind};
+use tamis_domain::evidence::Mark;
+use tamis_domain::reputation::{Answered, Class, Listing};
+
+fn answered(kind: SignatureKind, part: u16, class: Class, similarity: u8) -> Answered {
+    Answered {
+        signature: Signature { kind, value: [0; 16] },
+        part: Some(part),
+        listing: Some(Listing { class, weight: 100, reporters: 5, age_hours: 1, similarity }),
+    }
+}
+
+fn weight(answers: &[Answered], name: &str) -> Option<f32> {
+    judge(answers).iter().find(|found| found.name == name).map(|found| found.weight)
+}
+
+#[test]
+fn a_near_match_weighs_less_the_less_alike_it_is() {
+    let mut last = f32::INFINITY;
+    for (lanes, expect) in [
+        (32, Some(10.0)),
+        (31, Some(9.0)),
+        (28, Some(9.0)),
+        (27, Some(7.0)),
+        (20, Some(5.0)),
+        (LANES_MIN, Some(3.0)),
+        (LANES_MIN - 1, None),
+        (0, None),
+    ] {
+        let answers = [answered(SignatureKind::Text, 0, Class::Spam, lanes)];
+        let found = weight(&answers, "reputation_spam");
+        assert_eq!(found, expect, "{lanes}");
+        assert_eq!(is_matched(&answers), expect.is_some(), "{lanes}");
+        assert!(found.unwrap_or(0.0) <= last);
+        last = found.unwrap_or(0.0);
+    }
+}
+
+#[test]
+fn each_class_and_kind_has_its_own_name() {
+    use SignatureKind::{Link, Text};
+    for (kind, class, name, matched) in [
+        (Text, Class::Suspected, "reputation_suspected", false),
+        (Text, Class::Spam, "reputation_spam", true),
+        (Text, Class::Phishing, "reputation_phishing", true),
+        (Text, Class::Malware, "reputation_malware", true),
+        (Text, Class::Bulk, "reputation_bulk", false),
+        (Text, Class::Allowed, "reputation_allowed", false),
+        (Link, Class::Spam, "reputation_spam_link", true),
+        (Link, Class::Phishing, "reputation_phishing_link", true),
+        (Link, Class::Malware, "reputation_malware_link", true),
+    ] {
+        let answers = [answered(kind, 2, class, 32)];
+        let found = judge(&answers);
+        assert_eq!(found.len(), 1);
+        assert!(tamis_checks::names::is_known(&found[0].name));
+        assert_eq!((found[0].name.as_ref(), found[0].part), (name, Some(2)));
+        assert_eq!(is_matched(&answers), matched, "{name}");
+    }
+}
+
+#[test]
+fn an_allowed_part_silences_other_listings_of_the_same_part_but_not_malware() {
+    let allowed = answered(SignatureKind::Part, 1, Class::Allowed, 32);
+    let near = answered(SignatureKind::Text, 1, Class::Spam, 30);
+    let other = answered(SignatureKind::Text, 2, Class::Spam, 30);
+    let malware = answered(SignatureKind::Part, 1, Class::Malware, 32);
+    assert_eq!(weight(&[allowed, near], "reputation_spam"), None);
+    assert!(!is_matched(&[allowed, near]));
+    assert!(
+        weight(&[allowed, other], "reputation_spam").is_some(),
+        "a spammer may add a good part"
+    );
+    assert!(is_matched(&[allowed, malware]));
+    let nearly = answered(SignatureKind::Text, 1, Class::Allowed, 31);
+    assert!(is_matched(&[nearly, near]), "only an exact signature allows");
+}
+
+#[test]
+fn malware_is_known_only_by_the_same_bytes_and_enough_reporters() {
+    let mut answer = answered(SignatureKind::Part, 0, Class::Malware, 32);
+    for (reporters, similarity, mark) in [
+        (MALWARE_REPORTERS_MIN, 32, Some(Mark::Infected)),
+        (MALWARE_REPORTERS_MIN - 1, 32, Some(Mark::Suspicious)),
+        (MALWARE_REPORTERS_MIN, 31, Some(Mark::Suspicious)),
+        (MALWARE_REPORTERS_MIN, LANES_MIN - 1, None),
+    ] {
+        let listing = answer.listing.as_mut();
+        if let Some(listing) = listing {
+            (listing.reporters, listing.similarity) = (reporters, similarity);
+        }
+        assert_eq!(judge(&[answer]).first().and_then(|found| found.mark), mark);
+    }
+}
+
+#[test]
+fn strength_scales_and_the_unknown_weighs_nothing() {
+    let mut answer = answered(SignatureKind::Text, 0, Class::Spam, 32);
+    answer.listing = answer.listing.map(|listing| Listing { weight: 50, ..listing });
+    assert_eq!(weight(&[answer], "reputation_spam"), Some(5.0));
+    answer.listing = None;
+    assert_eq!(judge(&[answer]), vec![]);
+    assert_eq!(judge(&[]), vec![]);
+}
