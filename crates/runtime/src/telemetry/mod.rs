@@ -12,8 +12,11 @@ pub mod propagation;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, Targets, filter_fn};
+use tracing::Level;
+use tracing::subscriber::set_global_default;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 pub use export::{SHUTDOWN_MAX, Traces};
 
@@ -92,24 +95,17 @@ impl Telemetry {
             Traces::Off => (None, None),
             Traces::Unsupported(why) => (None, Some(why.clone())),
         };
-        let spans = exporter.as_ref().map(|exporter| {
-            // Our own spans alone: those of the libraries would multiply the volume.
-            let ours = Targets::new().with_target("tamis", LevelFilter::INFO);
-            tracing_opentelemetry::layer()
-                .with_tracer(exporter.tracer())
-                .with_location(false)
-                .with_threads(false)
-                .with_target(false)
-                .with_tracked_inactivity(false)
-                .with_filter(ours.and(filter_fn(|meta| meta.is_span())))
-        });
-        let lines = tracing_subscriber::fmt::layer()
-            .event_format(line::Line::new(config.log))
-            .with_writer(std::io::stderr)
-            .with_filter(filter.and(filter_fn(|meta| meta.is_event())));
-        let subscriber = tracing_subscriber::registry().with(spans).with(lines);
-        tracing::subscriber::set_global_default(subscriber)
-            .map_err(|_| TelemetryError::AlreadyStarted)?;
+        // Two subscribers and not one with an optional layer: a layer that is `None` wants every span to exist.
+        let started = match &exporter {
+            None => {
+                set_global_default(tracing_subscriber::registry().with(lines(config.log, filter)))
+            }
+            Some(exporter) => {
+                let subscriber = tracing_subscriber::registry().with(spans(exporter));
+                set_global_default(subscriber.with(lines(config.log, filter)))
+            }
+        };
+        started.map_err(|_| TelemetryError::AlreadyStarted)?;
         if let Some(why) = warning {
             tracing::warn!(%why, "no traces are sent");
         }
@@ -128,6 +124,33 @@ impl Guard {
         // Only fails if the runtime is ending, and then the drop inside has been done or is lost with it.
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
+}
+
+/// Writes events that pass the filter.
+fn lines<S>(format: LogFormat, filter: EnvFilter) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer()
+        .event_format(line::Line::new(format))
+        .with_writer(std::io::stderr)
+        .with_filter(filter.and(filter_fn(|meta| meta.is_event())))
+}
+
+/// Sends our own spans alone: those of the libraries would multiply the volume.
+fn spans<S>(exporter: &export::Exporter) -> impl Layer<S> + use<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(exporter.tracer())
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(|meta| {
+            meta.is_span() && meta.level() <= &Level::INFO && meta.target().starts_with("tamis")
+        }))
 }
 
 fn log_filter(
