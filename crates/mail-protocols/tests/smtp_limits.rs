@@ -223,3 +223,21 @@ fn a_client_names_its_recipients_and_not_one_more() {
     name_recipients(&mut client, now, 1);
     assert_eq!(refused(&sent_by(&mut client).1), 1);
 }
+
+#[test]
+fn a_byte_now_and_then_holds_no_place_for_ever() {
+    let mut yes = Yes::new(|_| {});
+    yes.say("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n");
+    let begun = yes.now;
+    let pause = CONTENT_TIMEOUT / 2;
+    while yes.now + pause < begun + CONTENT_TIMEOUT_TOTAL {
+        yes.now += pause;
+        yes.server.handle(Event::Timer, yes.now);
+        yes.say("x");
+        assert!(!matches!(yes.last, Some(Output::Close(_))));
+    }
+    assert_eq!(yes.server.deadline(), Some(begun + CONTENT_TIMEOUT_TOTAL));
+    yes.server.handle(Event::Timer, begun + CONTENT_TIMEOUT_TOTAL);
+    yes.drain();
+    assert_eq!(yes.last, Some(Output::Close(Closed::TimedOut)));
+}
