@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tamis_checks::bases::Bases;
-use tamis_checks::formal::Case;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::evidence::Evidence;
@@ -125,7 +124,7 @@ impl Examination {
     pub async fn full(&mut self, scanner: &Scanner, offer: &Offer, contents: Vec<Content>, waited_us: u32) {
         let began = clock::now();
         self.timings.supply_us = waited_us;
-        self.read(scanner, offer, contents).instrument(tracing::debug_span!("scanner.full")).await;
+        self.read(scanner, offer, contents).instrument(tracing::info_span!("scanner.full")).await;
         if !self.is_certain && self.heard == Heard::NotAsked {
             self.ask_reputation(scanner, offer).await;
         }
@@ -175,7 +174,7 @@ impl Examination {
         if keys.is_empty() {
             return;
         }
-        let span = tracing::debug_span!("scanner.redis", keys = keys.len());
+        let span = tracing::info_span!("scanner.redis", keys = keys.len());
         match scanner.memory.recall_far(&keys).instrument(span).await {
             FarAnswer::Absent => {}
             FarAnswer::Silent => scanner.metrics.recalled(Recalled::Silent),
@@ -212,7 +211,7 @@ impl Examination {
         if asked.is_empty() {
             return;
         }
-        let span = tracing::debug_span!("scanner.reputation", items = asked.len());
+        let span = tracing::info_span!("scanner.reputation", items = asked.len());
         (self.heard, self.answers) = service.ask(asked).instrument(span).await;
         self.is_certain = self.decided(offer, decide::is_certain);
     }
@@ -226,14 +225,13 @@ impl Examination {
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
         let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
-        all.extend(tamis_checks::formal::judge(&Case {
-            envelope: &offer.envelope,
-            header: &self.header,
-            outline: &offer.outline,
-            facts: &facts,
-            found: &all,
-            matched: tamis_checks::reputation::is_matched(&self.answers),
-        }));
+        all.extend(tamis_checks::formal::judge(
+            &offer.envelope,
+            &self.header,
+            &offer.outline,
+            &facts,
+            &self.answers,
+        ));
         all
     }
 

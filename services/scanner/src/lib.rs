@@ -39,6 +39,11 @@ use memory::Memory;
 use metrics::Metrics;
 use snapshot::{Current, Snapshot};
 
+/// Names of all evidence that the checks can find, for telling misspelt weights.
+pub fn evidence_names() -> impl Iterator<Item = &'static str> {
+    tamis_checks::names::ALL.iter().copied()
+}
+
 /// A scanner: everything that its mails share.
 #[derive(Debug)]
 pub struct Scanner {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tamis_checks::bases::Bases;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
-use tamis_domain::reading::PartFacts;
+use tamis_domain::reading::{PartFacts, PartReading};
 use tamis_message::reading::read_part;
 
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
@@ -31,9 +31,15 @@ pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>) -> Read {
     reading.await.unwrap_or_else(|_| given_up())
 }
 
+/// Facts of one part that was read.
+#[must_use]
+pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
+    tamis_checks::part::judge(part, reading, bases)
+}
+
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
 fn guarded(part: &Part, content: &[u8], bases: &Bases) -> Read {
-    let reading = || tamis_checks::part::judge(part, &read_part(part, content), bases);
+    let reading = || facts(part, &read_part(part, content), bases);
     match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(facts) => Read { facts: Arc::new(facts), is_sound: true },
         Err(_) => given_up(),

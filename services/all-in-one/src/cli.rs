@@ -1,0 +1,149 @@
+//! What can be typed.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Scans mail for spam and malware: one program, several roles.
+#[derive(Debug, Parser)]
+#[command(name = "tamis", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run edge, scanner and reputation in one process, on embedded defaults.
+    All(Role),
+    /// Run the edge beside an MTA.
+    Edge(Role),
+    /// Run a scanner.
+    Scanner(Role),
+    /// Run a reputation server.
+    Reputation(Role),
+    /// Judge files and folders by the same code as the service.
+    Check(Check),
+    /// Add, delete and explain signatures of known mail.
+    Signature(Signature),
+    /// Read a configuration file and say what it means, or what is wrong with it.
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Options of every role.
+#[derive(Debug, Args)]
+pub struct Role {
+    /// Configuration file (TOML). Without one, everything listens on loopback and keeps to itself.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `tamis check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Mails judged at the same time [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Address of the SMTP client that brought the mail.
+    #[arg(long, value_name = "A")]
+    pub ip: Option<IpAddr>,
+    /// Its HELO name.
+    #[arg(long, value_name = "H")]
+    pub helo: Option<String>,
+    /// Envelope sender; "" is the null sender of bounces.
+    #[arg(long, value_name = "A")]
+    pub from: Option<String>,
+    /// Envelope recipient; may be given several times.
+    #[arg(long, value_name = "A")]
+    pub rcpt: Vec<String>,
+    /// Make no network look-up of any kind.
+    #[arg(long)]
+    pub offline: bool,
+    /// Configuration file: its policy, hash list, Redis and reputation servers. Without one nothing is asked.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Mails, folders of mails, or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Options of `tamis signature`.
+#[derive(Debug, Args)]
+pub struct Signature {
+    /// Administration address of the reputation server.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7063", global = true)]
+    pub server: String,
+    /// Configuration file: its [tls] section is used for https:// servers.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: SignatureAction,
+}
+
+/// What to do with signatures.
+#[derive(Debug, Subcommand)]
+pub enum SignatureAction {
+    /// Report mails (or signatures such as text:0123...) as known.
+    Add {
+        /// What they are.
+        #[arg(long, value_enum, default_value = "spam")]
+        class: Class,
+        /// Strength of the listing, 1 to 100.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+        weight: u8,
+        /// Who reports.
+        #[arg(long, default_value = "postmaster")]
+        reporter: String,
+        /// Report the links of the mails too, not only their texts and attachments.
+        #[arg(long)]
+        links: bool,
+        /// Files with mails, or signatures.
+        #[arg(required = true, value_name = "FILE|SIGNATURE")]
+        what: Vec<String>,
+    },
+    /// Delete the listings of mails or signatures.
+    Del {
+        /// Who deletes.
+        #[arg(long, default_value = "postmaster")]
+        reporter: String,
+        /// The links of the mails too.
+        #[arg(long)]
+        links: bool,
+        /// Files with mails, or signatures.
+        #[arg(required = true, value_name = "FILE|SIGNATURE")]
+        what: Vec<String>,
+    },
+    /// Say who reported a signature, when, as what, and how often it was asked for.
+    Why {
+        /// Files with mails, or signatures.
+        #[arg(required = true, value_name = "FILE|SIGNATURE")]
+        what: Vec<String>,
+    },
+    /// Say how many signatures there are, how durable they are, and what was asked.
+    Stats,
+}
+
+/// Class of a report.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Class {
+    /// Spam.
+    Spam,
+    /// Phishing.
+    Phishing,
+    /// Malware.
+    Malware,
+    /// Bulk mail, neither good nor bad.
+    Bulk,
+    /// Known good; wins over all others.
+    Allowed,
+}

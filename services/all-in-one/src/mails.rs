@@ -1,0 +1,133 @@
+//! Mails in files: found in folders, read under a limit, offered as an edge would offer them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tamis_domain::dialogue::{Content, Offer};
+use tamis_domain::digest::MailId;
+use tamis_domain::envelope::{Client, Door, Envelope};
+use tamis_domain::limits::{ADDRESS_BYTES_MAX, MAIL_BYTES_MAX};
+use tamis_domain::reading::HeaderReading;
+use tamis_message::{content, digesting, header};
+
+use crate::cli::Check;
+
+/// Depth of folders looked into. A loop of links cannot be longer.
+const FOLDER_DEPTH_MAX: usize = 64;
+
+/// Time that a mail from a file may take: nobody waits for it.
+const REMAINING: Duration = Duration::from_secs(600);
+
+/// All files named or found in the folders named, in order, and the complaints about what cannot be read.
+pub fn find(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let mut found = Vec::new();
+    let mut complaints = Vec::new();
+    for path in paths {
+        walk(path, FOLDER_DEPTH_MAX, &mut found, &mut complaints);
+    }
+    (found, complaints)
+}
+
+fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>, complaints: &mut Vec<String>) {
+    if path.as_os_str() == "-" || !path.is_dir() {
+        found.push(path.to_path_buf());
+        return;
+    }
+    if depth == 0 {
+        complaints.push(format!("{}: folders nested too deep", path.display()));
+        return;
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    match entries {
+        Ok(entries) => {
+            let mut inside: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+            inside.sort();
+            for path in inside {
+                walk(&path, depth - 1, found, complaints);
+            }
+        }
+        Err(error) => complaints.push(format!("{}: {error}", path.display())),
+    }
+}
+
+/// The bytes of one mail; `-` is standard input.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut mail = Vec::new();
+    let limit = MAIL_BYTES_MAX + 1;
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(limit).read_to_end(&mut mail).context("standard input")?;
+    } else {
+        let kind = std::fs::metadata(path)?;
+        // A pipe or a device may never end.
+        if !kind.is_file() {
+            bail!("not a regular file");
+        }
+        std::fs::File::open(path)?.take(limit).read_to_end(&mut mail)?;
+    }
+    if mail.len() as u64 > MAIL_BYTES_MAX {
+        bail!("longer than {MAIL_BYTES_MAX} bytes");
+    }
+    Ok(mail)
+}
+
+/// The mail as an edge would offer it, with all its contents.
+pub fn offer(mail: &[u8], envelope: impl FnOnce(&HeaderReading) -> Envelope) -> Offer {
+    let dissected = digesting::dissect(mail);
+    let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digesting::part_digest(mail).0;
+    let inline = dissected
+        .spans
+        .iter()
+        .zip(0_u16..)
+        .filter_map(|(span, part)| {
+            span.as_ref().map(|span| Content { part, bytes: content::decode(span, mail) })
+        })
+        .collect();
+    let envelope = envelope(&header::read(&dissected.outline.header));
+    Offer { id: MailId(id), envelope, outline: dissected.outline, inline, remaining: REMAINING }
+}
+
+/// The envelope that the options say; without any, what the mail's own trace tells, which anybody can write.
+pub fn envelope(options: &Check, header: &HeaderReading) -> Envelope {
+    let said = options.ip.is_some()
+        || options.helo.is_some()
+        || options.from.is_some()
+        || !options.rcpt.is_empty();
+    if said {
+        return Envelope {
+            client: options.ip.map(|address| Client { address, name: None }),
+            helo: options.helo.clone(),
+            sender: bare(options.from.as_deref().unwrap_or_default()),
+            recipients: options.rcpt.iter().map(|address| bare(address)).collect(),
+            door: Door::File,
+            verified: true,
+            ..Envelope::default()
+        };
+    }
+    traced(header)
+}
+
+/// What Return-Path and the topmost Received tell.
+fn traced(header: &HeaderReading) -> Envelope {
+    let relay = header.received.first();
+    let author = || header.from.first().map(|mailbox| mailbox.address.clone());
+    let sender = header.return_path.clone().or_else(author).unwrap_or_default();
+    Envelope {
+        client: relay.and_then(|relay| {
+            relay.address.map(|address| Client { address, name: relay.name.clone() })
+        }),
+        helo: relay.and_then(|relay| relay.helo.clone()),
+        sender: bare(&sender),
+        door: Door::File,
+        verified: false,
+        ..Envelope::default()
+    }
+}
+
+/// An address without angle brackets, cut to the length that an address may have.
+fn bare(address: &str) -> String {
+    let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
+    let end = (0..=inner.len().min(ADDRESS_BYTES_MAX)).rev().find(|at| inner.is_char_boundary(*at));
+    inner.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,119 @@
+//! From a configuration file to checked settings, and the start that all roles share.
+
+use std::path::Path;
+
+use tamis_domain::policy::{Policy, Typed as TypedPolicy};
+use tamis_runtime::admin::{self, Readiness};
+use tamis_runtime::config::{ConfigError, Document, environment};
+use tamis_runtime::exit::Failure;
+use tamis_runtime::listen::{ListenAddress, Listener};
+use tamis_runtime::metrics::Metrics;
+use tamis_runtime::shutdown::Shutdown;
+use tamis_runtime::telemetry::{Guard, Telemetry, TelemetryConfig};
+use tamis_runtime::tls::TlsConfig;
+use tamis_scanner::snapshot::Snapshot;
+
+/// Sections that some role knows.
+pub const SECTIONS: [&str; 7] =
+    ["all", "edge", "scanner", "policy", "reputation", "telemetry", "tls"];
+
+/// The section `[all]`: what only the single process has.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct All {
+    /// Metrics and health of the single process.
+    pub admin: ListenAddress,
+}
+
+impl Default for All {
+    fn default() -> Self {
+        Self { admin: ListenAddress::Tcp(([127, 0, 0, 1], 9070).into()) }
+    }
+}
+
+/// Every section, checked.
+pub struct Settings {
+    /// `[all]`.
+    pub all: All,
+    /// `[edge]`.
+    pub edge: tamis_edge::config::Config,
+    /// `[scanner]`.
+    pub scanner: tamis_scanner::config::Config,
+    /// `[policy]`.
+    pub policy: Policy,
+    /// `[reputation]`.
+    pub reputation: tamis_reputation::config::Config,
+    /// `[telemetry]`.
+    pub telemetry: TelemetryConfig,
+    /// `[tls]`.
+    pub tls: TlsConfig,
+}
+
+/// Reads and checks the whole file, whatever the role: a wrong section is found where it is written, not where it is used.
+pub fn settings(path: Option<&Path>) -> Result<Settings, ConfigError> {
+    let document = Document::load(path, environment())?;
+    document.refuse_unknown_sections(&SECTIONS)?;
+    let policy: TypedPolicy = document.section("policy")?;
+    Ok(Settings {
+        all: document.section("all")?,
+        edge: document.section::<tamis_edge::config::Typed>(tamis_edge::config::SECTION)?.check()?,
+        scanner: document
+            .section::<tamis_scanner::config::Typed>(tamis_scanner::config::SECTION)?
+            .check()?,
+        policy: Policy::try_from(policy)
+            .map_err(|error| ConfigError::meaning("policy", error.to_string()))?,
+        reputation: document
+            .section::<tamis_reputation::config::Typed>(tamis_reputation::config::SECTION)?
+            .check()?,
+        telemetry: document.section("telemetry")?,
+        tls: document.section("tls")?,
+    })
+}
+
+/// Policy and bases in force at the start.
+pub fn snapshot(
+    policy: Policy,
+    config: &tamis_scanner::config::Config,
+) -> Result<Snapshot, Failure> {
+    Snapshot::load(policy, config.hash_list.as_deref()).map_err(|error| {
+        Failure::configuration(format!("[scanner] hash_list: {error:#}"), "Correct the file.")
+    })
+}
+
+/// What every long-running role has.
+pub struct Process {
+    /// The request to end, by signal.
+    pub shutdown: Shutdown,
+    /// Counters of all roles in the process.
+    pub metrics: Metrics,
+    /// Conditions that roles declare.
+    pub readiness: Readiness,
+    /// Keeps telemetry until the end.
+    pub telemetry: Guard,
+}
+
+impl Process {
+    /// Logs, signals, metrics.
+    pub fn begin(telemetry: &TelemetryConfig, service_name: &str) -> Result<Self, Failure> {
+        let telemetry = Telemetry::start(telemetry, service_name)?;
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().map_err(|error| Failure::software(format!("signals: {error}")))?;
+        Ok(Self {
+            readiness: Readiness::new(shutdown.clone()),
+            shutdown,
+            metrics: Metrics::new(),
+            telemetry,
+        })
+    }
+
+    /// Opens the admin listener, after all conditions are declared.
+    pub async fn serve_admin(&self, address: &ListenAddress) -> Result<(), Failure> {
+        if address.is_off() {
+            return Ok(());
+        }
+        let listener = Listener::bind(address).await?;
+        println!("metrics and health    http://{}/metrics", listener.address());
+        admin::serve(listener, self.metrics.clone(), self.readiness.clone());
+        Ok(())
+    }
+}
