@@ -19,6 +19,10 @@ const PAST_S_MAX: i64 = 15 * 24 * 3600;
 #[must_use]
 pub fn judge(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Vec<Evidence> {
     let mut found = Vec::new();
+    // A mail without any header is one fault, which its structure tells, and not six missing fields.
+    if header.fields.is_empty() {
+        return found;
+    }
     found.extend(date(envelope, header, now_s));
     found.extend(message_id(header));
     found.extend(author(header));
@@ -47,10 +51,10 @@ fn date(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Option<Evide
     let trace_s = || header.received.first().and_then(|relay| relay.date_s);
     let arrival_s = if envelope.verified { Some(now_s) } else { trace_s() }?;
     if date_s > arrival_s.saturating_add(FUTURE_S_MAX) {
-        return sign("date_in_future", 1.5, "dated more than a day after its arrival");
+        return sign("date_in_future", 2.0, "dated more than a day after its arrival");
     }
     if date_s < arrival_s.saturating_sub(PAST_S_MAX) {
-        return sign("date_in_past", 0.8, "dated more than two weeks before its arrival");
+        return sign("date_in_past", 0.5, "dated more than two weeks before its arrival");
     }
     None
 }
@@ -59,14 +63,14 @@ fn message_id(header: &HeaderReading) -> Option<Evidence> {
     let Some(id) = header.message_id.as_deref().map(str::trim) else {
         return match header.value("Message-Id") {
             None => sign("message_id_missing", 1.0, "no Message-Id"),
-            Some(_) => sign("message_id_odd", 1.0, "a Message-Id without its form"),
+            Some(_) => sign("message_id_odd", 1.2, "a Message-Id without its form"),
         };
     };
     let odd = match id.rsplit_once('@') {
         Some((left, right)) => left.is_empty() || right.is_empty() || id.contains([' ', '\t']),
         None => true,
     };
-    if odd { sign("message_id_odd", 1.0, "a Message-Id without its form") } else { None }
+    if odd { sign("message_id_odd", 1.2, "a Message-Id without its form") } else { None }
 }
 
 fn author(header: &HeaderReading) -> Option<Evidence> {
@@ -87,8 +91,8 @@ fn recipients(header: &HeaderReading) -> Option<Evidence> {
         return None;
     }
     match (header.value("To"), header.value("Cc")) {
-        (None, None) => sign("to_missing", 0.5, "no To and no Cc"),
-        _ => sign("to_empty", 0.5, "nobody in To or Cc"),
+        (None, None) => sign("to_missing", 0.3, "no To and no Cc"),
+        _ => sign("to_empty", 0.8, "nobody in To or Cc"),
     }
 }
 
@@ -107,7 +111,7 @@ fn answers_elsewhere(header: &HeaderReading) -> Option<Evidence> {
         return None;
     }
     match (is_free_mail(from), is_free_mail(reply)) {
-        (_, true) => sign("reply_to_free_mail", 1.5, "answers go to a free mailbox elsewhere"),
+        (_, true) => sign("reply_to_free_mail", 2.0, "answers go to a free mailbox elsewhere"),
         _ => sign("reply_to_elsewhere", 0.5, "answers go to another domain"),
     }
 }

@@ -23,23 +23,23 @@ pub fn judge(outline: &Outline) -> Vec<Evidence> {
 /// Weight of each oddity: what spamware does more often than the worst honest program.
 fn oddity(oddity: Oddity, count: u32) -> Evidence {
     let (name, weight, what) = match oddity {
-        Oddity::BareCr => ("bare_cr", 0.3, "carriage returns without line feeds"),
-        Oddity::MixedLineEnds => ("mixed_line_ends", 0.2, "two kinds of line ends"),
-        Oddity::NulByte => ("nul_byte", 1.0, "NUL bytes"),
+        Oddity::BareCr => ("bare_cr", 0.1, "carriage returns without line feeds"),
+        Oddity::MixedLineEnds => ("mixed_line_ends", 0.1, "two kinds of line ends"),
+        Oddity::NulByte => ("nul_byte", 1.5, "NUL bytes"),
         Oddity::EightBitHeader => ("eight_bit_header", 0.8, "bytes above 127 in the header"),
         Oddity::BrokenHeader => ("broken_header", 0.8, "header lines that are no fields"),
         Oddity::HeaderTooLong => ("header_too_long", 1.0, "a header beyond the limit"),
         Oddity::LongLine => ("long_line", 0.1, "lines longer than 998 bytes"),
-        Oddity::DuplicateField => ("duplicate_field", 1.0, "fields that may stand once, repeated"),
+        Oddity::DuplicateField => ("duplicate_field", 0.3, "fields that may stand once, repeated"),
         Oddity::MissingBoundary => ("missing_boundary", 1.5, "multipart without a boundary"),
         Oddity::UnclosedMultipart => ("unclosed_multipart", 0.3, "multipart that never ends"),
-        Oddity::EmptyMultipart => ("empty_multipart", 1.0, "multipart without parts"),
+        Oddity::EmptyMultipart => ("empty_multipart", 0.5, "multipart without parts"),
         Oddity::TooDeep => ("too_deep", 2.0, "nesting beyond the limit"),
         Oddity::TooManyParts => ("too_many_parts", 2.0, "parts beyond the limit"),
         Oddity::BrokenContentType => ("broken_content_type", 1.0, "unreadable content types"),
-        Oddity::BrokenEncoding => ("broken_encoding", 0.5, "transfer encoding against its rules"),
+        Oddity::BrokenEncoding => ("broken_encoding", 0.3, "transfer encoding against its rules"),
         Oddity::UnknownEncoding => ("unknown_encoding", 1.0, "transfer encoding of unknown name"),
-        Oddity::EncodedContainer => ("encoded_container", 1.0, "transfer encoding on a container"),
+        Oddity::EncodedContainer => ("encoded_container", 1.5, "transfer encoding on a container"),
         Oddity::NoHeader => ("no_header", 1.0, "no header"),
     };
     Evidence::new(name, weight, Source::Structure, format!("{what} ({count}x)"))

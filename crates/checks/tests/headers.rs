@@ -134,6 +134,11 @@ fn missing_and_odd_fields_are_signs() {
 }
 
 #[test]
+fn a_header_that_is_not_there_is_not_six_missing_fields() {
+    assert_eq!(names(&envelope(), &HeaderReading::default()), Vec::<String>::new());
+}
+
+#[test]
 fn several_authors_with_a_sender_are_in_order() {
     let found = with_header(|header| {
         header.from.push(mailbox("", "b@sender.example"));
