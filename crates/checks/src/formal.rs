@@ -40,6 +40,9 @@ pub fn judge(
     answers: &[Answered],
 ) -> Option<Evidence> {
     let case = &Case { envelope, header, outline, facts };
+    if !is_read(case) {
+        return None;
+    }
     let found = facts.iter().flatten().flat_map(|facts| &facts.evidence);
     let others: f32 = found.map(|found| found.weight.max(0.0)).sum();
     if others >= OTHER_MAX || reputation::is_matched(answers) {
@@ -194,6 +197,13 @@ fn has_report(case: &Case<'_>, wanted: Report) -> bool {
 
 fn fact(case: &Case<'_>, number: usize) -> Option<Report> {
     (*case.facts.get(number)?)?.report
+}
+
+/// Whether every part was read: what nobody knows may be anything.
+fn is_read(case: &Case<'_>) -> bool {
+    (0..).zip(&case.outline.parts).all(|(number, part): (usize, _)| {
+        !part.kind.is_leaf() || case.facts.get(number).is_some_and(Option::is_some)
+    })
 }
 
 fn has_links(case: &Case<'_>) -> bool {

@@ -106,12 +106,13 @@ fn reports_in_their_place_are_formal() {
 #[test]
 fn a_bounce_with_any_fault_is_not_formal_because_spam_forges_bounces() {
     type Change = fn(&mut Mail);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 7] = [
         ("a sender that is not null", |m| m.envelope.sender = "a@sender.example".to_owned()),
         ("not multipart/report", |m| m.outline.parts[0].media_type = "multipart/mixed".to_owned()),
         ("a report deep inside", |m| m.outline.parts[2].parent = Some(1)),
         ("a report that is not well formed", |m| m.facts[2] = facts(None)),
         ("a report that nobody read", |m| m.facts[2] = None),
+        ("a returned part that nobody read", |m| m.facts[3] = None),
         ("no parts at all", |m| m.outline.parts.clear()),
     ];
     for (fault, change) in cases {
@@ -211,7 +212,10 @@ fn automatic_answers_are_short_plain_and_answer_something() {
     let faults: [(&str, Change); 4] = [
         ("too long", |m| m.outline.size = 16 * 1024 + 1),
         ("an attachment", |m| m.outline.parts[0].file_name = Some("x.txt".to_owned())),
-        ("an image", |m| m.outline.parts.push(part(Some(0), PartKind::Image, "image/png"))),
+        ("an image", |m| {
+            m.outline.parts.push(part(Some(0), PartKind::Image, "image/png"));
+            m.facts.push(facts(None));
+        }),
         ("a link", |m| {
             let links = vec!["example.org".to_owned()];
             m.facts[0] = Some(PartFacts { links, ..PartFacts::default() });
