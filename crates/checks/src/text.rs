@@ -18,6 +18,9 @@ const INVISIBLE_CHARS_MIN: u32 = 20;
 /// Phrases of the advance-fee fraud from which on it is one. Each alone stands in honest letters.
 const FEE_PHRASES_MIN: usize = 4;
 
+/// Bytes of text that are searched for these phrases. Letters of this kind are a few pages; longer texts are reports.
+const FEE_BYTES_MAX: usize = 64 * 1024;
+
 /// Phrases of the advance-fee fraud ("419"), folded. The story has not changed in thirty years.
 const FEE_PHRASES: [&str; 26] = [
     "next of kin",
@@ -118,7 +121,9 @@ fn is_wallet(word: &str) -> bool {
 }
 
 fn fee(text: &Text) -> Option<Evidence> {
-    let count = FEE_PHRASES.iter().filter(|phrase| text.folded.contains(*phrase)).count();
+    let end = text.folded.floor_char_boundary(FEE_BYTES_MAX);
+    let searched = &text.folded[..end];
+    let count = FEE_PHRASES.iter().filter(|phrase| searched.contains(*phrase)).count();
     if count < FEE_PHRASES_MIN {
         return None;
     }

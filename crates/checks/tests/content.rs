@@ -208,6 +208,18 @@ fn texts_are_judged_at_the_edge() {
 }
 
 #[test]
+fn frauds_are_looked_for_up_to_the_limit_because_long_texts_are_reports() {
+    let phrases = "next of kin, beneficiary, barrister, consignment";
+    for (before, found) in
+        [(64 * 1024 - phrases.len(), true), (64 * 1024 - phrases.len() + 1, false)]
+    {
+        let folded = format!("{}{phrases}", "x".repeat(before));
+        let text = Text { folded, ..Text::default() };
+        assert_eq!(!text::judge(&text).is_empty(), found, "{before}");
+    }
+}
+
+#[test]
 fn programs_are_known_by_their_first_bytes_whatever_they_claim_to_be() {
     let mut windows = b"MZ\x90\0\x03".to_vec();
     windows.resize(64, 0);

@@ -97,6 +97,9 @@ pub fn judged(input: &Input<'_>, rules: &Rules) -> Judged {
 #[must_use]
 pub fn decide(input: &Input<'_>) -> Plan {
     let mut groups: Vec<GroupPlan> = Vec::new();
+    // A hostile mail can have thousands of findings and a thousand groups to be weighed for.
+    let kept = heaviest(input.evidence);
+    let input = &Input { evidence: &kept, ..*input };
     for (group, recipients) in shares(input) {
         let plan = group_plan(input, group, recipients);
         match groups.iter_mut().find(|known| is_alike(known, &plan)) {

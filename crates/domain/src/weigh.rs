@@ -44,15 +44,23 @@ pub fn weigh(evidence: &[Evidence], thresholds: &Thresholds) -> Weighed {
     Weighed { score, status: status.map_or_else(|| by_score(score, thresholds), status_of) }
 }
 
-/// The evidence that is kept, heaviest first: all of it up to `EVIDENCE_MAX`. Findings with a mark are never
-/// dropped for heavier ones without.
+/// The evidence that is kept, heaviest first: all of it up to `EVIDENCE_MAX`. Beyond that, findings with a mark come
+/// before all others, and the heaviest of each name before further ones of that name, so that what is dropped
+/// changes neither score nor status.
 #[must_use]
 pub fn heaviest(evidence: &[Evidence]) -> Vec<Evidence> {
-    let mut kept: Vec<&Evidence> = evidence.iter().collect();
-    kept.sort_by(|a, b| marked_first(a, b).then_with(|| heavier_first(a, b)));
-    kept.truncate(EVIDENCE_MAX);
-    kept.sort_by(|a, b| heavier_first(a, b));
-    kept.into_iter().cloned().collect()
+    let mut all: Vec<&Evidence> = evidence.iter().collect();
+    all.sort_by(|a, b| heavier_first(a, b));
+    if all.len() > EVIDENCE_MAX {
+        let mut seen = BTreeSet::new();
+        let mut ranked: Vec<(bool, &Evidence)> =
+            all.into_iter().map(|found| (!seen.insert(found.name.as_ref()), found)).collect();
+        ranked.sort_by(|(again_a, a), (again_b, b)| marked_first(a, b).then(again_a.cmp(again_b)));
+        ranked.truncate(EVIDENCE_MAX);
+        all = ranked.into_iter().map(|(_, found)| found).collect();
+        all.sort_by(|a, b| heavier_first(a, b));
+    }
+    all.into_iter().cloned().collect()
 }
 
 fn marked_first(a: &Evidence, b: &Evidence) -> Ordering {
@@ -207,6 +215,13 @@ mod tests {
             assert_eq!(left.len(), kept);
             assert_eq!(left.last().map(|e| e.name.as_ref()), Some("light"));
         }
+    }
+
+    #[test]
+    fn repeated_findings_do_not_crowd_out_another_name() {
+        let mut all = vec![found("x", 2.0); EVIDENCE_MAX];
+        all.push(found("y", 1.0));
+        assert!((weigh(&all, &Thresholds::default()).score - 3.0).abs() < f32::EPSILON);
     }
 
     #[test]
