@@ -53,7 +53,9 @@ fn other_name(label: &str) -> Option<&'static Encoding> {
     let standard = match label.as_str() {
         "cp1250" | "windows1250" => "windows-1250",
         "windows1251" | "win-1251" | "win1251" => "windows-1251",
-        "windows1252" | "cp-850" | "cp850" | "unknown-8bit" | "x-unknown" | "unknown" => "windows-1252",
+        "windows1252" | "cp-850" | "cp850" | "unknown-8bit" | "x-unknown" | "unknown" => {
+            "windows-1252"
+        }
         "cp932" | "windows-932" => "shift_jis",
         "cp936" | "windows-936" => "gbk",
         "cp949" => "euc-kr",
@@ -69,7 +71,9 @@ fn other_name(label: &str) -> Option<&'static Encoding> {
 }
 
 fn is_ascii(label: &str) -> bool {
-    ["us-ascii", "ascii", "ansi_x3.4-1968", "iso-ir-6"].iter().any(|name| label.eq_ignore_ascii_case(name))
+    ["us-ascii", "ascii", "ansi_x3.4-1968", "iso-ir-6"]
+        .iter()
+        .any(|name| label.eq_ignore_ascii_case(name))
 }
 
 /// Sets in which ASCII bytes do not mean ASCII.

@@ -150,7 +150,8 @@ impl Unwrapper {
         let at = self.seen;
         self.seen += decoded.len() as u64;
         let cut = |offset: u64| {
-            usize::try_from(offset.saturating_sub(at)).map_or(decoded.len(), |n| n.min(decoded.len()))
+            usize::try_from(offset.saturating_sub(at))
+                .map_or(decoded.len(), |n| n.min(decoded.len()))
         };
         &decoded[cut(self.start)..cut(self.end.max(self.start))]
     }
@@ -161,14 +162,16 @@ fn unwrap_layers(layers: &mut [Unwrapper], bytes: &[u8], out: &mut dyn FnMut(&[u
         out(bytes);
         return;
     };
-    let mut transfer = std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
+    let mut transfer =
+        std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
     transfer.push(bytes, &mut |decoded| unwrap_layers(rest, first.window(decoded), out));
     first.transfer = transfer;
 }
 
 fn finish_layers(layers: &mut [Unwrapper], out: &mut dyn FnMut(&[u8])) {
     let Some((first, rest)) = layers.split_first_mut() else { return };
-    let mut transfer = std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
+    let mut transfer =
+        std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
     transfer.finish(&mut |decoded| unwrap_layers(rest, first.window(decoded), out));
     finish_layers(rest, out);
 }

@@ -52,7 +52,8 @@ pub const PART_CONTEXT: &str = "tamis 2026-11 name of a part: decoded canonical 
 pub const HEADER_CONTEXT: &str = "tamis 2026-11 name of a header: canonical identity fields v1";
 
 /// BLAKE3 derive-key context of keys under which readings are remembered.
-pub const READING_CONTEXT: &str = "tamis 2026-11 key of a reading: part, declared type and generation v1";
+pub const READING_CONTEXT: &str =
+    "tamis 2026-11 key of a reading: part, declared type and generation v1";
 
 /// A mail, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

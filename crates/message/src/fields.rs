@@ -56,7 +56,8 @@ pub fn without_line_end(bytes: &[u8]) -> &[u8] {
 #[must_use]
 pub fn split_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let head = &line[..line.len().min(FIELD_NAME_BYTES_MAX + 1)];
-    let length = head.iter().take_while(|&&byte| (33..=126).contains(&byte) && byte != b':').count();
+    let length =
+        head.iter().take_while(|&&byte| (33..=126).contains(&byte) && byte != b':').count();
     let blanks = line[length..].iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
     let value = line[length + blanks..].strip_prefix(b":")?;
     (1..=FIELD_NAME_BYTES_MAX).contains(&length).then_some((&line[..length], value))

@@ -32,7 +32,9 @@ pub fn read(block: &[u8]) -> HeaderReading {
             "from" => add_mailboxes(&mut reading.from, &flat),
             "reply-to" => add_mailboxes(&mut reading.reply_to, &flat),
             "to" | "cc" => add_mailboxes(&mut reading.to, &flat),
-            "sender" if reading.sender.is_none() => reading.sender = mailboxes(&flat).into_iter().next(),
+            "sender" if reading.sender.is_none() => {
+                reading.sender = mailboxes(&flat).into_iter().next()
+            }
             "return-path" if reading.return_path.is_none() => {
                 reading.return_path = Some(without_angles(&value).to_owned());
             }
@@ -42,9 +44,12 @@ pub fn read(block: &[u8]) -> HeaderReading {
             }
             "date" if reading.date_s.is_none() => reading.date_s = date_s(&value),
             "message-id" if reading.message_id.is_none() => {
-                reading.message_id = Some(without_angles(&value).to_owned()).filter(|id| !id.is_empty());
+                reading.message_id =
+                    Some(without_angles(&value).to_owned()).filter(|id| !id.is_empty());
             }
-            "received" if reading.received.len() < RELAYS_MAX => reading.received.push(relay(&value)),
+            "received" if reading.received.len() < RELAYS_MAX => {
+                reading.received.push(relay(&value))
+            }
             _ => {}
         }
         reading.fields.push(Field { name, value });

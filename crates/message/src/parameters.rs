@@ -5,7 +5,6 @@ use crate::charset;
 /// Parameters read of one field. Real fields have fewer than ten; RFC 2231 pieces count one each.
 pub const PARAMETERS_MAX: usize = 128;
 
-
 /// One word and its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Structured {
@@ -34,7 +33,8 @@ impl Structured {
     /// The plain value of a parameter; the first one counts. RFC 2231 pieces are joined, percent escapes resolved.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        let plain = self.raw.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
+        let plain =
+            self.raw.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone());
         plain.or_else(|| self.extended(name).map(|(bytes, _)| bytes))
     }
 
@@ -55,12 +55,16 @@ impl Structured {
     fn extended(&self, name: &str) -> Option<(Vec<u8>, Option<String>)> {
         let mut pieces = Vec::new();
         for (found, value) in &self.raw {
-            let Some(marks) = found.strip_prefix(name).and_then(|rest| rest.strip_prefix('*')) else { continue };
+            let Some(marks) = found.strip_prefix(name).and_then(|rest| rest.strip_prefix('*'))
+            else {
+                continue;
+            };
             let (number, percent) = match marks.strip_suffix('*') {
                 Some(number) => (number, true),
                 None => (marks, marks.is_empty()),
             };
-            let number = if number.is_empty() { 0 } else { number.parse::<u16>().unwrap_or(u16::MAX) };
+            let number =
+                if number.is_empty() { 0 } else { number.parse::<u16>().unwrap_or(u16::MAX) };
             pieces.push((number, percent, value));
         }
         pieces.sort_by_key(|(number, ..)| *number);

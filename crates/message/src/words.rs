@@ -66,7 +66,8 @@ fn read_word(bytes: &[u8]) -> Option<Word> {
     let decoded = match method {
         b'b' => transfer(TransferEncoding::Base64, payload),
         b'q' => {
-            let plain: Vec<u8> = payload.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
+            let plain: Vec<u8> =
+                payload.iter().map(|&byte| if byte == b'_' { b' ' } else { byte }).collect();
             q_decoded(&plain)
         }
         _ => return None,
@@ -96,7 +97,9 @@ fn q_decoded(payload: &[u8]) -> Vec<u8> {
 
 fn join(open: &mut Option<(String, Vec<u8>)>, text: &mut String, charset: String, bytes: Vec<u8>) {
     match open {
-        Some((same, joined)) if *same == charset && !charset.starts_with("iso-2022") => joined.extend(bytes),
+        Some((same, joined)) if *same == charset && !charset.starts_with("iso-2022") => {
+            joined.extend(bytes)
+        }
         _ => {
             close(open, text);
             *open = Some((charset, bytes));

@@ -120,7 +120,8 @@ impl Base64 {
 fn whole_quanta(raw: &[u8], buffer: &mut [u8]) -> (usize, usize) {
     let (mut used, mut made) = (0, 0);
     for (four, three) in raw.chunks_exact(4).zip(buffer.chunks_exact_mut(3)) {
-        let [a, b, c, d] = [four[0], four[1], four[2], four[3]].map(|byte| TABLE[usize::from(byte)]);
+        let [a, b, c, d] =
+            [four[0], four[1], four[2], four[3]].map(|byte| TABLE[usize::from(byte)]);
         if (a | b | c | d) >= SKIP {
             break;
         }

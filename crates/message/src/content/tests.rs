@@ -70,14 +70,21 @@ fn blanks_are_held_up_to_n_and_let_go_at_n_plus_1() {
 
 #[test]
 fn uuencode_is_decoded_inside_its_block_and_passed_outside() {
-    check(Uuencode, Form::Exact, b"see:\r\n\r\nbegin 644 a b.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nbye\r\n", b"see:\nhellobye\n");
+    check(
+        Uuencode,
+        Form::Exact,
+        b"see:\r\n\r\nbegin 644 a b.txt\r\n%:&5L;&\\\r\n`\r\nend\r\nbye\r\n",
+        b"see:\nhellobye\n",
+    );
     check(Uuencode, Form::Exact, b"begin 644 x\n#  \nend", b"\0\0\0");
     check(Uuencode, Form::Text, b"no block at all\r\nhere", b"no block at all\nhere");
 }
 
 #[test]
 fn a_uuencode_line_is_kept_up_to_n_and_passed_at_n_plus_1() {
-    for length in [UUENCODE_LINE_BYTES_MAX, UUENCODE_LINE_BYTES_MAX + 1, 3 * UUENCODE_LINE_BYTES_MAX] {
+    for length in
+        [UUENCODE_LINE_BYTES_MAX, UUENCODE_LINE_BYTES_MAX + 1, 3 * UUENCODE_LINE_BYTES_MAX]
+    {
         let line = vec![b'x'; length];
         check(Uuencode, Form::Text, &[&line[..], b"\r\ny"].concat(), &[&line[..], b"\ny"].concat());
     }

@@ -18,10 +18,14 @@ pub(crate) enum Transfer {
 impl Transfer {
     pub(crate) fn new(encoding: TransferEncoding) -> Self {
         match encoding {
-            TransferEncoding::Identity | TransferEncoding::Unknown => Self::Identity { held_cr: false },
+            TransferEncoding::Identity | TransferEncoding::Unknown => {
+                Self::Identity { held_cr: false }
+            }
             TransferEncoding::Base64 => Self::Base64(Base64::default()),
             TransferEncoding::QuotedPrintable => Self::QuotedPrintable(QuotedPrintable::default()),
-            TransferEncoding::Uuencode => Self::Uuencode { held_cr: false, decoder: Uuencode::default() },
+            TransferEncoding::Uuencode => {
+                Self::Uuencode { held_cr: false, decoder: Uuencode::default() }
+            }
         }
     }
 

@@ -72,7 +72,8 @@ impl Uuencode {
         }
         let mut made = Vec::with_capacity(64);
         for four in letters.chunks(4) {
-            let value = |at: usize| u32::from(four.get(at).copied().unwrap_or(b' ').wrapping_sub(32) & 63);
+            let value =
+                |at: usize| u32::from(four.get(at).copied().unwrap_or(b' ').wrapping_sub(32) & 63);
             let bits = value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3);
             made.extend_from_slice(&bits.to_be_bytes()[1..]);
         }

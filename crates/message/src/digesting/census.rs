@@ -55,7 +55,8 @@ impl Census {
     }
 
     fn line_end(&mut self, end_bytes: u64) {
-        self.long_lines = self.long_lines.saturating_add(u32::from(self.line - end_bytes > LINE_BYTES_MAX));
+        self.long_lines =
+            self.long_lines.saturating_add(u32::from(self.line - end_bytes > LINE_BYTES_MAX));
         self.line = 0;
     }
 

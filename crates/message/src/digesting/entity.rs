@@ -9,12 +9,27 @@ use crate::fields::{RawField, fields};
 use crate::parameters::Structured;
 
 /// Fields that may stand once in any header (RFC 2045, RFC 2183).
-const MIME_ONCE: [&str; 5] =
-    ["mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id"];
+const MIME_ONCE: [&str; 5] = [
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+    "content-id",
+];
 
 /// Fields that may stand once in the header of a message (RFC 5322 section 3.6).
 const MESSAGE_ONCE: [&str; 11] = [
-    "from", "sender", "reply-to", "to", "cc", "bcc", "message-id", "in-reply-to", "references", "subject", "date",
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "subject",
+    "date",
 ];
 
 /// Declarations of one entity.
@@ -44,7 +59,8 @@ impl Entity {
         let mut seen = Vec::new();
         for field in fields(block).filter(|field| !field.name.is_empty()) {
             let lower = field.name.to_ascii_lowercase();
-            let once = MIME_ONCE.iter().chain(is_message.then_some(&MESSAGE_ONCE).into_iter().flatten());
+            let once =
+                MIME_ONCE.iter().chain(is_message.then_some(&MESSAGE_ONCE).into_iter().flatten());
             let Some(name) = once.copied().find(|name| name.as_bytes() == lower) else { continue };
             if seen.contains(&name) {
                 book.note(Oddity::DuplicateField);
@@ -96,12 +112,14 @@ impl Entity {
         });
         let name = read.text("name").filter(|name| !name.is_empty());
         self.file_name = self.file_name.take().or(name);
-        self.charset = read.text("charset").map(|name| cut(name.trim(), MEDIA_TYPE_CHARS_MAX).to_lowercase());
+        self.charset =
+            read.text("charset").map(|name| cut(name.trim(), MEDIA_TYPE_CHARS_MAX).to_lowercase());
         self.charset = self.charset.take().filter(|name| !name.is_empty());
         if well_formed {
             self.media_type = type_name;
             let boundary = read.bytes("boundary").map(|bytes| bytes.trim_ascii_end().to_vec());
-            self.boundary = boundary.filter(|bytes| (1..=BOUNDARY_BYTES_MAX).contains(&bytes.len()));
+            self.boundary =
+                boundary.filter(|bytes| (1..=BOUNDARY_BYTES_MAX).contains(&bytes.len()));
         } else {
             book.note(Oddity::BrokenContentType);
             self.media_type = match self.file_name {
@@ -188,7 +206,8 @@ fn kind(media_type: &str) -> PartKind {
 
 /// RFC 2045 section 5.1 `token`.
 const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"')
+    byte.is_ascii_graphic()
+        && !matches!(byte, b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"')
         && !matches!(byte, b'/' | b'[' | b']' | b'?' | b'=')
 }
 

@@ -83,7 +83,12 @@ impl Head {
     }
 
     /// Takes bytes up to and including the next line end; says how many and what follows from them.
-    pub(super) fn push(&mut self, bytes: &[u8], frames: &[Frame], book: &mut Book) -> (usize, Step) {
+    pub(super) fn push(
+        &mut self,
+        bytes: &[u8],
+        frames: &[Frame],
+        book: &mut Book,
+    ) -> (usize, Step) {
         let room = if self.streaming.is_some() {
             bytes.len()
         } else {
@@ -151,7 +156,9 @@ impl Head {
         }
         let mbox = text.strip_prefix(b">").unwrap_or(text).strip_prefix(b"From ");
         let is_mbox = mbox.is_some_and(|rest| !rest.trim_ascii_start().starts_with(b":"));
-        let named = |name: &[u8]| split_name(text).is_some_and(|(found, _)| found.eq_ignore_ascii_case(name));
+        let named = |name: &[u8]| {
+            split_name(text).is_some_and(|(found, _)| found.eq_ignore_ascii_case(name))
+        };
         let is_envelope = named(b"x-envelope-from") || named(b"x-envelope-to");
         let folds = matches!(text.first(), Some(b' ' | b'\t')) && self.dropped;
         if (is_mbox && !self.dropped) || (self.owner == Owner::Top && (is_envelope || folds)) {

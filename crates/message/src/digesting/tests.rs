@@ -114,7 +114,8 @@ fn an_encoded_enclosed_message_is_decoded_and_taken_apart() {
 
 #[test]
 fn what_is_not_taken_apart_is_read_as_text() {
-    let read = check("Content-Type: multipart/mixed\n\n--x\nhidden?\n", &[(0, Text, "--x\nhidden?")]);
+    let read =
+        check("Content-Type: multipart/mixed\n\n--x\nhidden?\n", &[(0, Text, "--x\nhidden?")]);
     assert_eq!(count(&read, Oddity::MissingBoundary), 1);
     let read = check(
         "Content-Type: multipart/mixed; boundary=B\nContent-Transfer-Encoding: base64\n\naGVsbG8=\n",
@@ -122,12 +123,16 @@ fn what_is_not_taken_apart_is_read_as_text() {
     );
     assert_eq!(count(&read, Oddity::EmptyMultipart), 1);
     assert_eq!(count(&read, Oddity::EncodedContainer), 1);
-    check("Content-Type: multipart/mixed; boundary=B\n\nall\n--B--\nrest\n", &[(0, Container, ""), (1, Text, "all")]);
+    check(
+        "Content-Type: multipart/mixed; boundary=B\n\nall\n--B--\nrest\n",
+        &[(0, Container, ""), (1, Text, "all")],
+    );
 }
 
 #[test]
 fn a_header_ends_where_mail_programs_end_it() {
-    let read = check("Subject: a\nno field here\nTo: b\n\nx", &[(0, Text, "no field here\nTo: b\n\nx")]);
+    let read =
+        check("Subject: a\nno field here\nTo: b\n\nx", &[(0, Text, "no field here\nTo: b\n\nx")]);
     assert_eq!(count(&read, Oddity::BrokenHeader), 1);
     let read = check("just text\n\nmore", &[(0, Text, "just text\n\nmore")]);
     assert_eq!(count(&read, Oddity::NoHeader), 1);
@@ -135,7 +140,12 @@ fn a_header_ends_where_mail_programs_end_it() {
     check(
         "Content-Type: multipart/mixed; boundary=B\n--B\nbody at once\n--B\nContent-Type: text/html\njunk line\nContent-Transfer-Encoding: \
          base64\n\nPGI+\n--B\nContent-Type: image/gif\n--B--",
-        &[(0, Container, ""), (1, Text, "body at once"), (1, Html, "<b>"), (1, PartKind::Image, "")],
+        &[
+            (0, Container, ""),
+            (1, Text, "body at once"),
+            (1, Html, "<b>"),
+            (1, PartKind::Image, ""),
+        ],
     );
 }
 
@@ -143,7 +153,11 @@ fn a_header_ends_where_mail_programs_end_it() {
 fn what_adapters_put_before_a_mail_is_not_part_of_it() {
     let mail = "Subject: a\n\nx";
     let expect = dissect(mail.as_bytes()).outline;
-    for prefix in ["From a@b Sat\n", "From a Sat\nX-Envelope-From: <a>\nX-Envelope-To: b,\n c\n", "X-Envelope-To: b\n"] {
+    for prefix in [
+        "From a@b Sat\n",
+        "From a Sat\nX-Envelope-From: <a>\nX-Envelope-To: b,\n c\n",
+        "X-Envelope-To: b\n",
+    ] {
         let read = check(&format!("{prefix}{mail}"), &[(0, Text, "x")]);
         assert_eq!(read.outline.header, expect.header);
         assert_eq!(read.header.start, prefix.len() as u64);
@@ -154,7 +168,12 @@ fn what_adapters_put_before_a_mail_is_not_part_of_it() {
 fn the_same_mail_through_every_door_has_the_same_header_name() {
     let name = |header: &str| header_digest(header.as_bytes());
     let milter = name("From: a@b\nTo: a@c,d@e\nSubject:  x\n y\nDate: d\n");
-    assert_eq!(milter, name("Received: by z\r\nfrom: a@b\r\nTO: a@c, d@e\r\nSubject: x\r\n\ty \r\nDate: d\r\n\r\nbody"));
+    assert_eq!(
+        milter,
+        name(
+            "Received: by z\r\nfrom: a@b\r\nTO: a@c, d@e\r\nSubject: x\r\n\ty \r\nDate: d\r\n\r\nbody"
+        )
+    );
     assert_ne!(milter, name("From: a@b\nTo: a@c,d@e\nSubject: xy\nDate: d\n"));
     assert_ne!(name("From: a\nTo: b\n"), name("From: a\nto:b\nCc:\n"));
 }
@@ -178,7 +197,10 @@ fn oddities_are_counted() {
         }
     }
     let read = dissect(b"Content-Type: x\nContent-Transfer-Encoding: rot13\n\nx");
-    assert_eq!(read.outline.oddities, [(Oddity::BrokenContentType, 1), (Oddity::UnknownEncoding, 1)]);
+    assert_eq!(
+        read.outline.oddities,
+        [(Oddity::BrokenContentType, 1), (Oddity::UnknownEncoding, 1)]
+    );
 }
 
 #[test]
@@ -197,9 +219,11 @@ fn parts_are_taken_up_to_n_and_counted_at_n_plus_1() {
 
 #[test]
 fn nesting_is_taken_apart_up_to_n_and_read_as_text_at_n_plus_1() {
-    for (depth, beyond) in [(usize::from(PART_DEPTH_MAX), 0), (usize::from(PART_DEPTH_MAX) + 1, 1)] {
-        let mut mail: String =
-            (0..depth).map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n")).collect();
+    for (depth, beyond) in [(usize::from(PART_DEPTH_MAX), 0), (usize::from(PART_DEPTH_MAX) + 1, 1)]
+    {
+        let mut mail: String = (0..depth)
+            .map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n"))
+            .collect();
         mail.push_str("\ndeepest");
         let read = dissect(mail.as_bytes());
         assert_eq!(count(&read, Oddity::TooDeep), beyond);
@@ -229,7 +253,9 @@ fn a_header_block_is_kept_up_to_n_and_cut_at_n_plus_1() {
 fn a_boundary_is_honoured_up_to_n_and_missing_at_n_plus_1() {
     for (length, missing) in [(BOUNDARY_BYTES_MAX, 0), (BOUNDARY_BYTES_MAX + 1, 1)] {
         let boundary = "b".repeat(length);
-        let mail = format!("Content-Type: multipart/mixed;\n boundary={boundary}\n\n--{boundary}\n\nx\n--{boundary}--\n");
+        let mail = format!(
+            "Content-Type: multipart/mixed;\n boundary={boundary}\n\n--{boundary}\n\nx\n--{boundary}--\n"
+        );
         assert_eq!(count(&dissect(mail.as_bytes()), Oddity::MissingBoundary), missing);
     }
 }
@@ -238,7 +264,9 @@ fn a_boundary_is_honoured_up_to_n_and_missing_at_n_plus_1() {
 fn a_delimiter_line_is_seen_up_to_n_and_is_text_at_n_plus_1() {
     for (length, parts) in [(DELIMITER_LINE_BYTES_MAX - 1, 3), (DELIMITER_LINE_BYTES_MAX, 2)] {
         let blanks = " ".repeat(length - 3);
-        let mail = format!("Content-Type: multipart/mixed; boundary=B\n\n--B\n\nx\n--B{blanks}\n\ny\n--B--\n");
+        let mail = format!(
+            "Content-Type: multipart/mixed; boundary=B\n\n--B\n\nx\n--B{blanks}\n\ny\n--B--\n"
+        );
         assert_eq!(dissect(mail.as_bytes()).outline.parts.len(), parts);
     }
 }
@@ -249,7 +277,10 @@ fn encoded_messages_are_unwrapped_up_to_n_and_read_as_text_at_n_plus_1() {
         let mut mail = "Subject: deepest\n\nbody".to_owned();
         for _ in 0..layers {
             mail = mail.replace('=', "=3D");
-            mail.insert_str(0, "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n");
+            mail.insert_str(
+                0,
+                "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n",
+            );
         }
         let read = dissect(mail.as_bytes());
         assert_eq!(count(&read, Oddity::TooDeep), beyond);

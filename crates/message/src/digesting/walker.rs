@@ -53,9 +53,15 @@ enum At {
 /// Who takes the bytes of a body.
 #[derive(Debug)]
 enum Taker {
-    Leaf { leaf: Leaf, index: u16 },
+    Leaf {
+        leaf: Leaf,
+        index: u16,
+    },
     /// Text before the first part: a child, should no part come.
-    Preamble { leaf: Leaf, part: Part },
+    Preamble {
+        leaf: Leaf,
+        part: Part,
+    },
     Nested(Box<Nested>),
     /// Text behind the last part; parts beyond the limit.
     Nobody,
@@ -223,7 +229,10 @@ impl Walker {
         book: &mut Book,
     ) -> Stage {
         let shape = match entity.shape(depth < PART_DEPTH_MAX, book) {
-            Shape::Message if entity.encoding != TransferEncoding::Identity && self.wrappings >= WRAPPINGS_MAX => {
+            Shape::Message
+                if entity.encoding != TransferEncoding::Identity
+                    && self.wrappings >= WRAPPINGS_MAX =>
+            {
                 book.note(Oddity::TooDeep);
                 Shape::Leaf(PartKind::Text)
             }
@@ -255,7 +264,14 @@ impl Walker {
     }
 
     /// An enclosed message: in the clear it goes on in this text, encoded it is a text of its own.
-    fn enclosed(&self, encoding: TransferEncoding, index: u16, depth: u8, start: u64, book: &Book) -> Stage {
+    fn enclosed(
+        &self,
+        encoding: TransferEncoding,
+        index: u16,
+        depth: u8,
+        start: u64,
+        book: &Book,
+    ) -> Stage {
         let owner = Owner::Enclosed { message: index, depth };
         if matches!(encoding, TransferEncoding::Identity | TransferEncoding::Unknown) {
             return Stage::Head(Box::new(Head::new(owner, start)));
@@ -293,9 +309,8 @@ impl Walker {
     /// Ends the present body and all containers inside of the delimiter's, or all.
     fn close(&mut self, delimiter: Option<Delimiter>, book: &mut Book) {
         let depth = delimiter.map_or(0, |delimiter| delimiter.frame + 1);
-        let first_part_comes = delimiter.is_some_and(|delimiter| {
-            !delimiter.closing && depth == self.frames.len()
-        });
+        let first_part_comes =
+            delimiter.is_some_and(|delimiter| !delimiter.closing && depth == self.frames.len());
         let stage = std::mem::replace(&mut self.stage, Stage::body(Taker::Nobody));
         if let Stage::Body(body) = stage {
             body.taker.finish(first_part_comes, book);
@@ -371,7 +386,12 @@ impl Body {
     }
 
     /// Takes bytes until a delimiter line is complete; says how many, and the delimiter.
-    fn push(&mut self, bytes: &[u8], frames: &[Frame], book: &mut Book) -> (usize, Option<Delimiter>) {
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        frames: &[Frame],
+        book: &mut Book,
+    ) -> (usize, Option<Delimiter>) {
         if frames.is_empty() {
             self.taker.push(bytes, book);
             return (bytes.len(), None);
@@ -399,13 +419,20 @@ impl Body {
     }
 
     /// Bytes of a line that began with a hyphen.
-    fn candidate(&mut self, rest: &[u8], frames: &[Frame], book: &mut Book) -> (usize, Option<Delimiter>) {
+    fn candidate(
+        &mut self,
+        rest: &[u8],
+        frames: &[Frame],
+        book: &mut Book,
+    ) -> (usize, Option<Delimiter>) {
         let room = (DELIMITER_LINE_BYTES_MAX - self.candidate.len()).min(rest.len());
         let found = rest[..room].iter().position(|&byte| byte == b'\n');
         let taken = found.map_or(room, |at| at + 1);
         self.candidate.extend_from_slice(&rest[..taken]);
         let text = crate::fields::without_line_end(&self.candidate);
-        if found.is_some() && let Some(delimiter) = find(text, frames) {
+        if found.is_some()
+            && let Some(delimiter) = find(text, frames)
+        {
             return (taken, Some(delimiter));
         }
         let hopeless = self.candidate.len() >= 2 && !self.candidate.starts_with(b"--");

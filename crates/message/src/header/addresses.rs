@@ -87,7 +87,8 @@ impl Reader {
         let length = inside.iter().position(|&byte| byte == b'>').unwrap_or(inside.len());
         let address = inside[..length].trim_ascii();
         // A source route (RFC 5321 appendix C) before the address is no part of it.
-        let route_end = address.starts_with(b"@").then(|| address.iter().rposition(|&byte| byte == b':'));
+        let route_end =
+            address.starts_with(b"@").then(|| address.iter().rposition(|&byte| byte == b':'));
         let start = route_end.flatten().map_or(0, |at| at + 1);
         self.address = Some(address[start..].to_vec());
         inside.get(length + 1..).unwrap_or_default()
@@ -102,7 +103,9 @@ impl Reader {
         let (name, address) = match self.address.take() {
             Some(address) => (if text.is_empty() { comment.as_slice() } else { text }, address),
             None if text.is_empty() => return,
-            None if text.contains(&b'@') && (quoted || !text.contains(&b' ')) => (comment.as_slice(), text.to_vec()),
+            None if text.contains(&b'@') && (quoted || !text.contains(&b' ')) => {
+                (comment.as_slice(), text.to_vec())
+            }
             None => (text, Vec::new()),
         };
         let name = words::decode(name.trim_ascii());

@@ -1,6 +1,7 @@
 //! Dates of mail (RFC 5322 section 3.3), in the shapes that programs write.
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// Words looked at. A date has eight at most.
 const WORDS_MAX: usize = 16;
@@ -12,7 +13,8 @@ pub fn date_s(value: &str) -> Option<i64> {
     let (mut month, mut time, mut zone_s) = (None, None, 0);
     let mut numbers = Vec::new();
     let value = without_comments(value);
-    let words = value.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|word| !word.is_empty());
+    let words =
+        value.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|word| !word.is_empty());
     for word in words.take(WORDS_MAX) {
         if word.contains(':') && time.is_none() {
             time = Some(time_s(word)?);
@@ -51,7 +53,8 @@ fn without_comments(value: &str) -> String {
 }
 
 fn time_s(word: &str) -> Option<i64> {
-    let mut parts = word.splitn(3, ':').map(|part| part.split('.').next().unwrap_or("").parse::<i64>().ok());
+    let mut parts =
+        word.splitn(3, ':').map(|part| part.split('.').next().unwrap_or("").parse::<i64>().ok());
     let (hour, minute) = (parts.next()??, parts.next()??);
     let second = parts.next().unwrap_or(Some(0))?;
     let sane = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
@@ -87,7 +90,8 @@ fn numeric_zone(word: &str) -> Option<i64> {
         b'-' => (-1, &word[1..]),
         _ => return None,
     };
-    let number = (digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse::<i64>().ok());
+    let number = (digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse::<i64>().ok());
     number.flatten().map(|number| sign * (number / 100 * 3600 + number % 100 * 60))
 }
 

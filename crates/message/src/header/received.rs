@@ -19,7 +19,8 @@ enum Token<'a> {
 /// Reads one unfolded Received field, as far as it can be read.
 #[must_use]
 pub fn relay(value: &str) -> Relay {
-    let (trace, date) = value.rsplit_once(';').map_or((value, None), |(trace, date)| (trace, Some(date)));
+    let (trace, date) =
+        value.rsplit_once(';').map_or((value, None), |(trace, date)| (trace, Some(date)));
     let mut relay = Relay { date_s: date.and_then(date_s), ..Relay::default() };
     let tokens = tokens(trace);
     let from = clause(&tokens, "from");
@@ -39,7 +40,8 @@ fn tokens(trace: &str) -> Vec<Token<'_>> {
             found.push(Token::Comment(inside.strip_suffix(')').unwrap_or(inside)));
             length
         } else {
-            let length = rest.find(|c: char| c.is_ascii_whitespace() || c == '(').unwrap_or(rest.len());
+            let length =
+                rest.find(|c: char| c.is_ascii_whitespace() || c == '(').unwrap_or(rest.len());
             found.push(Token::Word(&rest[..length]));
             length
         };
@@ -66,7 +68,9 @@ fn clause<'a>(tokens: &'a [Token<'a>], keyword: &str) -> &'a [Token<'a>] {
     let is = |token: &Token<'_>, word: &str| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word));
     let Some(start) = tokens.iter().position(|token| is(token, keyword)) else { return &[] };
     let behind = &tokens[start + 1..];
-    let ends = |token: &Token<'_>| ["from", "by", "with", "id", "for", "via"].iter().any(|word| is(token, word));
+    let ends = |token: &Token<'_>| {
+        ["from", "by", "with", "id", "for", "via"].iter().any(|word| is(token, word))
+    };
     let length = behind.iter().skip(1).position(ends).map_or(behind.len(), |at| at + 1);
     &behind[..length]
 }
@@ -99,7 +103,8 @@ fn read_from(clause: &[Token<'_>], relay: &mut Relay) {
     } else {
         relay.helo = Some((*word).to_owned());
         let before = with_address.and_then(|(comment, _)| comment.split('[').next());
-        relay.name = before.and_then(|text| text.split_ascii_whitespace().next()).and_then(host_name);
+        relay.name =
+            before.and_then(|text| text.split_ascii_whitespace().next()).and_then(host_name);
     }
 }
 
@@ -121,15 +126,18 @@ fn said_helo(comment: &str) -> Option<&str> {
 fn host_name(word: &str) -> Option<String> {
     let name = word.rsplit_once('@').map_or(word, |(_, name)| name);
     let name = name.trim_end_matches(['.', ',']);
-    let usable = !name.is_empty() && !name.eq_ignore_ascii_case("unknown") && address_in(name).is_none();
-    (usable && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))).then(|| name.to_owned())
+    let usable =
+        !name.is_empty() && !name.eq_ignore_ascii_case("unknown") && address_in(name).is_none();
+    (usable && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)))
+        .then(|| name.to_owned())
 }
 
 /// The first address in brackets, else the first word that is an address.
 fn address_in(text: &str) -> Option<IpAddr> {
     let bracketed = text.split('[').skip(1).find_map(|rest| parse(rest.split(']').next()?));
     bracketed.or_else(|| {
-        text.split_ascii_whitespace().find_map(|word| parse(word.rsplit_once('@').map_or(word, |(_, address)| address)))
+        text.split_ascii_whitespace()
+            .find_map(|word| parse(word.rsplit_once('@').map_or(word, |(_, address)| address)))
     })
 }
 

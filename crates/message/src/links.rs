@@ -1,0 +1,202 @@
+//! Links: found in text, made absolute, and reduced to the host that answers for them.
+
+use std::collections::HashSet;
+
+use tamis_domain::limits::{LINK_BYTES_MAX, LINKS_MAX};
+use tamis_domain::reading::Link;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::parameters::unpercent;
+use crate::reading::is_invisible;
+
+/// Links of one part: no two alike, at most `LINKS_MAX`.
+#[derive(Debug, Default)]
+pub struct LinkList {
+    links: Vec<Link>,
+    known: HashSet<(String, Option<String>)>,
+}
+
+impl LinkList {
+    /// Adds a link, unless it is there already, leads nowhere (`#top`, `cid:`), or the list is full.
+    pub fn add(&mut self, target: &str, shown: Option<String>) {
+        let target = clean(target);
+        let within = target.starts_with('#') || target.to_ascii_lowercase().starts_with("cid:");
+        if target.is_empty() || within || self.links.len() >= LINKS_MAX {
+            return;
+        }
+        if self.known.insert((target.clone(), shown.clone())) {
+            self.links.push(Link { host: host(&target), target, shown });
+        }
+    }
+
+    /// The links in the order they were added.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Link> {
+        self.links
+    }
+}
+
+/// What a browser makes of an attribute: blanks around and line ends and tabs inside go; cut at `LINK_BYTES_MAX`.
+fn clean(target: &str) -> String {
+    let mut clean = String::new();
+    let trimmed = target.trim_matches(|c: char| c <= ' ' || c == '\u{a0}');
+    for c in trimmed.chars().filter(|c| !"\t\r\n".contains(*c)) {
+        if clean.len() + c.len_utf8() > LINK_BYTES_MAX {
+            break;
+        }
+        clean.push(c);
+    }
+    clean
+}
+
+/// The scheme in lower case and what follows its colon.
+fn split_scheme(target: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = target.split_once(':')?;
+    let mut letters = scheme.chars();
+    let first = letters.next()?.is_ascii_alphabetic();
+    let well_formed = first && letters.all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    well_formed.then(|| (scheme.to_ascii_lowercase(), rest))
+}
+
+/// A target as a browser would follow it from a page with this base; without a base as it stands.
+#[must_use]
+pub fn absolute(target: &str, base: Option<&str>) -> String {
+    let target = clean(target);
+    let base = base.map(clean).unwrap_or_default();
+    if split_scheme(&target).is_some() || target.starts_with('#') || target.is_empty() {
+        return target;
+    }
+    if target.starts_with("//") || target.starts_with("\\\\") {
+        let scheme = split_scheme(&base).map_or_else(|| "http".to_owned(), |(scheme, _)| scheme);
+        return format!("{scheme}:{target}");
+    }
+    let Some(start) = base.find("://").map(|at| at + 3) else { return target };
+    let origin_end = base[start..].find('/').map_or(base.len(), |at| start + at);
+    if target.starts_with('/') {
+        return format!("{}{target}", &base[..origin_end]);
+    }
+    let folder_end = base[origin_end..].rfind('/').map_or(origin_end, |at| origin_end + at);
+    format!("{}/{target}", &base[..folder_end])
+}
+
+/// The host of a target in lower case; the domain of a `mailto:` address; empty if there is none.
+///
+/// As browsers read it (WHATWG URL): any number of slashes of either kind behind `http:`, user and password before the
+/// last `@` dropped, port dropped, percent escapes resolved, compatibility forms (full-width letters and dots) folded,
+/// invisible characters removed, a number as IPv4 address written with dots. Punycode stays.
+#[must_use]
+pub fn host(target: &str) -> String {
+    let Some((scheme, rest)) = split_scheme(target) else { return String::new() };
+    match scheme.as_str() {
+        "http" | "https" | "ftp" | "ws" | "wss" => {
+            let rest = rest.trim_start_matches(['/', '\\']);
+            let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            normal_host(without_port(host))
+        }
+        "mailto" => {
+            let address = rest.split('?').next().unwrap_or_default();
+            address.rsplit_once('@').map_or_else(String::new, |(_, domain)| normal_host(domain))
+        }
+        _ => String::new(),
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.find(']').map_or(host, |end| &host[..=end]);
+    }
+    host.split(':').next().unwrap_or_default()
+}
+
+fn normal_host(host: &str) -> String {
+    let bytes = unpercent(host.as_bytes());
+    let text = String::from_utf8_lossy(&bytes);
+    let folded: String = text
+        .chars()
+        .filter(|&c| !is_invisible(c) && !c.is_whitespace())
+        .map(|c| if c == '。' || c == '｡' { '.' } else { c })
+        .nfkc()
+        .flat_map(char::to_lowercase)
+        .take(LINK_BYTES_MAX)
+        .collect();
+    let folded = folded.trim_end_matches('.');
+    dotted(folded).unwrap_or_else(|| folded.to_owned())
+}
+
+/// A host that is one number, decimal, octal or hexadecimal, as the IPv4 address it is to browsers.
+fn dotted(host: &str) -> Option<String> {
+    let number = if let Some(digits) = host.strip_prefix("0x") {
+        u32::from_str_radix(digits, 16).ok()?
+    } else if host.len() > 1 && host.starts_with('0') {
+        u32::from_str_radix(host, 8).ok()?
+    } else {
+        host.bytes().all(|byte| byte.is_ascii_digit()).then(|| host.parse().ok())??
+    };
+    Some(std::net::Ipv4Addr::from(number).to_string())
+}
+
+/// Adds the addresses that mail programs find in plain text: `http://`, `https://`, `ftp://`, `www.`, `mailto:`, `a@b.c`.
+pub fn find_links(text: &str, links: &mut LinkList) {
+    for word in text.split(is_link_end) {
+        let lower_start: String =
+            word.chars().take(LINK_BYTES_MAX).collect::<String>().to_ascii_lowercase();
+        let scheme = ["http://", "https://", "ftp://", "mailto:"]
+            .iter()
+            .filter_map(|scheme| lower_start.find(scheme))
+            .min();
+        if let Some(at) = scheme.filter(|&at| word.is_char_boundary(at)) {
+            links.add(trim_link(&word[at..]), None);
+        } else if let Some(at) = start_of_www(&lower_start).filter(|&at| word.is_char_boundary(at))
+        {
+            links.add(&format!("http://{}", trim_link(&word[at..])), None);
+        } else if let Some(address) = mail_address(word) {
+            links.add(&format!("mailto:{address}"), None);
+        }
+    }
+}
+
+fn is_link_end(c: char) -> bool {
+    c.is_whitespace() || "<>\"|^`{}「」《》“”".contains(c)
+}
+
+/// `www.` at the start of a word, perhaps behind punctuation.
+fn start_of_www(lower: &str) -> Option<usize> {
+    let at = lower.find("www.")?;
+    let before = lower[..at].chars().next_back();
+    let free = before.is_none_or(|c| !c.is_alphanumeric() && c != '.' && c != '@' && c != '-');
+    (free && lower[at + 4..].contains('.')).then_some(at)
+}
+
+/// A link without the punctuation of the sentence around it.
+fn trim_link(link: &str) -> &str {
+    let link = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '…', '。', '，']);
+    match link.strip_suffix([')', ']']) {
+        Some(inside) if !inside.contains(['(', '[']) => trim_link_once(inside),
+        _ => link,
+    }
+}
+
+fn trim_link_once(link: &str) -> &str {
+    link.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']'])
+}
+
+/// `local@host.domain` within a word.
+fn mail_address(word: &str) -> Option<&str> {
+    let at = word.find('@')?;
+    let local_bytes = |c: &char| c.is_ascii_alphanumeric() || "._%+-=".contains(*c);
+    let local: usize = word[..at].chars().rev().take_while(local_bytes).map(char::len_utf8).sum();
+    let host: usize = word[at + 1..]
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || ".-".contains(*c))
+        .map(char::len_utf8)
+        .sum();
+    let address = word[at - local..at + 1 + host].trim_end_matches(['.', '-']);
+    let domain = address.get(local + 1..)?;
+    let plausible =
+        local > 0 && domain.contains('.') && !domain.starts_with('.') && address.len() <= 320;
+    plausible.then_some(address)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! One part's canonical content, read: text as a person sees it, links, file head.
+
+mod fold;
+mod html;
+mod style;
+
+pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
+pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
+
+use sha2::{Digest, Sha256};
+use tamis_domain::digest::hex;
+use tamis_domain::limits::TEXT_BYTES_MAX;
+use tamis_domain::outline::{Part, PartKind};
+use tamis_domain::reading::{PartReading, Text};
+
+use crate::charset;
+use crate::digesting::part_digest;
+use crate::links::{LinkList, find_links};
+use crate::magic::{FileType, file_type};
+use crate::sketch::text_sketch;
+
+/// First bytes of a part that are kept for telling file types.
+pub const HEAD_BYTES_MAX: usize = 256;
+
+/// Bytes in which an HTML page may declare its character set (WHATWG HTML, section 13.2.3.2).
+const CHARSET_SEARCH_BYTES: usize = 1024;
+
+/// Reads the canonical content of a leaf. Depends on the content and on kind, media type and charset of `part` alone,
+/// never on its name: what is remembered under [`crate::digesting::reading_key`] is the same for everybody.
+#[must_use]
+pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
+    let mut reading = PartReading {
+        digest: Some(part_digest(content)),
+        sha256: hex(&Sha256::digest(content)),
+        head: content[..content.len().min(HEAD_BYTES_MAX)].to_vec(),
+        ..PartReading::default()
+    };
+    let is_html = match part.kind {
+        PartKind::Html => true,
+        PartKind::Text | PartKind::Report | PartKind::HeaderBlock => {
+            // Mail programs do not sniff, but browsers that open a saved attachment do.
+            part.media_type != "text/plain" && file_type(content) == Some(FileType::Html)
+        }
+        PartKind::Other => match file_type(content) {
+            Some(FileType::Html) => true,
+            _ => return reading,
+        },
+        PartKind::Image | PartKind::Container | PartKind::Message => return reading,
+    };
+    read_text(&mut reading, part.charset.as_deref(), is_html, content);
+    reading
+}
+
+fn read_text(reading: &mut PartReading, charset: Option<&str>, is_html: bool, content: &[u8]) {
+    let cut = &content[..content.len().min(TEXT_BYTES_MAX)];
+    let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
+    let decoded = charset::decode(cut, charset.or(meta.as_deref()));
+    // A character cut in two at the limit is our doing, not the sender's.
+    let broken_charset = decoded.broken
+        && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
+    let (visible, hidden_chars, links) = if is_html {
+        let Rendered { visible, hidden_chars, links } = render(&decoded.text);
+        (visible, hidden_chars, links)
+    } else {
+        let mut links = LinkList::default();
+        let visible = collapse(&decoded.text);
+        find_links(&visible, &mut links);
+        (visible, 0, links.into_vec())
+    };
+    let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
+    reading.sketch = text_sketch(&folded);
+    reading.links = links;
+    reading.text = Some(Text {
+        visible,
+        folded,
+        hidden_chars: hidden_chars.saturating_add(invisible_chars),
+        invisible_chars,
+        homoglyphs,
+        broken_charset,
+    });
+}
+
+/// The content without its last few bytes.
+fn trim_cut(cut: &[u8]) -> &[u8] {
+    let end = cut.iter().rposition(u8::is_ascii).map_or(0, |at| at + 1);
+    &cut[..end]
+}
+
+/// White space runs become one blank, or one line feed if they hold a line end.
+fn collapse(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = None;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            gap = Some(if c == '\n' || gap == Some('\n') { '\n' } else { ' ' });
+            continue;
+        }
+        if let Some(gap) = gap.take()
+            && !out.is_empty()
+        {
+            out.push(gap);
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// What `<meta charset=...>` or `<meta ... content="...charset=...">` near the top declares.
+fn meta_charset(content: &[u8]) -> Option<String> {
+    let top = &content[..content.len().min(CHARSET_SEARCH_BYTES)];
+    let top = String::from_utf8_lossy(top).to_ascii_lowercase();
+    let (_, behind) = top.split_once("charset=")?;
+    let behind = behind.trim_start_matches(['"', '\'', ' ']);
+    let length = behind
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "-_:.".contains(c)))
+        .unwrap_or(behind.len());
+    (length > 0).then(|| behind[..length].to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Visible text to comparable text: what looks alike becomes alike, and what was done to hide it is counted.
+
+use tamis_domain::limits::TEXT_BYTES_MAX;
+use unicode_normalization::UnicodeNormalization;
+
+/// Bytes of folded text kept. Compatibility forms can be 11 times longer than the character they replace.
+pub const FOLDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+
+/// Folded text and what folding found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// NFKC, lower case, without invisible characters, posing letters replaced by the Latin ones they pose as.
+    pub text: String,
+    /// Invisible characters between two letters or digits of scripts that never need them there.
+    pub invisible_chars: u32,
+    /// Cyrillic and Greek letters replaced.
+    pub homoglyphs: u32,
+}
+
+/// Folds text. Linear in its length.
+#[must_use]
+pub fn fold(visible: &str) -> Folded {
+    let mut folded = Folded { invisible_chars: invisible_in_words(visible), ..Folded::default() };
+    let seen = visible.chars().filter(|&c| !is_invisible(c));
+    let mut word = String::new();
+    for c in seen.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c)) {
+        if folded.text.len() + word.len() >= FOLDED_BYTES_MAX {
+            break;
+        }
+        if c.is_alphabetic() {
+            word.push(c);
+            continue;
+        }
+        folded.end_word(&mut word);
+        folded.text.push(c);
+    }
+    folded.end_word(&mut word);
+    folded
+}
+
+impl Folded {
+    /// Adds a word; in a mixed word with no fewer Latin letters than posing ones, the latter become Latin.
+    fn end_word(&mut self, word: &mut String) {
+        let latin = word.bytes().filter(u8::is_ascii_alphabetic).count();
+        let posing = word.chars().filter(|&c| posed_letter(c).is_some()).count();
+        if posing > 0 && latin >= posing {
+            self.homoglyphs =
+                self.homoglyphs.saturating_add(u32::try_from(posing).unwrap_or(u32::MAX));
+            self.text.extend(word.chars().map(|c| posed_letter(c).unwrap_or(c)));
+        } else {
+            self.text.push_str(word);
+        }
+        word.clear();
+    }
+}
+
+/// Characters without a shape of their own: zero-width, direction marks, soft hyphen, variation selectors, tags.
+#[must_use]
+pub const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Counts invisible characters between two letters or digits of Latin, Greek or Cyrillic script. Elsewhere they are
+/// lawful: joiners in Arabic and Indic scripts and in emoji, padding in the preview line of newsletters.
+fn invisible_in_words(visible: &str) -> u32 {
+    let (mut count, mut pending, mut after_letter) = (0_u32, 0_u32, false);
+    for c in visible.chars() {
+        if is_invisible(c) {
+            pending += u32::from(after_letter);
+            continue;
+        }
+        let letter = c.is_alphanumeric() && (c as u32) < 0x530;
+        if letter {
+            count = count.saturating_add(pending);
+        }
+        (pending, after_letter) = (0, letter);
+    }
+    count
+}
+
+/// The Latin letter that a lower-case Cyrillic or Greek letter looks like (own selection; the idea is that of
+/// Unicode Technical Standard 39, confusables).
+const fn posed_letter(c: char) -> Option<char> {
+    Some(match c {
+        'а' | 'α' => 'a',
+        'в' | 'β' => 'b',
+        'с' | 'ϲ' => 'c',
+        'ԁ' => 'd',
+        'е' | 'ε' | 'ё' => 'e',
+        'һ' | 'н' => 'h',
+        'і' | 'ι' | 'ї' => 'i',
+        'ј' => 'j',
+        'к' | 'κ' => 'k',
+        'м' => 'm',
+        'η' => 'n',
+        'о' | 'ο' | 'σ' => 'o',
+        'р' | 'ρ' => 'p',
+        'ԛ' => 'q',
+        'ѕ' => 's',
+        'т' | 'τ' => 't',
+        'υ' => 'u',
+        'ѵ' | 'ν' => 'v',
+        'ԝ' | 'ω' => 'w',
+        'х' | 'χ' => 'x',
+        'у' | 'γ' => 'y',
+        _ => return None,
+    })
+}
