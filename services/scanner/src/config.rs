@@ -92,15 +92,18 @@ impl Typed {
     /// The key whose value makes no sense, and what would.
     pub fn check(self) -> Result<Config, ConfigError> {
         let wrong = |message: String| ConfigError::meaning(SECTION, message);
-        for (key, value) in
-            [("redis_budget_ms", self.redis_budget_ms), ("reputation_budget_ms", self.reputation_budget_ms)]
-        {
+        for (key, value) in [
+            ("redis_budget_ms", self.redis_budget_ms),
+            ("reputation_budget_ms", self.reputation_budget_ms),
+        ] {
             if !(1..=10_000).contains(&value) {
                 return Err(wrong(format!("{key} = {value}: write 1 to 10000 milliseconds")));
             }
         }
         if self.mails_max == 0 {
-            return Err(wrong("mails_max = 0: nothing could be judged; write at least 1".to_owned()));
+            return Err(wrong(
+                "mails_max = 0: nothing could be judged; write at least 1".to_owned(),
+            ));
         }
         for server in &self.reputation {
             let port = server.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());

@@ -43,6 +43,8 @@ pub struct Examination {
     free: Vec<Evidence>,
     /// What is known of each part's content, by part number.
     facts: Vec<Option<Arc<PartFacts>>>,
+    /// Parts whose content was not what its name says: facts about them are this mail's alone.
+    misnamed: Vec<u16>,
     answers: Vec<Answered>,
     heard: Heard,
     is_certain: bool,
@@ -67,6 +69,7 @@ impl Examination {
             header,
             free,
             facts,
+            misnamed: Vec::new(),
             answers: Vec::new(),
             heard: Heard::NotAsked,
             is_certain: false,
@@ -97,7 +100,10 @@ impl Examination {
         if self.is_certain {
             return Vec::new();
         }
-        leaves(offer).filter(|(number, _)| self.facts[usize::from(*number)].is_none()).map(|(n, _)| n).collect()
+        leaves(offer)
+            .filter(|(number, _)| self.facts[usize::from(*number)].is_none())
+            .map(|(n, _)| n)
+            .collect()
     }
 
     /// The key under which facts about part `number` are remembered.
@@ -114,6 +120,12 @@ impl Examination {
         }
     }
 
+    /// Facts about part `number` that hold for everybody who offers its name.
+    #[must_use]
+    pub fn facts_for_others(&self, number: u16) -> Option<&Arc<PartFacts>> {
+        self.facts(number).filter(|_| !self.misnamed.contains(&number))
+    }
+
     /// What is known of part `number`.
     #[must_use]
     pub fn facts(&self, number: u16) -> Option<&Arc<PartFacts>> {
@@ -121,7 +133,13 @@ impl Examination {
     }
 
     /// The full ring: contents that nobody knew.
-    pub async fn full(&mut self, scanner: &Scanner, offer: &Offer, contents: Vec<Content>, waited_us: u32) {
+    pub async fn full(
+        &mut self,
+        scanner: &Scanner,
+        offer: &Offer,
+        contents: Vec<Content>,
+        waited_us: u32,
+    ) {
         let began = clock::now();
         self.timings.supply_us = waited_us;
         self.read(scanner, offer, contents).instrument(tracing::info_span!("scanner.full")).await;
@@ -136,7 +154,8 @@ impl Examination {
     pub fn verdict(mut self, offer: &Offer) -> Verdict {
         let evidence = self.evidence(offer);
         let rung = self.rung(offer);
-        let listed = |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
+        let listed =
+            |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
         let input = Input {
             id: offer.id,
             envelope: &offer.envelope,
@@ -163,7 +182,11 @@ impl Examination {
     fn recall_near(&mut self, scanner: &Scanner, offer: &Offer) {
         for (number, part) in leaves(offer) {
             let known = scanner.memory.recall_near(&reading_key(part, self.bases.generation));
-            scanner.metrics.recalled(if known.is_some() { Recalled::Near } else { Recalled::NotNear });
+            scanner.metrics.recalled(if known.is_some() {
+                Recalled::Near
+            } else {
+                Recalled::NotNear
+            });
             self.facts[usize::from(number)] = known;
         }
     }
@@ -180,7 +203,11 @@ impl Examination {
             FarAnswer::Silent => scanner.metrics.recalled(Recalled::Silent),
             FarAnswer::Facts(found) => {
                 for (number, facts) in wanted.into_iter().zip(found) {
-                    scanner.metrics.recalled(if facts.is_some() { Recalled::Far } else { Recalled::NotFar });
+                    scanner.metrics.recalled(if facts.is_some() {
+                        Recalled::Far
+                    } else {
+                        Recalled::NotFar
+                    });
                     self.facts[usize::from(number)] = facts;
                 }
             }
@@ -195,6 +222,9 @@ impl Examination {
                 continue;
             }
             let held = Part { digest: Some(part_digest(&bytes)), ..part.clone() };
+            if held.digest != part.digest {
+                self.misnamed.push(number);
+            }
             let read = reading::read(part, bytes, &self.bases).await;
             if read.is_sound {
                 let key = reading_key(&held, self.bases.generation);
@@ -237,7 +267,8 @@ impl Examination {
 
     fn decided(&self, offer: &Offer, question: fn(&Input<'_>) -> bool) -> bool {
         let evidence = self.evidence(offer);
-        let listed = |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
+        let listed =
+            |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
         question(&Input {
             id: offer.id,
             envelope: &offer.envelope,

@@ -106,21 +106,61 @@ impl Metrics {
         });
         let it = Arc::clone(&inner);
         registry.register("scanner", |to| {
-            to.register("mails", "Mails judged, by status of the global policy and rung", it.mails.clone());
+            to.register(
+                "mails",
+                "Mails judged, by status of the global policy and rung",
+                it.mails.clone(),
+            );
             to.register("evidence", "Findings, by name", it.evidence.clone());
-            to.register("dialogues_ended", "Dialogues that ended without a verdict, by reason", it.ended.clone());
+            to.register(
+                "dialogues_ended",
+                "Dialogues that ended without a verdict, by reason",
+                it.ended.clone(),
+            );
             to.register("mail_seconds", "From Offer to Verdict", it.seconds.clone());
             to.register("stage_seconds", "Time of each stage of a mail", it.stages.clone());
-            to.register("recalled", "Parts looked up in a memory, by memory and outcome", it.recalled.clone());
-            to.register("reputation_questions", "Questions to the reputation service, by outcome", it.reputation.clone());
-            to.register("reputation_seconds", "Waiting for the reputation service", it.reputation_seconds.clone());
+            to.register(
+                "recalled",
+                "Parts looked up in a memory, by memory and outcome",
+                it.recalled.clone(),
+            );
+            to.register(
+                "reputation_questions",
+                "Questions to the reputation service, by outcome",
+                it.reputation.clone(),
+            );
+            to.register(
+                "reputation_seconds",
+                "Waiting for the reputation service",
+                it.reputation_seconds.clone(),
+            );
             to.register("needed_parts", "Parts asked of edges in Needs", it.needed_parts.clone());
-            to.register("supplied_bytes", "Bytes of content supplied after a Need", it.supplied_bytes.clone());
-            to.register("inline_bytes", "Bytes of content that came with Offers", it.inline_bytes.clone());
-            to.register("followed_parts", "Parts that another mail in hand was already reading", it.followed.clone());
+            to.register(
+                "supplied_bytes",
+                "Bytes of content supplied after a Need",
+                it.supplied_bytes.clone(),
+            );
+            to.register(
+                "inline_bytes",
+                "Bytes of content that came with Offers",
+                it.inline_bytes.clone(),
+            );
+            to.register(
+                "followed_parts",
+                "Parts that another mail in hand was already reading",
+                it.followed.clone(),
+            );
             to.register("mails_in_hand", "Mails being judged", it.in_hand.clone());
-            to.register("remembered_bytes", "Facts remembered in this process", it.remembered_bytes.clone());
-            to.register("redis_connected", "1 while the far memory is connected", it.redis_connected.clone());
+            to.register(
+                "remembered_bytes",
+                "Facts remembered in this process",
+                it.remembered_bytes.clone(),
+            );
+            to.register(
+                "redis_connected",
+                "1 while the far memory is connected",
+                it.redis_connected.clone(),
+            );
         });
         Self(inner)
     }
@@ -129,7 +169,8 @@ impl Metrics {
     pub fn judged(&self, verdict: &Verdict) {
         let labels = MailLabels { status: verdict.status.word(), rung: verdict.rung.word() };
         self.0.mails.get_or_create(&labels).inc();
-        let mut counted: Vec<&str> = verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
+        let mut counted: Vec<&str> =
+            verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
         counted.sort_unstable();
         counted.dedup();
         for name in counted {

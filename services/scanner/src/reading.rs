@@ -47,7 +47,8 @@ fn guarded(part: &Part, content: &[u8], bases: &Bases) -> Read {
 }
 
 fn given_up() -> Read {
-    let evidence = Evidence::new("unreadable_part", 1.0, Source::Structure, "a part could not be read");
+    let evidence =
+        Evidence::new("unreadable_part", 1.0, Source::Structure, "a part could not be read");
     let facts = PartFacts { evidence: vec![evidence], ..PartFacts::default() };
     Read { facts: Arc::new(facts), is_sound: false }
 }

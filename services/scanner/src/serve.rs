@@ -62,7 +62,8 @@ pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, E
     };
     let now = clock::now();
     let mut offered = Offered::accept(*offer, now)?;
-    let inline_bytes = offered.offer().inline.iter().map(|content| content.bytes.len() as u64).sum();
+    let inline_bytes =
+        offered.offer().inline.iter().map(|content| content.bytes.len() as u64).sum();
     let mut mail = Examination::begin(scanner.snapshot.take(), offered.offer(), now_s());
     let inline = offered.take_inline();
     mail.near(scanner, offered.offer(), inline).await;
@@ -108,7 +109,12 @@ fn board(scanner: &Scanner, mail: &Examination, offer: &Offer) -> Seats {
 }
 
 /// Waits for parts that other dialogues are reading. They were taken before ours, so this cannot be a circle.
-async fn follow(scanner: &Scanner, mail: &mut Examination, follows: Vec<(u16, Follow)>, until: Instant) {
+async fn follow(
+    scanner: &Scanner,
+    mail: &mut Examination,
+    follows: Vec<(u16, Follow)>,
+    until: Instant,
+) {
     scanner.metrics.followed(follows.len());
     for (number, follow) in follows {
         if let Ok(Some(facts)) = timeout_at(until.into(), follow.landed()).await {
@@ -125,7 +131,8 @@ async fn collect(
     missing: Vec<u16>,
     until: Instant,
 ) -> Result<(Supplied, Option<OwnedSemaphorePermit>), Ended> {
-    let sizes = missing.iter().filter_map(|number| offered.offer().outline.parts.get(usize::from(*number)));
+    let sizes =
+        missing.iter().filter_map(|number| offered.offer().outline.parts.get(usize::from(*number)));
     let bytes: u64 = sizes.map(|part| part.size).sum();
     let units = u32::try_from(bytes / SUPPLY_UNIT_BYTES + 1).unwrap_or(u32::MAX);
     let budget = Arc::clone(&scanner.supply).acquire_many_owned(units.min(scanner.supply_units));
@@ -154,10 +161,10 @@ fn take(awaiting: Awaiting, word: EdgeWord) -> Result<Collecting, Ended> {
     }
 }
 
-/// Tells the followers what was read; parts that did not come are left for them to ask.
+/// Tells the followers what was read. Parts that did not come, or were not what their name says, are left for them to ask.
 fn land(mail: &Examination, leads: Vec<(u16, Lead)>) {
     for (number, lead) in leads {
-        if let Some(facts) = mail.facts(number) {
+        if let Some(facts) = mail.facts_for_others(number) {
             lead.land(Arc::clone(facts));
         }
     }

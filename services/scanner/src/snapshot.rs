@@ -32,7 +32,8 @@ impl Snapshot {
         let text = match hash_list {
             None => String::new(),
             Some(path) => {
-                let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+                let size =
+                    std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
                 anyhow::ensure!(size <= HASH_LIST_BYTES_MAX, "{}: too long", path.display());
                 std::fs::read_to_string(path).with_context(|| path.display().to_string())?
             }

@@ -2,3 +2,4 @@
 //! One binary, since each is a large link.
 
 mod peers;
+mod redis_memory;

@@ -87,7 +87,10 @@ impl Service {
     /// Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(servers: Vec<String>, budget: Duration, metrics: Metrics) -> Self {
-        let settings = Settings { patience: budget.max(Settings::datagrams().patience), ..Settings::datagrams() };
+        let settings = Settings {
+            patience: budget.max(Settings::datagrams().patience),
+            ..Settings::datagrams()
+        };
         let mind = Mind {
             selector: Selector::new(settings),
             cookies: Cookies::default(),
@@ -278,7 +281,9 @@ impl Question {
                 }
             }
             Fact::Cookie { server, cookie } => mind.cookies.learn(server, cookie),
-            Fact::Ignored { from, why } => tracing::debug!(%from, %why, "reputation datagram ignored"),
+            Fact::Ignored { from, why } => {
+                tracing::debug!(%from, %why, "reputation datagram ignored")
+            }
             Fact::LeftOut(items) => tracing::debug!(items, "signatures left out of a question"),
         }
     }
@@ -304,10 +309,12 @@ pub fn questions(offer: &Offer, facts: &[Option<Arc<PartFacts>>]) -> Vec<Asked> 
     for (number, part) in (0_u16..).zip(&offer.outline.parts) {
         let known = facts.get(usize::from(number)).and_then(Option::as_ref);
         if let Some(known) = known {
-            links.extend(known.links.iter().map(|link| Asked {
-                item: Item::exact(naming::link(link)),
-                part: Some(number),
-            }));
+            links.extend(
+                known.links.iter().map(|link| Asked {
+                    item: Item::exact(naming::link(link)),
+                    part: Some(number),
+                }),
+            );
         }
         let Some(digest) = part.digest.filter(|_| part.size >= NAMED_BYTES_MIN) else { continue };
         let item = match part.kind {

@@ -53,7 +53,8 @@ impl Address {
                 let single = if tls { "rediss" } else { "redis" };
                 let hosts = hosts.trim_end_matches('/').split(',');
                 let nodes = hosts.map(|host| {
-                    host_port(host).map(|(host, port)| format!("{single}://{login}{at}{host}:{port}"))
+                    host_port(host)
+                        .map(|(host, port)| format!("{single}://{login}{at}{host}:{port}"))
                 });
                 nodes.collect::<Result<_, _>>().map(Self::Cluster).map_err(bad)
             }

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 pub mod address;
 mod redis;
 
-pub use self::redis::FarSettings;
 use self::redis::Far;
+pub use self::redis::FarSettings;
 
 /// Key of one part's facts: see `tamis_message::digesting::reading_key`.
 pub type Key = [u8; 32];

@@ -188,7 +188,9 @@ async fn keep_connected(shared: std::sync::Weak<Shared>) {
                 tracing::warn!(%error, "evidence cache in redis cannot be reached; judging goes on without it");
             }
             Err(_) if failures == 0 => {
-                tracing::warn!("evidence cache in redis does not answer; judging goes on without it");
+                tracing::warn!(
+                    "evidence cache in redis does not answer; judging goes on without it"
+                );
             }
             _ => {}
         }
@@ -200,8 +202,7 @@ async fn keep_connected(shared: std::sync::Weak<Shared>) {
 }
 
 async fn connect(settings: &FarSettings) -> RedisResult<Connection> {
-    let certificates =
-        TlsCertificates { client_tls: None, root_cert: settings.authority.clone() };
+    let certificates = TlsCertificates { client_tls: None, root_cert: settings.authority.clone() };
     match &settings.address {
         Address::Single(url) => {
             let client = match &settings.authority {

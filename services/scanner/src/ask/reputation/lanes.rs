@@ -85,7 +85,8 @@ impl Lanes {
     /// Counts a silence; after some in a row the lane is closed, and discovery opens a new one.
     pub(super) fn is_silent(&self, server: SocketAddr) {
         let mut lanes = self.lanes();
-        let silences = lanes.get(&server).map(|lane| lane.silences.fetch_add(1, Ordering::Relaxed) + 1);
+        let silences =
+            lanes.get(&server).map(|lane| lane.silences.fetch_add(1, Ordering::Relaxed) + 1);
         if silences.is_some_and(|silences| silences >= SILENCES_MAX) {
             lanes.remove(&server);
         }
