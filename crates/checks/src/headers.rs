@@ -75,7 +75,7 @@ fn message_id(header: &HeaderReading) -> Option<Evidence> {
 
 fn author(header: &HeaderReading) -> Option<Evidence> {
     match header.from.as_slice() {
-        [] => sign("from_missing", 1.5, "nobody in From"),
+        [] => sign("from_missing", 1.0, "nobody in From"),
         [one] if domain_of(&one.address).is_empty() => {
             sign("from_without_domain", 1.0, "the address in From has no domain")
         }

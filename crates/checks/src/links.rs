@@ -24,11 +24,11 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
     let kinds: [(&'static str, f32, &str, Test); 8] = [
         ("link_to_address", 1.5, "lead to a bare network address", to_address),
         ("link_punycode", 0.5, "have an internationalised host name", punycode),
-        ("link_userinfo", 2.5, "put another name before the real host", userinfo),
+        ("link_userinfo", 2.0, "put another name before the real host", userinfo),
         ("link_shows_other_host", 0.8, "show another host than they lead to", shows_other_host),
         ("link_many_labels", 0.8, "have a host name of many labels", many_labels),
         ("link_odd_port", 1.0, "lead to an unusual port", odd_port),
-        ("link_runs_script", 1.5, "run a script or carry a page", runs_script),
+        ("link_runs_script", 0.3, "run a script or carry a page", runs_script),
         ("link_disguised_host", 2.0, "hide the host by odd characters", disguised_host),
     ];
     let links = links.get(..LINKS_MAX).unwrap_or(links);

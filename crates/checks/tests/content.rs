@@ -195,12 +195,14 @@ fn texts_are_judged_at_the_edge() {
         (plain(|text| text.homoglyphs = 3), vec!["homoglyphs"]),
         (plain(|text| text.homoglyphs = 2), vec![]),
         (plain(|text| text.broken_charset = true), vec!["broken_charset"]),
-        (fee(3), vec![]),
+        (fee(2), vec![]),
+        (fee(3), vec!["advance_fee"]),
         (fee(4), vec!["advance_fee"]),
         (wallet("1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "bitcoin"), vec!["wallet"]),
-        (wallet("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "btc"), vec!["wallet"]),
+        (wallet("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "btc: now"), vec!["wallet"]),
         (wallet("1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "nothing"), vec![]),
         (wallet("1234567890123456789012345678", "bitcoin"), vec![]),
+        (wallet("http://x.example/1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "bitcoin"), vec![]),
         (wallet("bc1short", "bitcoin"), vec![]),
     ] {
         assert_eq!(names(&text::judge(&text)), expect, "{}", text.folded);
@@ -208,8 +210,27 @@ fn texts_are_judged_at_the_edge() {
 }
 
 #[test]
+fn more_phrases_of_a_fraud_weigh_more_up_to_a_limit() {
+    let all = [
+        "next of kin",
+        "beneficiary",
+        "barrister",
+        "consignment",
+        "western union",
+        "diplomat",
+        "dear friend",
+    ];
+    for (phrases, weight) in
+        [(2, None), (3, Some(2.0)), (4, Some(4.0)), (5, Some(5.0)), (6, Some(6.0)), (7, Some(6.0))]
+    {
+        let text = Text { folded: all[..phrases].join(", "), ..Text::default() };
+        assert_eq!(text::judge(&text).first().map(|found| found.weight), weight, "{phrases}");
+    }
+}
+
+#[test]
 fn frauds_are_looked_for_up_to_the_limit_because_long_texts_are_reports() {
-    let phrases = "next of kin, beneficiary, barrister, consignment";
+    let phrases = "next of kin, beneficiary, barrister";
     for (before, found) in
         [(64 * 1024 - phrases.len(), true), (64 * 1024 - phrases.len() + 1, false)]
     {
