@@ -1,0 +1,75 @@
+//! Wire types of administration to and from the words of the house.
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::Class;
+use tamis_proto::reputation as wire;
+use tamis_reputation_protocol::packet::Item;
+use tamis_reputation_protocol::signatures::{ReportTold, Why};
+use tonic::Status;
+
+pub(super) fn class(number: i32) -> Result<Class, Status> {
+    u8::try_from(number)
+        .ok()
+        .and_then(Class::from_code)
+        .ok_or_else(|| Status::invalid_argument(format!("class {number} is unknown")))
+}
+
+pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
+    let kind =
+        u8::try_from(signature.kind).ok().and_then(SignatureKind::from_code).ok_or_else(|| {
+            Status::invalid_argument(format!("signature.kind {} is unknown", signature.kind))
+        })?;
+    let value = signature.value.as_slice().try_into().map_err(|_| {
+        let found = signature.value.len();
+        Status::invalid_argument(format!("signature.value has {found} bytes, not 16"))
+    })?;
+    let sketch = match signature.sketch.as_slice() {
+        [] => None,
+        _ if kind != SignatureKind::Text => {
+            let message = format!("signature.sketch: a {} has none", kind.word());
+            return Err(Status::invalid_argument(message));
+        }
+        bytes => {
+            let bytes: &[u8; 64] = bytes.try_into().map_err(|_| {
+                let found = bytes.len();
+                Status::invalid_argument(format!("signature.sketch has {found} bytes, not 64"))
+            })?;
+            Some(TextSketch::from_bytes(bytes))
+        }
+    };
+    Ok(Item { signature: Signature { kind, value }, sketch })
+}
+
+pub(super) fn why(why: Why, epoch: u64) -> wire::WhyResponse {
+    let first = why.reports.iter().map(|report| report.first_unix_s).min();
+    let last = why.reports.iter().map(|report| report.last_unix_s).max();
+    wire::WhyResponse {
+        listed: true,
+        signature: Some(wire::Signature {
+            kind: why.signature.kind.code().into(),
+            value: why.signature.value.to_vec(),
+            sketch: why.sketch.map(|sketch| sketch.to_bytes().to_vec()).unwrap_or_default(),
+        }),
+        similarity: why.listing.similarity.into(),
+        class: why.listing.class.code().into(),
+        weight: why.listing.weight.into(),
+        reporters: why.listing.reporters.into(),
+        reports: why.reports.into_iter().map(report).collect(),
+        first_unix_s: first.unwrap_or_default().into(),
+        last_unix_s: last.unwrap_or_default().into(),
+        hits: why.hits,
+        changed_epoch: why.changed_epoch,
+        epoch,
+    }
+}
+
+fn report(told: ReportTold) -> wire::Report {
+    wire::Report {
+        reporter: told.reporter,
+        class: told.class.code().into(),
+        weight: told.weight.into(),
+        first_unix_s: told.first_unix_s.into(),
+        last_unix_s: told.last_unix_s.into(),
+        times: told.times.into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Frames on disk: `length u32 | checksum 16 | payload`, big-endian. The checksum is BLAKE3 over length and payload, cut
+//! to 128 bits.
+//!
+//! One commit is one frame, written by one call and synchronised before the next begins. So a frame that is bad while a
+//! good one follows was damaged after it had been acknowledged; a bad one at the end was never acknowledged.
+
+use std::io::{self, Read};
+
+/// Bytes of one payload: a commit of [`crate::writes::CHANGES_PER_COMMIT_MAX`] changes has 0.8 MB.
+pub const PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes before the payload.
+pub const HEAD_BYTES: usize = 4 + CHECKSUM_BYTES;
+
+const CHECKSUM_BYTES: usize = 16;
+
+/// Adds a frame around `payload` to `out`.
+pub fn push(out: &mut Vec<u8>, payload: &[u8]) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+    out.extend_from_slice(&length);
+    out.extend_from_slice(&checksum(length, payload));
+    out.extend_from_slice(payload);
+}
+
+/// What stands next in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A whole frame.
+    Payload(Vec<u8>),
+    /// The end, right after a whole frame.
+    End,
+    /// Something else: cut short, or damaged. `follower`: where a next frame would begin if the length is right.
+    Bad {
+        /// Offset of a possible next frame.
+        follower: Option<u64>,
+    },
+}
+
+/// Reads frames one after the other.
+#[derive(Debug)]
+pub struct Reader<R> {
+    source: R,
+    at: u64,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads from `source`, which stands at offset `at` of its file.
+    pub const fn new(source: R, at: u64) -> Self {
+        Self { source, at }
+    }
+
+    /// Offset after the last whole frame.
+    pub const fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn next(&mut self) -> io::Result<Next> {
+        let mut head = [0; HEAD_BYTES];
+        match fill(&mut self.source, &mut head)? {
+            0 => return Ok(Next::End),
+            HEAD_BYTES => {}
+            _ => return Ok(Next::Bad { follower: None }),
+        }
+        let (length, expected) = head.split_at(4);
+        let length = [length[0], length[1], length[2], length[3]];
+        let bytes = u32::from_be_bytes(length) as usize;
+        // An empty payload is never written; a file system that lost data reads as zeros.
+        if bytes == 0 || bytes > PAYLOAD_BYTES_MAX {
+            return Ok(Next::Bad { follower: None });
+        }
+        let mut payload = vec![0; bytes];
+        let end = self.at + (HEAD_BYTES + bytes) as u64;
+        if fill(&mut self.source, &mut payload)? < bytes {
+            return Ok(Next::Bad { follower: None });
+        }
+        if checksum(length, &payload) != *expected {
+            return Ok(Next::Bad { follower: Some(end) });
+        }
+        self.at = end;
+        Ok(Next::Payload(payload))
+    }
+}
+
+/// Fills `buffer` as far as the source goes; how far.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn checksum(length: [u8; 4], payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&length).update(payload);
+    let mut sum = [0; CHECKSUM_BYTES];
+    sum.copy_from_slice(&hasher.finalize().as_bytes()[..CHECKSUM_BYTES]);
+    sum
+}

@@ -1,0 +1,286 @@
+//! The order of writes in a directory: `lock`, at most one `snapshot-<epoch>` and the segment `log-<epoch>` after it.
+//! More than one of each is left only by a crash while compacting; the next start tidies up.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use tamis_reputation_protocol::signatures::{Change, Table};
+
+use super::frame::{self, Next, Reader};
+use super::{AppendError, OpenError, record, snapshot};
+
+/// Bytes of log before it is compacted, unless the last snapshot is larger: replaying as much takes about a second.
+pub const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An open log. One writer; every acknowledged commit is on disk.
+#[derive(Debug)]
+pub struct LocalLog {
+    dir: PathBuf,
+    _lock: File,
+    segment: File,
+    segment_path: PathBuf,
+    segment_bytes: u64,
+    snapshot_bytes: u64,
+    compact_bytes: u64,
+    broken: Option<String>,
+}
+
+/// A log that was opened, and what a person should know about it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The log.
+    pub log: LocalLog,
+    /// For instance a tail that was cut off.
+    pub warnings: Vec<String>,
+}
+
+impl LocalLog {
+    /// Opens or makes the log in `dir` and replays it into `table`, which must be empty. `compact_bytes`: see
+    /// [`COMPACT_BYTES`].
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed.
+    pub fn open(dir: &Path, table: &mut Table, compact_bytes: u64) -> Result<Opened, OpenError> {
+        fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
+        let lock = lock(dir)?;
+        let mut warnings = Vec::new();
+        let files = Files::of(dir)?;
+        let mut snapshot_bytes = 0;
+        if let Some((_, path)) = files.snapshots.last() {
+            snapshot::read(path, table)?;
+            snapshot_bytes = fs::metadata(path).map_err(OpenError::io(path))?.len();
+        }
+        let last = files.segments.len().saturating_sub(1);
+        for (number, (_, path)) in files.segments.iter().enumerate() {
+            replay(path, number == last, table, &mut warnings)?;
+        }
+        let segment_path = match files.segments.last() {
+            Some((_, path)) => path.clone(),
+            None => segment_path(dir, table.epoch()),
+        };
+        let segment = open_segment(&segment_path).map_err(OpenError::io(&segment_path))?;
+        snapshot::sync_dir(dir).map_err(OpenError::io(dir))?;
+        let segment_bytes = segment.metadata().map_err(OpenError::io(&segment_path))?.len();
+        let log = Self {
+            dir: dir.to_path_buf(),
+            _lock: lock,
+            segment,
+            segment_path,
+            segment_bytes,
+            snapshot_bytes,
+            compact_bytes,
+            broken: None,
+        };
+        Ok(Opened { log, warnings })
+    }
+
+    /// Writes changes that follow `epoch_before`, all or none, and returns when they are on disk.
+    ///
+    /// # Errors
+    /// [`AppendError`]: none of them is there, at the next start either.
+    pub fn append(&mut self, epoch_before: u64, changes: &[Change]) -> Result<(), AppendError> {
+        if let Some(why) = &self.broken {
+            return Err(AppendError::Broken(why.clone()));
+        }
+        let mut bytes = Vec::new();
+        frame::push(&mut bytes, &record::commit(epoch_before, changes));
+        if let Err(error) = self.segment.write_all(&bytes) {
+            return Err(self.taken_back(&error));
+        }
+        // After a failed synchronisation the kernel may have dropped the pages and call the next one a success
+        // (Rebello et al., "Can applications recover from fsync failures?", 2020): only a new start reads the truth.
+        if let Err(error) = self.segment.sync_data() {
+            return Err(self.broken(error.to_string()));
+        }
+        self.segment_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.segment_bytes + self.snapshot_bytes
+    }
+
+    /// Whether a snapshot would pay: the log has outgrown both the threshold and the last snapshot, so that the cost of
+    /// snapshots stays in proportion to the writes.
+    #[must_use]
+    pub fn wants_compaction(&self) -> bool {
+        self.broken.is_none() && self.segment_bytes > self.compact_bytes.max(self.snapshot_bytes)
+    }
+
+    /// Writes `table` as a snapshot, begins a new segment and removes what came before. A crash at any point leaves a
+    /// directory that opens to the same table.
+    ///
+    /// # Errors
+    /// The disk's; the log goes on as it was, and wants the next compaction when it is twice as long.
+    pub fn compact(&mut self, table: &Table) -> io::Result<()> {
+        let threshold = self.compact_bytes;
+        self.compact_bytes = threshold.max(2 * self.segment_bytes);
+        self.replace_by_snapshot(table)?;
+        self.compact_bytes = threshold;
+        Ok(())
+    }
+
+    fn replace_by_snapshot(&mut self, table: &Table) -> io::Result<()> {
+        let snapshot_bytes = snapshot::write(&self.dir, table)?;
+        let path = segment_path(&self.dir, table.epoch());
+        if path != self.segment_path {
+            self.segment = open_segment(&path)?;
+            snapshot::sync_dir(&self.dir)?;
+            self.segment_path = path;
+            self.segment_bytes = self.segment.metadata()?.len();
+        }
+        self.snapshot_bytes = snapshot_bytes;
+        let files = Files::of(&self.dir).map_err(io::Error::other)?;
+        let kept = snapshot::path(&self.dir, table.epoch());
+        for (_, old) in files.snapshots.iter().chain(&files.segments) {
+            if *old != kept && *old != self.segment_path {
+                fs::remove_file(old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a failed write left, so that the next one begins after a whole frame.
+    fn taken_back(&mut self, error: &io::Error) -> AppendError {
+        let length = self.segment.metadata().map(|meta| meta.len());
+        let whole = match length {
+            Ok(length) if length == self.segment_bytes => Ok(()),
+            _ => self.segment.set_len(self.segment_bytes),
+        };
+        if let Err(again) = whole {
+            return self.broken(format!("{error}; then {again}"));
+        }
+        match error.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => AppendError::Full(error.to_string()),
+            _ => self.broken(error.to_string()),
+        }
+    }
+
+    fn broken(&mut self, why: String) -> AppendError {
+        self.broken = Some(why.clone());
+        AppendError::Broken(why)
+    }
+
+    #[cfg(test)]
+    pub(super) fn write_to(&mut self, file: File) {
+        self.segment = file;
+        self.segment_bytes = 0;
+    }
+}
+
+/// Snapshots and segments by epoch, in order.
+struct Files {
+    snapshots: Vec<(u64, PathBuf)>,
+    segments: Vec<(u64, PathBuf)>,
+}
+
+impl Files {
+    fn of(dir: &Path) -> Result<Self, OpenError> {
+        let mut files = Self { snapshots: Vec::new(), segments: Vec::new() };
+        for entry in fs::read_dir(dir).map_err(OpenError::io(dir))? {
+            let entry = entry.map_err(OpenError::io(dir))?;
+            let name = entry.file_name();
+            let Some((kind, epoch)) = name.to_str().and_then(|name| name.split_once('-')) else {
+                continue;
+            };
+            let Ok(epoch) = epoch.parse() else { continue };
+            match kind {
+                "snapshot" => files.snapshots.push((epoch, entry.path())),
+                "log" => files.segments.push((epoch, entry.path())),
+                _ => {}
+            }
+        }
+        files.snapshots.sort();
+        files.segments.sort();
+        Ok(files)
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(OpenError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+    }
+}
+
+fn segment_path(dir: &Path, epoch: u64) -> PathBuf {
+    dir.join(format!("log-{epoch:020}"))
+}
+
+fn open_segment(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Applies what a segment holds beyond the table. The last segment may end in the middle of a frame: that write was
+/// never acknowledged and is cut off.
+fn replay(
+    path: &Path,
+    is_last: bool,
+    table: &mut Table,
+    warnings: &mut Vec<String>,
+) -> Result<(), OpenError> {
+    let io = |source| OpenError::Io { path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut reader = Reader::new(BufReader::new(file), 0);
+    loop {
+        let at = reader.at();
+        let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), at, what };
+        match reader.next().map_err(io)? {
+            Next::End => return Ok(()),
+            Next::Payload(payload) => {
+                let commit = record::read_commit(&payload);
+                let commit = commit.ok_or_else(|| damaged("no such record".to_owned()))?;
+                apply(&commit, table).map_err(damaged)?;
+            }
+            Next::Bad { follower } => {
+                if !is_last || frame_at(path, follower).map_err(io)? {
+                    return Err(damaged("a checksum does not fit".to_owned()));
+                }
+                let file = OpenOptions::new().write(true).open(path).map_err(io)?;
+                file.set_len(at).and_then(|()| file.sync_all()).map_err(io)?;
+                warnings.push(format!(
+                    "the log ended in the middle of a write that was never acknowledged: {} bytes were cut off",
+                    length - at
+                ));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn apply(commit: &record::Commit, table: &mut Table) -> Result<(), String> {
+    if commit.epoch_before < table.epoch() {
+        // The snapshot has it already.
+        return Ok(());
+    }
+    if commit.epoch_before > table.epoch() {
+        let (before, epoch) = (commit.epoch_before, table.epoch());
+        return Err(format!("changes after epoch {before} follow epoch {epoch}: some are missing"));
+    }
+    for change in &commit.changes {
+        table.replay(change).map_err(|refused| refused.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether a whole frame stands at an offset.
+fn frame_at(path: &Path, at: Option<u64>) -> io::Result<bool> {
+    let Some(at) = at else { return Ok(false) };
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    Ok(matches!(Reader::new(BufReader::new(file), at).next()?, Next::Payload(_)))
+}

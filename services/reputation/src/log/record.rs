@@ -1,0 +1,190 @@
+//! The bytes of changes and of saved signatures inside frames. Big-endian; a reporter's name is `length u8 | bytes`.
+//!
+//! Commit: `1 | epoch before u64 | count u32 | change ...`. Change: `1 (add) or 2 (delete) | kind u8 | value 16 | time u32 |
+//! reporter`, and for an add `class u8 | weight u8 | sketch`, where a sketch is `0` or `1 | 64 bytes`.
+//! Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | first u32 | last u32 | times u16) ...`.
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::Class;
+use tamis_reputation_protocol::signatures::{Change, ReportTold, Saved};
+
+const FORMAT: u8 = 1;
+const ADD: u8 = 1;
+const DELETE: u8 = 2;
+
+/// Changes that were committed together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Epoch of the table before the first of them.
+    pub epoch_before: u64,
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+}
+
+/// The bytes of a commit.
+#[must_use]
+pub fn commit(epoch_before: u64, changes: &[Change]) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    out.extend_from_slice(&epoch_before.to_be_bytes());
+    out.extend_from_slice(&u32::try_from(changes.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for change in changes {
+        push_change(&mut out, change);
+    }
+    out
+}
+
+fn push_change(out: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::Add { signature, sketch, class, weight, reporter, at_unix_s } => {
+            out.push(ADD);
+            push_signature(out, signature);
+            out.extend_from_slice(&at_unix_s.to_be_bytes());
+            push_name(out, reporter);
+            out.extend_from_slice(&[class.code(), *weight]);
+            push_sketch(out, sketch.as_ref());
+        }
+        Change::Delete { signature, reporter, at_unix_s } => {
+            out.push(DELETE);
+            push_signature(out, signature);
+            out.extend_from_slice(&at_unix_s.to_be_bytes());
+            push_name(out, reporter);
+        }
+    }
+}
+
+/// Adds the bytes of one saved signature to `out`.
+pub fn push_saved(out: &mut Vec<u8>, saved: &Saved) {
+    push_signature(out, &saved.signature);
+    push_sketch(out, saved.sketch.as_ref());
+    out.extend_from_slice(&saved.changed_epoch.to_be_bytes());
+    out.push(u8::try_from(saved.reports.len()).unwrap_or(u8::MAX));
+    for report in saved.reports.iter().take(u8::MAX.into()) {
+        push_name(out, &report.reporter);
+        out.extend_from_slice(&[report.class.code(), report.weight]);
+        out.extend_from_slice(&report.first_unix_s.to_be_bytes());
+        out.extend_from_slice(&report.last_unix_s.to_be_bytes());
+        out.extend_from_slice(&report.times.to_be_bytes());
+    }
+}
+
+fn push_signature(out: &mut Vec<u8>, signature: &Signature) {
+    out.push(signature.kind.code());
+    out.extend_from_slice(&signature.value);
+}
+
+fn push_name(out: &mut Vec<u8>, name: &str) {
+    // Checked long before: names have at most 64 characters.
+    let kept = name.get(..usize::from(u8::MAX)).unwrap_or(name);
+    out.push(u8::try_from(kept.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(kept.as_bytes());
+}
+
+fn push_sketch(out: &mut Vec<u8>, sketch: Option<&TextSketch>) {
+    match sketch {
+        None => out.push(0),
+        Some(sketch) => {
+            out.push(1);
+            out.extend_from_slice(&sketch.to_bytes());
+        }
+    }
+}
+
+/// Reads a commit. None: bytes that no version of this code wrote, although their checksum is right.
+#[must_use]
+pub fn read_commit(bytes: &[u8]) -> Option<Commit> {
+    let mut fields = Fields(bytes);
+    if fields.u8()? != FORMAT {
+        return None;
+    }
+    let epoch_before = u64::from_be_bytes(fields.array()?);
+    let count = u32::from_be_bytes(fields.array()?);
+    let mut changes = Vec::new();
+    for _ in 0..count {
+        changes.push(fields.change()?);
+    }
+    fields.0.is_empty().then_some(Commit { epoch_before, changes })
+}
+
+/// Reads the saved signatures of one frame. None as in [`read_commit`].
+#[must_use]
+pub fn read_saved(bytes: &[u8]) -> Option<Vec<Saved>> {
+    let mut fields = Fields(bytes);
+    let mut all = Vec::new();
+    while !fields.0.is_empty() {
+        all.push(fields.saved()?);
+    }
+    Some(all)
+}
+
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*head)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn signature(&mut self) -> Option<Signature> {
+        let kind = SignatureKind::from_code(self.u8()?)?;
+        Some(Signature { kind, value: self.array()? })
+    }
+
+    fn name(&mut self) -> Option<String> {
+        let (name, rest) = self.0.get(1..)?.split_at_checked(usize::from(*self.0.first()?))?;
+        self.0 = rest;
+        std::str::from_utf8(name).ok().map(str::to_owned)
+    }
+
+    fn sketch(&mut self) -> Option<Option<TextSketch>> {
+        match self.u8()? {
+            0 => Some(None),
+            1 => Some(Some(TextSketch::from_bytes(&self.array()?))),
+            _ => None,
+        }
+    }
+
+    fn change(&mut self) -> Option<Change> {
+        let tag = self.u8()?;
+        let signature = self.signature()?;
+        let at_unix_s = self.u32()?;
+        let reporter = self.name()?;
+        match tag {
+            ADD => {
+                let class = Class::from_code(self.u8()?)?;
+                let weight = self.u8()?;
+                let sketch = self.sketch()?;
+                Some(Change::Add { signature, sketch, class, weight, reporter, at_unix_s })
+            }
+            DELETE => Some(Change::Delete { signature, reporter, at_unix_s }),
+            _ => None,
+        }
+    }
+
+    fn saved(&mut self) -> Option<Saved> {
+        let signature = self.signature()?;
+        let sketch = self.sketch()?;
+        let changed_epoch = u64::from_be_bytes(self.array()?);
+        let count = self.u8()?;
+        let mut reports = Vec::new();
+        for _ in 0..count {
+            reports.push(ReportTold {
+                reporter: self.name()?,
+                class: Class::from_code(self.u8()?)?,
+                weight: self.u8()?,
+                first_unix_s: self.u32()?,
+                last_unix_s: self.u32()?,
+                times: u16::from_be_bytes(self.array()?),
+            });
+        }
+        Some(Saved { signature, sketch, reports, changed_epoch })
+    }
+}

@@ -1,0 +1,261 @@
+//! What a crash may leave, byte by byte.
+
+use std::fs;
+use std::path::Path;
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::Class;
+use tamis_reputation_protocol::packet::Item;
+use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tempfile::tempdir;
+
+use super::local::{COMPACT_BYTES, LocalLog, Opened};
+use super::{AppendError, OpenError, frame, record};
+
+fn name(number: u8) -> Signature {
+    let kind = if number.is_multiple_of(2) { SignatureKind::Text } else { SignatureKind::Link };
+    Signature { kind, value: [number; 16] }
+}
+
+fn add(number: u8) -> Change {
+    let text = name(number).kind == SignatureKind::Text;
+    Change::Add {
+        signature: name(number),
+        sketch: text.then(|| TextSketch([u16::from(number); 32])),
+        class: Class::Phishing,
+        weight: 33,
+        reporter: "desk".to_owned(),
+        at_unix_s: 1_800_000_000,
+    }
+}
+
+fn delete(number: u8) -> Change {
+    Change::Delete { signature: name(number), reporter: "desk".to_owned(), at_unix_s: 5 }
+}
+
+fn open(dir: &Path) -> Result<(Opened, Table), OpenError> {
+    let mut table = Table::new(Rules::default());
+    let opened = LocalLog::open(dir, &mut table, COMPACT_BYTES)?;
+    Ok((opened, table))
+}
+
+fn commit(log: &mut LocalLog, table: &mut Table, changes: &[Change]) {
+    log.append(table.epoch(), changes).unwrap();
+    for change in changes {
+        table.replay(change).unwrap();
+    }
+}
+
+/// Everything that a table would tell.
+fn told(table: &Table) -> Vec<String> {
+    let mut all: Vec<_> = table.export().map(|saved| format!("{saved:?}")).collect();
+    all.sort();
+    all.push(format!("epoch {}", table.epoch()));
+    all
+}
+
+fn only_segment(dir: &Path) -> std::path::PathBuf {
+    let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let named =
+        |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("log-");
+    let segments: Vec<_> = files.filter(named).collect();
+    assert_eq!(segments.len(), 1);
+    segments[0].clone()
+}
+
+#[test]
+fn records_read_back_what_was_written_and_refuse_every_cut() {
+    let changes = vec![add(1), add(2), delete(1)];
+    let bytes = record::commit(7, &changes);
+    assert_eq!(record::read_commit(&bytes), Some(record::Commit { epoch_before: 7, changes }));
+    for length in 0..bytes.len() {
+        assert_eq!(record::read_commit(&bytes[..length]), None, "{length}");
+    }
+    let mut longer = bytes;
+    longer.push(0);
+    assert_eq!(record::read_commit(&longer), None);
+}
+
+#[test]
+fn after_a_cut_at_any_byte_every_acknowledged_commit_is_there() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    // What the table told, and how long the log was, after each acknowledged commit.
+    let mut acknowledged = vec![(0, told(&table))];
+    let groups: [&[Change]; 5] =
+        [&[add(1), add(2)], &[add(3)], &[delete(2), add(4)], &[delete(9)], &[add(6)]];
+    for group in groups {
+        commit(&mut opened.log, &mut table, group);
+        acknowledged.push((opened.log.bytes(), told(&table)));
+    }
+    drop(opened);
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    assert_eq!(whole.len() as u64, acknowledged.last().unwrap().0);
+    for cut in 0..=whole.len() {
+        let copy = tempdir().unwrap();
+        fs::write(copy.path().join(format!("log-{:020}", 0)), &whole[..cut]).unwrap();
+        let (opened, table) = open(copy.path()).unwrap();
+        let (length, expected) = acknowledged.iter().rfind(|(at, _)| *at <= cut as u64).unwrap();
+        assert_eq!(told(&table), *expected, "cut at {cut}");
+        assert_eq!(opened.warnings.len(), usize::from(*length != cut as u64), "cut at {cut}");
+        // And it goes on from there.
+        let (mut opened, mut table) = (opened, table);
+        commit(&mut opened.log, &mut table, &[add(8)]);
+        let before = told(&table);
+        drop(opened);
+        assert_eq!(told(&open(copy.path()).unwrap().1), before, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_damaged_last_commit_is_cut_off_and_damage_before_it_stops_the_start() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    let mut ends = Vec::new();
+    for number in 1..=3 {
+        commit(&mut opened.log, &mut table, &[add(number)]);
+        ends.push(opened.log.bytes() as usize);
+    }
+    drop(opened);
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    for at in 0..whole.len() {
+        let copy = tempdir().unwrap();
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(copy.path().join(format!("log-{:020}", 0)), &damaged).unwrap();
+        let opened = open(copy.path());
+        // A damaged length hides where the next frame begins: then a tail is all that can be told.
+        let in_length = ends.iter().chain([&0]).any(|start| (*start..*start + 4).contains(&at));
+        if at >= ends[1] {
+            assert_eq!(opened.unwrap().1.epoch(), 2, "{at}");
+        } else if !in_length {
+            assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{at}");
+        }
+    }
+}
+
+#[test]
+fn compaction_changes_nothing_and_leaves_one_snapshot_and_one_segment() {
+    let dir = tempdir().unwrap();
+    let mut table = Table::new(Rules::default());
+    let mut opened = LocalLog::open(dir.path(), &mut table, 2_000).unwrap();
+    let mut compactions = 0;
+    for round in 0..200_u8 {
+        let change = if round % 3 == 2 { delete(round - 1) } else { add(round) };
+        commit(&mut opened.log, &mut table, &[change]);
+        if opened.log.wants_compaction() {
+            opened.log.compact(&table).unwrap();
+            compactions += 1;
+        }
+    }
+    assert!(compactions >= 2, "{compactions}");
+    let before = told(&table);
+    drop(opened);
+    let files = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, 3, "lock, snapshot, segment");
+    let (_opened, table) = open(dir.path()).unwrap();
+    assert_eq!(told(&table), before);
+    for number in 0..200 {
+        let item = Item::exact(name(number));
+        assert_eq!(
+            table.ask(&item, 0).is_some(),
+            before.iter().any(|line| line.contains(&name(number).to_string()))
+        );
+    }
+}
+
+#[test]
+fn a_crash_between_the_steps_of_a_compaction_opens_to_the_same_table() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    for number in 1..=20 {
+        commit(&mut opened.log, &mut table, &[add(number)]);
+    }
+    let segment = only_segment(dir.path());
+    let old = fs::read(&segment).unwrap();
+    opened.log.compact(&table).unwrap();
+    let before = told(&table);
+    drop(opened);
+    // The old segment was not removed yet.
+    fs::write(&segment, &old).unwrap();
+    assert_eq!(told(&open(dir.path()).unwrap().1), before);
+    // The new segment was not made yet.
+    fs::remove_file(dir.path().join(format!("log-{:020}", 20))).unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    assert_eq!(told(&table), before);
+    commit(&mut opened.log, &mut table, &[add(21)]);
+    drop(opened);
+    assert_eq!(told(&open(dir.path()).unwrap().1), told(&table));
+    // A snapshot was being written.
+    fs::write(dir.path().join("snapshot.new"), b"half").unwrap();
+    assert_eq!(told(&open(dir.path()).unwrap().1), told(&table));
+}
+
+#[test]
+fn a_snapshot_is_whole_or_not_believed() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    for number in 1..=5 {
+        commit(&mut opened.log, &mut table, &[add(number)]);
+    }
+    opened.log.compact(&table).unwrap();
+    drop(opened);
+    let path = dir.path().join(format!("snapshot-{:020}", 5));
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Damaged { .. })), "cut at {cut}");
+    }
+    fs::write(&path, &whole).unwrap();
+    assert!(open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_missing_snapshot_is_noticed_by_the_gap_in_the_epochs() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    commit(&mut opened.log, &mut table, &[add(1)]);
+    opened.log.compact(&table).unwrap();
+    commit(&mut opened.log, &mut table, &[add(2)]);
+    drop(opened);
+    fs::remove_file(dir.path().join(format!("snapshot-{:020}", 1))).unwrap();
+    let error = open(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("changes after epoch 1 follow epoch 0"), "{error}");
+}
+
+#[test]
+fn two_processes_never_share_a_directory() {
+    let dir = tempdir().unwrap();
+    let opened = open(dir.path()).unwrap();
+    assert!(matches!(open(dir.path()), Err(OpenError::Locked(_))));
+    drop(opened);
+    assert!(open(dir.path()).is_ok());
+}
+
+#[test]
+fn a_full_disk_refuses_the_write_and_the_next_one_tries_again() {
+    let dir = tempdir().unwrap();
+    let (mut opened, table) = open(dir.path()).unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    opened.log.write_to(full);
+    for _ in 0..2 {
+        let refused = opened.log.append(table.epoch(), &[add(1)]);
+        assert!(matches!(refused, Err(AppendError::Full(_))), "{refused:?}");
+    }
+    let whole = fs::OpenOptions::new().append(true).open(only_segment(dir.path())).unwrap();
+    opened.log.write_to(whole);
+    assert_eq!(opened.log.append(table.epoch(), &[add(1)]), Ok(()));
+}
+
+#[test]
+fn a_payload_of_n_bytes_is_read_and_one_more_is_not() {
+    let longest = vec![1; frame::PAYLOAD_BYTES_MAX];
+    let mut bytes = Vec::new();
+    frame::push(&mut bytes, &longest);
+    let next = frame::Reader::new(bytes.as_slice(), 0).next().unwrap();
+    assert_eq!(next, frame::Next::Payload(longest.clone()));
+    bytes.clear();
+    frame::push(&mut bytes, &[longest, vec![1]].concat());
+    let next = frame::Reader::new(bytes.as_slice(), 0).next().unwrap();
+    assert_eq!(next, frame::Next::Bad { follower: None });
+}
