@@ -63,6 +63,10 @@ impl HashList {
     /// # Errors
     /// [`HashListError`] for the first line that is none of these, or one line too many.
     pub fn read(list: &str) -> Result<Self, HashListError> {
+        Self::read_at_most(list, HASHES_MAX)
+    }
+
+    fn read_at_most(list: &str, max: usize) -> Result<Self, HashListError> {
         let mut hashes = Self::default();
         for (at, line) in list.lines().enumerate() {
             let line = line.trim();
@@ -70,7 +74,7 @@ impl HashList {
                 continue;
             }
             hashes.add(line).ok_or(HashListError::BadLine { line: at + 1 })?;
-            if hashes.len() > HASHES_MAX {
+            if hashes.len() > max {
                 return Err(HashListError::TooMany);
             }
         }
@@ -124,6 +128,22 @@ mod tests {
         assert_eq!(hashes.find(&b, None), None, "another kind of digest");
         assert_eq!(hashes.find("", Some(&PartDigest([0xbb; 32]))), Some("unnamed"));
         assert_eq!(hashes.find("zz", None), None);
+    }
+
+    #[test]
+    fn lists_and_names_are_read_up_to_their_limits() {
+        let list = |entries: u8| -> String {
+            (0..entries).map(|i| format!("{} x\n", format!("{i:02x}").repeat(32))).collect()
+        };
+        assert!(HashList::read_at_most(&list(4), 4).is_ok());
+        assert_eq!(HashList::read_at_most(&list(5), 4), Err(HashListError::TooMany));
+        let digest = "aa".repeat(32);
+        for (chars, kept) in
+            [(NAME_CHARS_MAX, NAME_CHARS_MAX), (NAME_CHARS_MAX + 1, NAME_CHARS_MAX)]
+        {
+            let hashes = HashList::read(&format!("{digest} {}", "é".repeat(chars))).unwrap();
+            assert_eq!(hashes.find(&digest, None).map(|name| name.chars().count()), Some(kept));
+        }
     }
 
     #[test]

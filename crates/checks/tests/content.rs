@@ -171,6 +171,14 @@ fn questions_about_links_carry_no_personal_token() {
 }
 
 #[test]
+fn questions_about_links_are_asked_up_to_the_limit() {
+    for (path, asked) in [(256 - "example.org/".len(), 1), (257 - "example.org/".len(), 0)] {
+        let target = format!("http://example.org/{}", "x".repeat(path));
+        assert_eq!(links::questions(&[link(&target, "example.org", None)]).len(), asked);
+    }
+}
+
+#[test]
 fn texts_are_judged_at_the_edge() {
     let plain = |change: fn(&mut Text)| {
         let mut text = Text { visible: "word ".repeat(100), ..Text::default() };
