@@ -13,6 +13,7 @@
 pub mod charset;
 pub mod content;
 pub mod digesting;
+pub mod edit;
 pub mod fields;
 pub mod filename;
 pub mod header;
