@@ -58,7 +58,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// The disk's.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn frame(&mut self) -> io::Result<Next> {
         let mut head = [0; HEAD_BYTES];
         match fill(&mut self.source, &mut head)? {
             0 => return Ok(Next::End),

@@ -239,7 +239,7 @@ fn replay(
     loop {
         let at = reader.at();
         let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), at, what };
-        match reader.next().map_err(io)? {
+        match reader.frame().map_err(io)? {
             Next::End => return Ok(()),
             Next::Payload(payload) => {
                 let commit = record::read_commit(&payload);
@@ -282,5 +282,5 @@ fn frame_at(path: &Path, at: Option<u64>) -> io::Result<bool> {
     let Some(at) = at else { return Ok(false) };
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(at))?;
-    Ok(matches!(Reader::new(BufReader::new(file), at).next()?, Next::Payload(_)))
+    Ok(matches!(Reader::new(BufReader::new(file), at).frame()?, Next::Payload(_)))
 }

@@ -72,7 +72,7 @@ pub fn read(file: &Path, table: &mut Table) -> Result<(), OpenError> {
     let mut head: Option<(u64, u64)> = None;
     loop {
         let at = reader.at();
-        let payload = match reader.next().map_err(io)? {
+        let payload = match reader.frame().map_err(io)? {
             Next::Payload(payload) => payload,
             Next::End => break,
             Next::Bad { .. } => return Err(damaged(at, "a checksum does not fit")),

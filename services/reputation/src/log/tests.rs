@@ -252,10 +252,10 @@ fn a_payload_of_n_bytes_is_read_and_one_more_is_not() {
     let longest = vec![1; frame::PAYLOAD_BYTES_MAX];
     let mut bytes = Vec::new();
     frame::push(&mut bytes, &longest);
-    let next = frame::Reader::new(bytes.as_slice(), 0).next().unwrap();
+    let next = frame::Reader::new(bytes.as_slice(), 0).frame().unwrap();
     assert_eq!(next, frame::Next::Payload(longest.clone()));
     bytes.clear();
     frame::push(&mut bytes, &[longest, vec![1]].concat());
-    let next = frame::Reader::new(bytes.as_slice(), 0).next().unwrap();
+    let next = frame::Reader::new(bytes.as_slice(), 0).frame().unwrap();
     assert_eq!(next, frame::Next::Bad { follower: None });
 }
