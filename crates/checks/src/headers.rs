@@ -42,7 +42,7 @@ fn sign(name: &'static str, weight: f32, detail: &str) -> Option<Evidence> {
 
 fn date(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Option<Evidence> {
     let Some(written) = header.value("Date") else {
-        return sign("date_missing", 1.0, "no Date");
+        return sign("date_missing", 0.5, "no Date");
     };
     let Some(date_s) = header.date_s else {
         let detail = if written.is_empty() { "an empty Date" } else { "a Date nobody can read" };
@@ -62,7 +62,7 @@ fn date(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Option<Evide
 fn message_id(header: &HeaderReading) -> Option<Evidence> {
     let Some(id) = header.message_id.as_deref().map(str::trim) else {
         return match header.value("Message-Id") {
-            None => sign("message_id_missing", 1.0, "no Message-Id"),
+            None => sign("message_id_missing", 0.5, "no Message-Id"),
             Some(_) => sign("message_id_odd", 1.2, "a Message-Id without its form"),
         };
     };
