@@ -1,0 +1,88 @@
+//! The doors: sockets in, mails out. One file per door; the protocols live in `tamis-mail-protocols`.
+
+pub mod lmtp;
+pub mod milter;
+pub mod proxy;
+pub mod smtp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tamis_domain::envelope::Door;
+use tamis_mail_protocols::smtp::reply::Reply;
+use tamis_runtime::listen::{Listener, Peer, Stream};
+use tamis_runtime::shutdown::{Drain, Hold, Shutdown};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::edge::Edge;
+use crate::metrics::DoorLabel;
+
+/// How long a peer may take to take what we say. What we say is short: it fits a socket's buffer unless the peer is gone.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a connection past the limit may take to hear that.
+const TURN_AWAY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes read from a peer at once.
+pub const READ_BYTES: usize = 16 * 1024;
+
+/// The end, in two steps.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// No new work; what is in hand is finished.
+    pub draining: Shutdown,
+    /// What is in hand is answered 421 and stays with the previous hop.
+    pub closing: Shutdown,
+    /// Counts connections with a mail in hand.
+    pub drain: Drain,
+}
+
+/// Accepts connections until the end begins, then waits for those that are open.
+pub async fn serve(edge: Arc<Edge>, listener: Listener, door: Door, ending: Ending) {
+    let places = Arc::new(Semaphore::new(edge.config.typed.connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            pair = listener.accept() => pair,
+            () = ending.draining.requested() => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            edge.metrics.turn_away(door.word(), "connections");
+            tokio::spawn(turn_away(stream, door));
+            continue;
+        };
+        let (edge, ending) = (edge.clone(), ending.clone());
+        connections.spawn(async move {
+            let label = DoorLabel { door: door.word() };
+            let gauge = edge.metrics.connections.get_or_create_owned(&label);
+            gauge.inc();
+            let hold = ending.drain.hold();
+            one(edge, stream, peer, door, ending, hold).await;
+            gauge.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn one(edge: Arc<Edge>, stream: Stream, peer: Peer, door: Door, ending: Ending, hold: Hold) {
+    match door {
+        Door::Milter => milter::serve(edge, stream, ending).await,
+        Door::Smtp => smtp::serve(edge, stream, peer, ending).await,
+        Door::Lmtp => lmtp::serve(edge, stream, peer, ending).await,
+        Door::File => {}
+    }
+    drop(hold);
+}
+
+/// Says that there is no room. A milter has no word for it: closed at once, the MTA applies its default action, which is
+/// to try again later unless somebody chose otherwise.
+async fn turn_away(mut stream: Stream, door: Door) {
+    if door != Door::Milter {
+        let words = Reply::new(421, "4.3.2 too many connections, try again later").to_bytes();
+        let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, stream.write_all(&words)).await;
+    }
+    let _ = stream.shutdown().await;
+}

@@ -1,0 +1,61 @@
+//! `tamis-edge`: the edge alone, without the judgement, as a sidecar of the MTA.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tamis_edge::config::{EdgeConfig, SECTION};
+use tamis_edge::{Connector, EdgeParts, run};
+use tamis_runtime::admin::{self, Readiness};
+use tamis_runtime::config::{Document, environment};
+use tamis_runtime::exit::{Failure, finish};
+use tamis_runtime::listen::Listener;
+use tamis_runtime::metrics::{Metrics, VERSION};
+use tamis_runtime::shutdown::Shutdown;
+use tamis_runtime::telemetry::{Telemetry, TelemetryConfig};
+use tamis_runtime::tls::TlsConfig;
+
+/// Sections of the one file; those of other roles are theirs to read.
+const SECTIONS: &[&str] = &["edge", "scanner", "policy", "reputation", "all", "telemetry", "tls"];
+
+/// Holds mail beside the MTA, asks the scanners, applies what they decide.
+#[derive(Debug, Parser)]
+#[command(name = "tamis-edge", version = VERSION)]
+struct Arguments {
+    /// The configuration file; without one all defaults hold.
+    #[arg(long, env = "TAMIS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(serve(&arguments)),
+        Err(error) => Err(Failure::software(error.to_string())),
+    };
+    finish("tamis-edge", result)
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    let document = Document::load(arguments.config.as_deref(), environment())?;
+    document.refuse_unknown_sections(SECTIONS)?;
+    let config = document.section::<EdgeConfig>(SECTION)?.check()?;
+    let tls = document.section::<TlsConfig>("tls")?.load()?;
+    let telemetry = document.section::<TelemetryConfig>("telemetry")?;
+    let guard = Telemetry::start(&telemetry, "tamis-edge")?;
+    let shutdown = Shutdown::new();
+    let signals = shutdown.on_signals();
+    signals.map_err(|error| Failure::software(format!("no signal handler: {error}")))?;
+    let metrics = Metrics::new();
+    let readiness = Readiness::new(shutdown.clone());
+    readiness.condition("edge");
+    if !config.typed.admin.is_off() {
+        let listener = Listener::bind(&config.typed.admin).await?;
+        admin::serve(listener, metrics.clone(), readiness.clone());
+    }
+    let scanners = Connector::Addresses(tls);
+    run(config, EdgeParts { scanners, metrics, readiness, shutdown }).await?;
+    guard.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! Asks the scanners about one mail: drives the dialogue, chooses whom to ask, tries a second one where the first fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tamis_domain::dialogue::{Broken, Content, Deciding, Heard, Need, Offer, Supply, Waiting};
+use tamis_domain::envelope::Envelope;
+use tamis_domain::limits::{INLINE_BYTES_MAX, SUPPLY_CHUNK_BYTES};
+use tamis_domain::status::Rung;
+use tamis_domain::verdict::Verdict;
+use tamis_runtime::clock;
+use tamis_selector::Failure;
+use tokio::time::timeout_at;
+
+use crate::carrier::{self, CarrierError, Listener, Speaker};
+use crate::held::HeldError;
+use crate::known::Known;
+use crate::mail::Mail;
+use crate::scanners::{Chosen, Name, Scanners};
+
+/// Scanners asked about one mail. Two: a second one where the first is gone; a third would meet the deadline, or the same
+/// mail that felled the first two.
+pub const SCANNERS_PER_MAIL_MAX: usize = 2;
+
+/// Share of the time left that the first scanner gets while there is a second one, in percent: a silent scanner must
+/// leave time for another, a slow one must not be doubled early.
+const FIRST_ATTEMPT_PERCENT: u32 = 60;
+
+/// Bytes of one word of the envelope (HELO, client name, queue id) that travel; scanners refuse longer ones.
+const WORD_BYTES_MAX: usize = tamis_domain::limits::ADDRESS_BYTES_MAX;
+
+/// Asks about mails.
+#[derive(Debug)]
+pub struct ScannerClient {
+    scanners: Arc<Scanners>,
+    known: Known,
+}
+
+/// How the asking went, for the log and the metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// The scanner that judged, or the last one that did not.
+    pub scanner: Option<Name>,
+    /// Network rounds of the dialogue that ended in a verdict; 0 if none did.
+    pub rounds: u8,
+    /// Bytes of content inside Offers.
+    pub inline_bytes: u64,
+    /// Bytes of content supplied.
+    pub supplied_bytes: u64,
+    /// From the first question to the verdict, or to the end of trying.
+    pub time: Duration,
+    /// Why nobody judged, or why the first scanner did not.
+    pub trouble: Option<String>,
+}
+
+/// Why one scanner did not judge.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("no verdict in time")]
+    TimedOut,
+    #[error(transparent)]
+    Carrier(#[from] CarrierError),
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// Ours: no other scanner helps.
+    #[error(transparent)]
+    Held(#[from] HeldError),
+}
+
+/// A verdict, and the scanner's own part of the time.
+struct Answer {
+    verdict: Box<Verdict>,
+    own_time: Duration,
+}
+
+impl ScannerClient {
+    /// A client of these scanners.
+    #[must_use]
+    pub fn new(scanners: Arc<Scanners>) -> Self {
+        Self { scanners, known: Known::default() }
+    }
+
+    /// Asks until a verdict or `deadline`. `None`: nobody judged.
+    pub async fn ask(
+        &self,
+        mail: &Mail,
+        envelope: &Envelope,
+        deadline: Instant,
+    ) -> (Option<Box<Verdict>>, Asked) {
+        let mut asked = Asked::default();
+        let begun = clock::now();
+        let mut verdict = None;
+        for attempt in 1..=SCANNERS_PER_MAIL_MAX {
+            if clock::now() >= deadline {
+                break;
+            }
+            let Some(chosen) = self.scanners.choose(asked.scanner.as_ref()) else {
+                asked.trouble = Some("no scanner is known".to_owned());
+                break;
+            };
+            asked.scanner = Some(chosen.name.clone());
+            let until = self.attempt_ends(attempt, deadline);
+            match self.attempt(&chosen, mail, envelope, until, &mut asked).await {
+                Ok(answer) => {
+                    chosen.answered(answer.own_time);
+                    self.learn(mail, &answer.verdict);
+                    verdict = Some(answer.verdict);
+                    break;
+                }
+                Err(error) => {
+                    asked.rounds = 0;
+                    asked.trouble = Some(error.to_string());
+                    if !self.note_failure(chosen, &error) {
+                        break;
+                    }
+                }
+            }
+        }
+        asked.time = clock::now().saturating_duration_since(begun);
+        (verdict, asked)
+    }
+
+    /// Whether another scanner may help.
+    fn note_failure(&self, chosen: Chosen, error: &AttemptError) -> bool {
+        tracing::warn!(scanner = %chosen.name, %error, "a scanner did not judge");
+        match error {
+            AttemptError::TimedOut => chosen.failed(Failure::Timeout),
+            AttemptError::Carrier(error) => chosen.failed(error.failure()),
+            AttemptError::Broken(_) => chosen.failed(Failure::Error),
+            AttemptError::Held(_) => return false,
+        }
+        true
+    }
+
+    fn attempt_ends(&self, attempt: usize, deadline: Instant) -> Instant {
+        if attempt == SCANNERS_PER_MAIL_MAX || self.scanners.count() < 2 {
+            return deadline;
+        }
+        let now = clock::now();
+        now + deadline.saturating_duration_since(now) * FIRST_ATTEMPT_PERCENT / 100
+    }
+
+    async fn attempt(
+        &self,
+        chosen: &Chosen,
+        mail: &Mail,
+        envelope: &Envelope,
+        until: Instant,
+        asked: &mut Asked,
+    ) -> Result<Answer, AttemptError> {
+        let offer = self.offer(mail, envelope, until).await?;
+        asked.inline_bytes +=
+            offer.inline.iter().map(|content| content.bytes.len() as u64).sum::<u64>();
+        let dialogue = self.dialogue(chosen, mail, offer, asked);
+        match timeout_at(until.into(), dialogue).await {
+            Ok(result) => result,
+            Err(_) => Err(AttemptError::TimedOut),
+        }
+    }
+
+    async fn dialogue(
+        &self,
+        chosen: &Chosen,
+        mail: &Mail,
+        offer: Offer,
+        asked: &mut Asked,
+    ) -> Result<Answer, AttemptError> {
+        let begun = clock::now();
+        let waiting = Waiting::after(&offer, begun);
+        let (speaker, mut ear) = carrier::open(chosen.channel.clone(), offer).await?;
+        asked.rounds = 1;
+        let word = ear.hear().await?;
+        let heard_at = clock::now();
+        let first = heard_at.saturating_duration_since(begun);
+        match waiting.hear(word)? {
+            Heard::Verdict(verdict) => Ok(Answer { verdict, own_time: first }),
+            Heard::Need(need, deciding) => {
+                asked.rounds = 2;
+                self.unlearn(mail, &need);
+                let (verdict, second) =
+                    supply_and_hear(mail, &need, deciding, speaker, &mut ear, asked).await?;
+                Ok(Answer { verdict, own_time: first + second })
+            }
+        }
+    }
+
+    async fn offer(
+        &self,
+        mail: &Mail,
+        envelope: &Envelope,
+        until: Instant,
+    ) -> Result<Offer, HeldError> {
+        let inline = self.inline(mail).await?;
+        let cut = |word: &Option<String>| {
+            word.as_ref().map(|word| word[..word.floor_char_boundary(WORD_BYTES_MAX)].to_owned())
+        };
+        let mut envelope = envelope.clone();
+        envelope.helo = cut(&envelope.helo);
+        envelope.queue_id = cut(&envelope.queue_id);
+        envelope.authenticated = cut(&envelope.authenticated);
+        if let Some(client) = &mut envelope.client {
+            client.name = cut(&client.name);
+        }
+        let outline = mail.dissected.outline.clone();
+        let remaining = until.saturating_duration_since(clock::now());
+        Ok(Offer { id: mail.id, envelope, outline, inline, remaining })
+    }
+
+    /// Contents that travel with the Offer: texts first, then the smallest, as many as fit; but none that the cluster
+    /// lately knew (docs/decisions/0006).
+    async fn inline(&self, mail: &Mail) -> Result<Vec<Content>, HeldError> {
+        let outline = &mail.dissected.outline;
+        let mut chosen = Vec::new();
+        let mut room = INLINE_BYTES_MAX as u64;
+        let unknown = |(_, part): &(u16, &tamis_domain::outline::Part)| {
+            part.kind.is_leaf()
+                && part.size <= INLINE_BYTES_MAX as u64
+                && !self.known.contains(part)
+        };
+        let mut candidates: Vec<_> = (0_u16..).zip(&outline.parts).filter(unknown).collect();
+        candidates.sort_by_key(|(number, part)| (!part.kind.is_textual(), part.size, *number));
+        for (number, part) in candidates {
+            if part.size <= room {
+                room -= part.size;
+                chosen.push(number);
+            }
+        }
+        chosen.sort_unstable();
+        let mut inline = Vec::with_capacity(chosen.len());
+        for part in chosen {
+            let Some(Some(span)) = mail.dissected.spans.get(usize::from(part)) else { continue };
+            let mut bytes = Vec::new();
+            let mut content = mail.held.content(span);
+            while content.read_into(&mut bytes).await? {}
+            inline.push(Content { part, bytes });
+        }
+        Ok(inline)
+    }
+
+    /// A mail judged in full: the cluster has seen each of its parts, or facts about it.
+    fn learn(&self, mail: &Mail, verdict: &Verdict) {
+        if matches!(verdict.rung, Rung::Full | Rung::Local) {
+            let leaves = mail.dissected.outline.parts.iter().filter(|part| part.kind.is_leaf());
+            leaves.for_each(|part| self.known.insert(part));
+        }
+    }
+
+    fn unlearn(&self, mail: &Mail, need: &Need) {
+        for number in need.parts() {
+            if let Some(part) = mail.dissected.outline.parts.get(usize::from(*number)) {
+                self.known.remove(part);
+            }
+        }
+    }
+}
+
+/// Supplies what is needed and waits for the verdict, and how long that was after the last piece. A scanner that has heard enough may
+/// judge earlier.
+async fn supply_and_hear(
+    mail: &Mail,
+    need: &Need,
+    deciding: Deciding,
+    speaker: Speaker,
+    ear: &mut Listener,
+    asked: &mut Asked,
+) -> Result<(Box<Verdict>, Duration), AttemptError> {
+    let mut supplied_at = None;
+    let word = {
+        let supplying = async {
+            supply_all(mail, need, &speaker, asked).await?;
+            supplied_at = Some(clock::now());
+            drop(speaker);
+            std::future::pending::<Result<std::convert::Infallible, HeldError>>().await
+        };
+        tokio::select! {
+            biased;
+            word = ear.hear() => word?,
+            stopped = supplying => match stopped {
+                Err(error) => return Err(error.into()),
+                Ok(never) => match never {},
+            },
+        }
+    };
+    let verdict = deciding.hear(word)?;
+    let own = supplied_at.map_or(Duration::ZERO, |at| clock::now().saturating_duration_since(at));
+    Ok((verdict, own))
+}
+
+/// Says all needed parts, in pieces. Ends early where the stream is over: the ear knows why.
+async fn supply_all(
+    mail: &Mail,
+    need: &Need,
+    speaker: &Speaker,
+    asked: &mut Asked,
+) -> Result<(), HeldError> {
+    for &part in need.parts() {
+        let Some(Some(span)) = mail.dissected.spans.get(usize::from(part)) else { continue };
+        let mut content = mail.held.content(span);
+        let mut pending = Vec::new();
+        loop {
+            let more = content.read_into(&mut pending).await?;
+            while pending.len() > SUPPLY_CHUNK_BYTES || !more {
+                let rest = pending.split_off(pending.len().min(SUPPLY_CHUNK_BYTES));
+                let bytes = std::mem::replace(&mut pending, rest);
+                let last = !more && pending.is_empty();
+                asked.supplied_bytes += bytes.len() as u64;
+                if !speaker.supply(Supply { part, bytes, last }).await {
+                    return Ok(());
+                }
+                if last {
+                    break;
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
