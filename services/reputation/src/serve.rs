@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tamis_reputation_protocol::answering::{Action, Answered, Answering};
@@ -19,6 +19,9 @@ pub const BATCH_MAX: usize = 64;
 
 /// Kernel buffer asked for: about 50 ms of questions at full speed. More would keep questions that nobody waits for.
 const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rest of a socket that gives nothing but errors (its interface is gone): trying on would only burn the processor.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Opens `count` sockets on one UDP address; with port 0 the system chooses one for all. Must be called inside a tokio
 /// runtime.
@@ -49,36 +52,52 @@ pub async fn serve(socket: UdpSocket, mut answering: Answering, shared: Arc<Shar
     let mut datagram = vec![0; DATAGRAM_BYTES_MAX + 1];
     let mut out = Vec::with_capacity(DATAGRAM_BYTES_MAX);
     loop {
-        if let Err(error) = socket.readable().await {
-            tracing::warn!(%error, "the UDP socket complains");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            continue;
-        }
-        let full = batch(&socket, &mut answering, &shared, &mut datagram, &mut out);
-        if full {
+        let waited = socket.readable().await;
+        let batch = batch(&socket, &mut answering, &shared, &mut datagram, &mut out);
+        match (waited, batch) {
+            (Ok(()), Batch::Drained) => {}
             // Others on this thread get their turn under full load.
-            tokio::task::yield_now().await;
+            (Ok(()), Batch::Full) => tokio::task::yield_now().await,
+            (Err(_), _) | (_, Batch::Failing) => {
+                tracing::warn!("the UDP socket gives nothing but errors; waits");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }
 
-/// Answers what is waiting, up to a full batch; whether there may be more.
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batch {
+    /// Nothing waits any more.
+    Drained,
+    /// There may be more.
+    Full,
+    /// There were errors only.
+    Failing,
+}
+
+/// Answers what is waiting, up to a full batch.
 fn batch(
     socket: &UdpSocket,
     answering: &mut Answering,
     shared: &Shared,
     datagram: &mut [u8],
     out: &mut Vec<u8>,
-) -> bool {
+) -> Batch {
     let table = shared.table();
     let now_unix_s = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
     let mut began = clock::now();
+    let mut errors = 0;
     for _ in 0..BATCH_MAX {
         let (length, source) = match socket.try_recv_from(datagram) {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Drained,
             // An ICMP error of an earlier answer: the asker went away. Not ours to mend.
-            Err(_) => continue,
+            Err(_) => {
+                errors += 1;
+                continue;
+            }
         };
         let bytes = &datagram[..length];
         let action = answering.handle(bytes, source, began, now_unix_s, &table, out);
@@ -93,7 +112,7 @@ fn batch(
         }
         began = ended;
     }
-    true
+    if errors == BATCH_MAX { Batch::Failing } else { Batch::Full }
 }
 
 /// Makes the answer a part of the asker's trace. The span is made when the work is done, since only then is it known to

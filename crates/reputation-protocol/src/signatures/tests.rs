@@ -303,3 +303,15 @@ fn deleted_texts_give_their_places_back() {
     assert!(table.memory_bytes() < memory * 2, "{} after {memory}", table.memory_bytes());
     assert_eq!(table.count(SignatureKind::Text), 200);
 }
+
+#[test]
+fn so_many_reporters_are_known_by_name_and_one_more_is_refused() {
+    let mut table = table(1);
+    for number in 0..REPORTER_NAMES_MAX {
+        let name = signature(SignatureKind::Part, number as u64 % 100);
+        table.apply(&add(name, Class::Spam, &format!("reporter {number}"))).unwrap();
+    }
+    let name = signature(SignatureKind::Part, 1);
+    assert_eq!(table.apply(&add(name, Class::Spam, "one more")), Err(Refused::TooManyReporters));
+    assert!(table.apply(&add(name, Class::Spam, "reporter 5")).is_ok(), "a known one goes on");
+}
