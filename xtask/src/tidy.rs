@@ -77,6 +77,7 @@ const DOORS: &[(&str, &[&str], Option<&[&str]>)] = &[
         &[
             "tamis-domain",
             "tamis-edge",
+            "tamis-mail-protocols",
             "tamis-message",
             "tamis-proto",
             "tamis-reputation",
