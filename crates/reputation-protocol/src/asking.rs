@@ -142,7 +142,7 @@ pub enum Fact {
     Answered {
         /// From this server.
         server: SocketAddr,
-        /// So long after it was (last) asked.
+        /// So long after it was asked, with proof where it demanded one.
         after: Duration,
         /// With this epoch.
         epoch: u64,
@@ -365,7 +365,7 @@ impl Asking {
             // The network delivered it twice.
             return Ok(());
         };
-        let after = now.saturating_duration_since(flight.sent_at);
+        let after = now.saturating_duration_since(self.asked_first(server, now));
         self.note(Fact::Answered { server, after, epoch: answer.epoch, late });
         if let Some(cookie) = answer.fresh_cookie {
             self.note(Fact::Cookie { server, cookie });
@@ -373,6 +373,13 @@ impl Asking {
         let listings = self.selection.spread(&answer.listings);
         self.finish(Outcome::Answered { server, epoch: answer.epoch, listings });
         Ok(())
+    }
+
+    /// When a server was first asked. One that was asked again may be answering either question: the longer time is
+    /// believed, so that no slow server is praised for an old answer (Karn and Partridge 1987).
+    fn asked_first(&self, server: SocketAddr, now: Instant) -> Instant {
+        let flights = self.flights.iter().filter(|flight| flight.server == server);
+        flights.map(|flight| flight.sent_at).min().unwrap_or(now)
     }
 
     fn challenged(

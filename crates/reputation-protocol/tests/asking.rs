@@ -270,3 +270,16 @@ fn a_mail_without_signatures_asks_nobody() {
     assert_eq!(drain(&mut asking), [Output::Finished(Outcome::NothingToAsk)]);
     assert!(asking.is_settled());
 }
+
+#[test]
+fn a_server_that_was_asked_twice_is_not_praised_for_its_first_answer() {
+    let now = Instant::now();
+    let mut asking = Asking::new(plan(links(1)), now);
+    asking.handle(Event::Timer, now + ms(10));
+    asking.handle(Event::Ask(at(1)), now + ms(10));
+    drain(&mut asking);
+    let reply = answer(vec![None]);
+    asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(11));
+    let fact = Fact::Answered { server: server(1), after: ms(11), epoch: 3, late: false };
+    assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
+}

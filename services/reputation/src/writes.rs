@@ -173,7 +173,7 @@ impl Writer {
 
     fn write(&mut self, changes: &[Change]) -> Result<(), AppendError> {
         let Some(log) = &mut self.log else {
-            self.shared.metrics.committed("in memory", None);
+            self.shared.metrics.committed("in_memory", None);
             return Ok(());
         };
         let epoch = self.shared.table().epoch();
