@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
+
 use super::*;
 use crate::outline::{Disposition, Part, PartKind, TransferEncoding};
 use crate::plan::{Action, GroupPlan, Plan};
@@ -108,7 +110,11 @@ fn a_scanner_that_asks_nonsense_is_refused() {
     assert_eq!(scanner.need(vec![1]).unwrap_err(), Broken::NoSuchPart(1), "it came inline");
     let mut scanner = Offered::accept(offer(), Instant::now()).unwrap();
     assert_eq!(scanner.take_inline().len(), 1);
-    assert_eq!(scanner.need(vec![1]).unwrap_err(), Broken::NoSuchPart(1), "moved out, it still came");
+    assert_eq!(
+        scanner.need(vec![1]).unwrap_err(),
+        Broken::NoSuchPart(1),
+        "moved out, it still came"
+    );
 }
 
 #[test]
