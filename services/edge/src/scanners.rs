@@ -57,7 +57,8 @@ impl Place {
         };
         let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().filter(|port| *port != 0)?;
-        matches!(uri.path(), "" | "/").then(|| Self { url: url.to_owned(), host, port, tls })
+        let whole = matches!(uri.path(), "" | "/") && !host.is_empty();
+        whole.then(|| Self { url: url.to_owned(), host, port, tls })
     }
 
     async fn resolve(&self) -> std::io::Result<Vec<SocketAddr>> {
@@ -158,7 +159,10 @@ impl Scanners {
     /// Resolves the places again and again, until dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let all_fixed = self.places.iter().all(|place| place.host.parse::<IpAddr>().is_ok());
-        while !all_fixed {
+        if all_fixed {
+            return;
+        }
+        loop {
             tokio::time::sleep(RESOLVE_EVERY).await;
             self.refresh().await;
         }
