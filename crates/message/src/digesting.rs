@@ -23,6 +23,7 @@
 //! - In `multipart/digest` a part without Content-Type is `message/rfc822`.
 //! - Content is made as [`crate::content`] says, and named by [`part_digest`].
 
+mod body;
 mod book;
 mod census;
 mod delimiter;

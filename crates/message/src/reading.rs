@@ -47,11 +47,14 @@ pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
         },
         PartKind::Image | PartKind::Container | PartKind::Message => return reading,
     };
-    read_text(&mut reading, part.charset.as_deref(), is_html, content);
+    read_text(&mut reading, part, is_html, content);
     reading
 }
 
-fn read_text(reading: &mut PartReading, charset: Option<&str>, is_html: bool, content: &[u8]) {
+fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u8]) {
+    let charset = part.charset.as_deref();
+    // Addresses in headers and reports are those of the mail's way, not links that a person follows.
+    let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
     let cut = &content[..content.len().min(TEXT_BYTES_MAX)];
     let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
@@ -64,7 +67,9 @@ fn read_text(reading: &mut PartReading, charset: Option<&str>, is_html: bool, co
     } else {
         let mut links = LinkList::default();
         let visible = collapse(&decoded.text);
-        find_links(&visible, &mut links);
+        if finds_links {
+            find_links(&visible, &mut links);
+        }
         (visible, 0, links.into_vec())
     };
     let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);

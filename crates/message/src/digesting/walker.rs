@@ -3,13 +3,13 @@
 use tamis_domain::limits::PART_DEPTH_MAX;
 use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 
+use super::body::{Body, Nested, Taker, preamble};
 use super::book::Book;
 use super::census::Census;
-use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, Frame, find};
+use super::delimiter::{Delimiter, Frame, find};
 use super::entity::{Entity, Shape};
 use super::head::{Head, Owner, Step};
 use super::leaf::Leaf;
-use crate::content::Transfer;
 
 /// Encoded messages in encoded messages taken apart. RFC 2046 forbids even one (RFC 6532 allows `message/global`), and
 /// every layer costs a pass over the bytes.
@@ -30,52 +30,6 @@ pub(super) struct Walker {
 enum Stage {
     Head(Box<Head>),
     Body(Box<Body>),
-}
-
-/// Bytes of one body, on their way to whoever takes them.
-#[derive(Debug)]
-struct Body {
-    taker: Taker,
-    /// A line end, or half of one, that may belong to a delimiter.
-    held: &'static [u8],
-    at: At,
-    /// The present line, as long as it may be a delimiter.
-    candidate: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    LineStart,
-    Candidate,
-    Middle,
-}
-
-/// Who takes the bytes of a body.
-#[derive(Debug)]
-enum Taker {
-    Leaf {
-        leaf: Leaf,
-        index: u16,
-    },
-    /// Text before the first part: a child, should no part come.
-    Preamble {
-        leaf: Leaf,
-        part: Part,
-    },
-    Nested(Box<Nested>),
-    /// Text behind the last part; parts beyond the limit.
-    Nobody,
-}
-
-/// An encoded enclosed message.
-#[derive(Debug)]
-struct Nested {
-    transfer: Transfer,
-    encoding: TransferEncoding,
-    walker: Walker,
-    start: u64,
-    end: u64,
-    first_part: usize,
 }
 
 impl Walker {
@@ -276,14 +230,8 @@ impl Walker {
         if matches!(encoding, TransferEncoding::Identity | TransferEncoding::Unknown) {
             return Stage::Head(Box::new(Head::new(owner, start)));
         }
-        Stage::body(Taker::Nested(Box::new(Nested {
-            transfer: Transfer::new(encoding),
-            encoding,
-            walker: Self::new(owner, self.wrappings + 1),
-            start,
-            end: start,
-            first_part: book.parts.len(),
-        })))
+        let walker = Self::new(owner, self.wrappings + 1);
+        Stage::body(Taker::Nested(Box::new(Nested::new(encoding, walker, start, book.parts.len()))))
     }
 
     fn delimited(&mut self, delimiter: Delimiter, book: &mut Book) {
@@ -324,177 +272,8 @@ impl Walker {
     }
 }
 
-/// Text before the first part, as the child it becomes if none comes.
-fn preamble(entity: &Entity, container: u16, depth: u8, start: u64) -> Taker {
-    let plain = Entity::plain(entity.encoding);
-    let part = plain.part(PartKind::Text, Some(container), depth);
-    Taker::Preamble { leaf: Leaf::new(&part, false, start), part }
-}
-
 impl Stage {
     fn body(taker: Taker) -> Self {
         Self::Body(Box::new(Body::new(taker)))
-    }
-}
-
-impl Taker {
-    fn push(&mut self, raw: &[u8], book: &mut Book) {
-        match self {
-            Self::Leaf { leaf, .. } | Self::Preamble { leaf, .. } => leaf.push(raw),
-            Self::Nested(nested) => nested.push(raw, book),
-            Self::Nobody => {}
-        }
-    }
-
-    fn finish(self, first_part_comes: bool, book: &mut Book) {
-        match self {
-            Self::Leaf { leaf, index } => leaf.finish(index, book),
-            Self::Preamble { leaf, part } => {
-                if !first_part_comes
-                    && !leaf.is_empty()
-                    && let Some(index) = book.open(part)
-                {
-                    leaf.finish(index, book);
-                }
-            }
-            Self::Nested(nested) => nested.finish(book),
-            Self::Nobody => {}
-        }
-    }
-}
-
-impl Nested {
-    fn push(&mut self, raw: &[u8], book: &mut Book) {
-        self.end += raw.len() as u64;
-        let Self { transfer, walker, .. } = self;
-        transfer.push(raw, &mut |decoded| walker.push(decoded, book));
-    }
-
-    fn finish(self, book: &mut Book) {
-        let Self { mut transfer, encoding, mut walker, start, end, first_part } = self;
-        if transfer.finish(&mut |decoded| walker.push(decoded, book)) {
-            book.note(Oddity::BrokenEncoding);
-        }
-        walker.finish(book);
-        book.wrap(first_part, start..end, encoding);
-    }
-}
-
-impl Body {
-    const fn new(taker: Taker) -> Self {
-        Self { taker, held: b"", at: At::LineStart, candidate: Vec::new() }
-    }
-
-    /// Takes bytes until a delimiter line is complete; says how many, and the delimiter.
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        frames: &[Frame],
-        book: &mut Book,
-    ) -> (usize, Option<Delimiter>) {
-        if frames.is_empty() {
-            self.taker.push(bytes, book);
-            return (bytes.len(), None);
-        }
-        let mut used = 0;
-        while used < bytes.len() {
-            let rest = &bytes[used..];
-            match self.at {
-                At::LineStart if rest[0] == b'-' => self.at = At::Candidate,
-                At::LineStart => {
-                    self.release(book);
-                    self.at = At::Middle;
-                }
-                At::Candidate => {
-                    let (taken, delimiter) = self.candidate(rest, frames, book);
-                    used += taken;
-                    if delimiter.is_some() {
-                        return (used, delimiter);
-                    }
-                }
-                At::Middle => used += self.middle(rest, book),
-            }
-        }
-        (used, None)
-    }
-
-    /// Bytes of a line that began with a hyphen.
-    fn candidate(
-        &mut self,
-        rest: &[u8],
-        frames: &[Frame],
-        book: &mut Book,
-    ) -> (usize, Option<Delimiter>) {
-        let room = (DELIMITER_LINE_BYTES_MAX - self.candidate.len()).min(rest.len());
-        let found = rest[..room].iter().position(|&byte| byte == b'\n');
-        let taken = found.map_or(room, |at| at + 1);
-        self.candidate.extend_from_slice(&rest[..taken]);
-        let text = crate::fields::without_line_end(&self.candidate);
-        if found.is_some()
-            && let Some(delimiter) = find(text, frames)
-        {
-            return (taken, Some(delimiter));
-        }
-        let hopeless = self.candidate.len() >= 2 && !self.candidate.starts_with(b"--");
-        if found.is_some() || hopeless || self.candidate.len() == DELIMITER_LINE_BYTES_MAX {
-            self.release(book);
-            let line = std::mem::take(&mut self.candidate);
-            self.line_piece(&line, book);
-            self.candidate = line;
-            self.candidate.clear();
-        }
-        (taken, None)
-    }
-
-    /// Bytes within a line: all up to the next line end that a hyphen follows, or may follow.
-    fn middle(&mut self, rest: &[u8], book: &mut Book) -> usize {
-        if !self.held.is_empty() {
-            if rest[0] == b'\n' {
-                (self.held, self.at) = (b"\r\n", At::LineStart);
-                return 1;
-            }
-            self.release(book);
-        }
-        let mut end = 0;
-        while let Some(found) = rest[end..].iter().position(|&byte| byte == b'\n') {
-            end += found + 1;
-            if matches!(rest.get(end), None | Some(b'-')) {
-                self.line_piece(&rest[..end], book);
-                return end;
-            }
-        }
-        self.line_piece(rest, book);
-        rest.len()
-    }
-
-    /// Passes bytes on, but holds back a line end (or a CR) at their end.
-    fn line_piece(&mut self, piece: &[u8], book: &mut Book) {
-        self.held = match piece {
-            [.., b'\r', b'\n'] => b"\r\n",
-            [.., b'\n'] => b"\n",
-            [.., b'\r'] => b"\r",
-            _ => b"",
-        };
-        self.at = if self.held.ends_with(b"\n") { At::LineStart } else { At::Middle };
-        let kept = &piece[..piece.len() - self.held.len()];
-        if !kept.is_empty() {
-            self.taker.push(kept, book);
-        }
-    }
-
-    fn release(&mut self, book: &mut Book) {
-        let held = std::mem::take(&mut self.held);
-        if !held.is_empty() {
-            self.taker.push(held, book);
-        }
-    }
-
-    /// The text is over: what was held back is content.
-    fn settle(&mut self, book: &mut Book) {
-        self.release(book);
-        let line = std::mem::take(&mut self.candidate);
-        if !line.is_empty() {
-            self.taker.push(&line, book);
-        }
     }
 }

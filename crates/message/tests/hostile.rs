@@ -1,0 +1,161 @@
+//! Mails built to be slow: eight times the bytes must not take much more than eight times as long, whatever they are.
+
+use std::time::{Duration, Instant};
+
+use tamis_domain::outline::PartKind;
+use tamis_message::content::decode;
+use tamis_message::digesting::{Digesting, dissect};
+use tamis_message::{header, reading};
+
+/// Bytes of the small run.
+const SMALL_BYTES: usize = 24 * 1024;
+
+/// How many times as many bytes the large run has.
+const TIMES: usize = 8;
+
+/// Eight would be linear, 64 quadratic. Other work on the machine disturbs either run.
+const RATIO_MAX: f64 = 24.0;
+
+/// Measurements before a ratio is believed: a busy machine can slow one run, a quadratic reader slows all.
+const ATTEMPTS_MAX: usize = 5;
+
+/// `prefix` and as many `unit`s as make about `bytes`.
+fn filled(prefix: &str, unit: &str, bytes: usize) -> Vec<u8> {
+    [prefix.as_bytes(), unit.repeat(bytes / unit.len()).as_bytes()].concat()
+}
+
+fn all_at_once(mail: &[u8]) -> Duration {
+    let start = Instant::now();
+    let read = dissect(mail);
+    header::read(&read.outline.header).fields.truncate(1);
+    for (part, span) in read.outline.parts.iter().zip(&read.spans) {
+        let Some(span) = span.as_ref().filter(|_| part.kind != PartKind::Other) else { continue };
+        let raw = &mail[usize::try_from(span.start).unwrap()..usize::try_from(span.end).unwrap()];
+        assert_eq!(reading::read_part(part, &decode(span, raw)).digest, part.digest);
+    }
+    start.elapsed()
+}
+
+#[track_caller]
+fn check(name: &str, mail: impl Fn(usize) -> Vec<u8>) {
+    let (small, large) = (mail(SMALL_BYTES), mail(TIMES * SMALL_BYTES));
+    let mut ratio = f64::MAX;
+    for _ in 0..ATTEMPTS_MAX {
+        let few = all_at_once(&small).max(Duration::from_micros(200));
+        ratio = ratio.min(all_at_once(&large).as_secs_f64() / few.as_secs_f64());
+        if ratio < RATIO_MAX {
+            return;
+        }
+    }
+    panic!("{name}: {TIMES} times the bytes take {ratio} times as long");
+}
+
+const MIXED: &str = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n";
+
+/// As many nested containers as are followed, all open.
+fn nested() -> String {
+    (0..31)
+        .map(|at| {
+            format!("Content-Type: multipart/mixed; boundary=bbbbbbbb{at}\n\n--bbbbbbbb{at}\n")
+        })
+        .collect()
+}
+
+#[test]
+fn boundaries_cost_linear_time() {
+    for unit in [
+        "-", "--", "--\n", "--b", "--bx\n", "-\n", "\n", "\r", "\r\n", "--b\n", "--b--\n", "--b \t",
+    ] {
+        check(unit, |bytes| filled(MIXED, unit, bytes));
+    }
+    let nested = nested();
+    for unit in ["--bbbbbbbb\n", "--bbbbbbbb15x\n", "--bbbbbbbb30\n\n"] {
+        check(unit, |bytes| filled(&nested, unit, bytes));
+    }
+}
+
+#[test]
+fn headers_cost_linear_time() {
+    for unit in [
+        "a:\n",
+        "a",
+        " \n",
+        "a:\n ",
+        "(",
+        "\"",
+        "Received: ((((\n",
+        "From: <<<<(((\n",
+        "=?a?q? =?",
+        ",",
+        "Content-Type: x\n",
+    ] {
+        check(unit, |bytes| filled("To: ", unit, bytes));
+        check(unit, |bytes| filled("Content-Type: text/plain; ", unit, bytes));
+        check(unit, |bytes| filled(&format!("{MIXED}--b\nx: "), unit, bytes));
+    }
+    check("many part headers", |bytes| {
+        filled(MIXED, "--b\nContent-Type: text/plain; a=\"b\n\n", bytes)
+    });
+    check("rfc2231 pieces", |bytes| {
+        let pieces: String = (0..bytes / 16).map(|at| format!("; name*{at}*=%41")).collect();
+        format!("Content-Type: text/plain{pieces}\n\nx").into_bytes()
+    });
+}
+
+#[test]
+fn pages_and_texts_cost_linear_time() {
+    for unit in [
+        "<b>",
+        "</b>",
+        "<",
+        "<a href=x>",
+        "<a href=http://a.test/>",
+        "&amp",
+        "<!--",
+        "<b style='/*'>",
+        "<td hidden>",
+        "http://",
+        "a@",
+        "@",
+        "www.",
+        "(http://a.test)",
+        "\u{200b}a",
+        "e\u{301}",
+        "\u{301}",
+        "<script>",
+        "<x a=1 b=2 c",
+    ] {
+        check(unit, |bytes| filled("Content-Type: text/html; charset=utf-8\n\n", unit, bytes));
+        check(unit, |bytes| filled("Content-Type: text/plain; charset=utf-8\n\n", unit, bytes));
+    }
+}
+
+#[test]
+fn encodings_cost_linear_time() {
+    for encoding in ["base64", "quoted-printable", "x-uuencode"] {
+        for unit in ["=", " ", "=\n", "A", "M", "begin 644 a\n", "= \t", "\r"] {
+            let prefix =
+                format!("Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n");
+            check(unit, |bytes| filled(&prefix, unit, bytes));
+        }
+    }
+    let wrapped =
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n".repeat(4);
+    check("wrapped", |bytes| filled(&wrapped, "x =\n", bytes));
+}
+
+/// One large mail, in pieces of one network read: done well within the time an MTA waits, even unoptimised.
+#[test]
+fn twenty_megabytes_of_near_delimiters_pass() {
+    let start = Instant::now();
+    let nested = nested();
+    let mut digesting = Digesting::new();
+    digesting.push(nested.as_bytes());
+    let unit = b"--bbbbbbbb1\t\n--bbbbbbbb30--x\n-\r--bbbbbbbb\r\n".repeat(400);
+    for _ in 0..20 * 1024 * 1024 / unit.len() {
+        digesting.push(&unit);
+    }
+    let read = digesting.finish();
+    assert!(read.outline.parts.len() > 32);
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
