@@ -8,6 +8,7 @@ use tamis_runtime::exit::{self, Code, Failure};
 mod check;
 mod check_config;
 mod cli;
+mod inbox;
 mod mails;
 mod one_process;
 mod roles;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tamis_edge::scanners::Connector;
+use tamis_edge::Connector;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::Listener;
 use tamis_scanner::Scanner;
 use tamis_scanner::metrics::Metrics as ScannerMetrics;
 
 use crate::cli::Role;
+use crate::one_process::open_doors;
 use crate::start::{self, Process};
 
 /// `tamis scanner`.
@@ -32,3 +33,34 @@ pub async fn scanner(role: Role) -> Result<(), Failure> {
     Ok(done?)
 }
 
+/// `tamis reputation`.
+pub async fn reputation(role: Role) -> Result<(), Failure> {
+    let settings = start::settings(role.config.as_deref())?;
+    let process = Process::begin(&settings.telemetry, "tamis-reputation")?;
+    settings.tls.permit("reputation", "grpc", &settings.reputation.grpc)?;
+    let tls = settings.tls.load()?;
+    let service =
+        tamis_reputation::service::Service::bind(settings.reputation, &process.metrics).await?;
+    println!("reputation (UDP) listens on {}", service.udp_address());
+    if let Some(address) = service.grpc_address() {
+        println!("reputation administration (gRPC) listens on {address}");
+    }
+    let is_ready = process.readiness.condition("reputation");
+    process.serve_admin(&settings.reputation_admin).await?;
+    let done = service.run(tls.as_ref(), is_ready, process.shutdown.clone()).await;
+    process.telemetry.shutdown().await;
+    done
+}
+
+/// `tamis edge`: the same as the thin `tamis-edge`.
+pub async fn edge(role: Role) -> Result<(), Failure> {
+    let settings = start::settings(role.config.as_deref())?;
+    let process = Process::begin(&settings.telemetry, "tamis-edge")?;
+    let connector = Connector::Addresses(settings.tls.load()?);
+    let admin = settings.edge.typed.admin.clone();
+    let doors = open_doors(settings.edge, connector, &process).await?;
+    process.serve_admin(&admin).await?;
+    doors.serve().await;
+    process.telemetry.shutdown().await;
+    Ok(())
+}

@@ -43,6 +43,8 @@ pub struct Settings {
     pub policy: Policy,
     /// `[reputation]`.
     pub reputation: tamis_reputation::config::Config,
+    /// `[reputation] admin`: metrics and health when it runs alone.
+    pub reputation_admin: ListenAddress,
     /// `[telemetry]`.
     pub telemetry: TelemetryConfig,
     /// `[tls]`.
@@ -54,17 +56,20 @@ pub fn settings(path: Option<&Path>) -> Result<Settings, ConfigError> {
     let document = Document::load(path, environment())?;
     document.refuse_unknown_sections(&SECTIONS)?;
     let policy: TypedPolicy = document.section("policy")?;
+    let reputation: tamis_reputation::config::Typed =
+        document.section(tamis_reputation::config::SECTION)?;
     Ok(Settings {
         all: document.section("all")?,
-        edge: document.section::<tamis_edge::config::Typed>(tamis_edge::config::SECTION)?.check()?,
+        edge: document
+            .section::<tamis_edge::config::EdgeConfig>(tamis_edge::config::SECTION)?
+            .check()?,
         scanner: document
             .section::<tamis_scanner::config::Typed>(tamis_scanner::config::SECTION)?
             .check()?,
         policy: Policy::try_from(policy)
             .map_err(|error| ConfigError::meaning("policy", error.to_string()))?,
-        reputation: document
-            .section::<tamis_reputation::config::Typed>(tamis_reputation::config::SECTION)?
-            .check()?,
+        reputation_admin: reputation.admin.clone(),
+        reputation: reputation.check()?,
         telemetry: document.section("telemetry")?,
         tls: document.section("tls")?,
     })
