@@ -103,8 +103,11 @@ pub fn occurrences(header: &[u8], name: &str) -> usize {
 #[must_use]
 pub fn prefixed_subject(value: &[u8], tag: &str, line_end: LineEnd) -> Option<Vec<u8>> {
     let tag = clean_tag(tag);
-    let text = words::decode(&unfold(value));
-    if tag.is_empty() || text.trim_start().starts_with(&tag) {
+    let flat = unfold(value);
+    // A tag that looks like an encoded word stands there undecoded.
+    let tagged =
+        flat.starts_with(tag.as_bytes()) || words::decode(&flat).trim_start().starts_with(&tag);
+    if tag.is_empty() || tagged {
         return None;
     }
     let blanks = value.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
@@ -147,7 +150,9 @@ fn prefix_subject(lines: &mut Vec<Vec<u8>>, added: &mut [Vec<u8>], tag: &str, li
 fn clean_tag(tag: &str) -> String {
     let printable =
         tag.trim().chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' });
-    printable.take(TAG_BYTES_MAX).collect::<String>().trim_end().to_owned()
+    let tag: String = printable.take(TAG_BYTES_MAX).collect();
+    // As a new field writes it, so that it is recognised the next time.
+    tag.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn has_name(raw: &[u8], name: &str) -> bool {

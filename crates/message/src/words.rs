@@ -21,7 +21,8 @@ pub fn decode(value: &[u8]) -> String {
         let (plain, behind) = rest.split_at(at.unwrap_or(rest.len()));
         let word = read_word(behind);
         let between_words = open.is_some() && word.is_some() && plain.trim_ascii().is_empty();
-        if !between_words && !(plain.is_empty() && word.is_some()) {
+        let nothing = plain.is_empty() && word.is_some();
+        if !(between_words || nothing) {
             close(&mut open, &mut text);
             text.push_str(&charset::decode(plain, None).text);
         }

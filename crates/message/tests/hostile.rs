@@ -1,4 +1,9 @@
 //! Mails built to be slow: eight times the bytes must not take much more than eight times as long, whatever they are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads files and clocks, and may fail aloud"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,9 @@
 //! Every mail of `corpus/`, read whole and in pieces, against the text beside it. `UPDATE_EXPECT=1` writes the texts anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads files and clocks, and may fail aloud"
+)]
 
 use std::fmt::Write as _;
 use std::fs;
