@@ -16,13 +16,12 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["licences"] => licences::run(),
         ["numbers"] => numbers::run(),
-        ["figures"] => figures::run(None),
-        ["figures", area] => figures::run(Some(area)),
+        ["figures", rest @ ..] => figures::run(rest),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy      walls, cards, sizes, words\n\
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
-             \x20      cargo xtask figures [binary|start|memory|dialogue|reputation]"
+             \x20      cargo xtask figures [--debug-binaries] [binary|start|memory|dialogue|reputation|check]..."
         )),
     };
     match done {

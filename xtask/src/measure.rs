@@ -190,14 +190,16 @@ mod tests {
 
     #[test]
     fn braces_in_strings_and_comments_do_not_count() {
-        let text = "fn a() {\n  let x = \"}\"; // }\n  let y = '}';\n  let z = r#\"}\"#;\n}\nfn b();\n";
+        let text =
+            "fn a() {\n  let x = \"}\"; // }\n  let y = '}';\n  let z = r#\"}\"#;\n}\nfn b();\n";
         let source = count(PathBuf::from("x.rs"), text);
         assert_eq!(source.functions, [("a".to_owned(), 5)]);
     }
 
     #[test]
     fn tests_are_counted_apart() {
-        let text = "/// Doc.\nfn a() {}\n\n#[cfg(test)]\nmod tests {\n  fn t() { x.unwrap(); }\n}\n";
+        let text =
+            "/// Doc.\nfn a() {}\n\n#[cfg(test)]\nmod tests {\n  fn t() { x.unwrap(); }\n}\n";
         let source = count(PathBuf::from("x.rs"), text);
         assert_eq!((source.lines, source.doc_lines, source.test_lines), (2, 1, 4));
         assert_eq!(source.unwraps, 0);
