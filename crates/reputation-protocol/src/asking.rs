@@ -293,8 +293,10 @@ impl Asking {
         if self.is_settled() {
             return None;
         }
-        let hedge = self.hedge_at.filter(|_| !self.finished);
         let flights = self.flights.iter().filter(|flight| flight.is_waiting());
+        // With nobody to race, its time may pass without an effect, and must wake nobody up.
+        let racing = !self.finished && flights.clone().next().is_some();
+        let hedge = self.hedge_at.filter(|_| racing);
         let silent = flights.map(|flight| flight.sent_at + self.times.answer_within);
         silent.chain(hedge).chain([self.ends_at]).min()
     }

@@ -283,3 +283,15 @@ fn a_server_that_was_asked_twice_is_not_praised_for_its_first_answer() {
     let fact = Fact::Answered { server: server(1), after: ms(11), epoch: 3, late: false };
     assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
 }
+
+#[test]
+fn with_nobody_to_race_the_hedge_wakes_nobody_up() {
+    let now = Instant::now();
+    // Silence is given up before a hedge is due, and nobody else is named.
+    let times = Times { hedge_after: Some(ms(20)), answer_within: ms(10), budget: ms(50) };
+    let mut asking = Asking::new(Plan { times, ..plan(links(1)) }, now);
+    asking.handle(Event::Timer, now + ms(10));
+    asking.handle(Event::Nobody, now + ms(10));
+    asking.handle(Event::Timer, now + ms(20));
+    assert_eq!(asking.deadline(), Some(now + ms(50)), "a deadline in the past would spin");
+}
