@@ -1,0 +1,105 @@
+//! The reputation service's log: frames, commits, saved signatures.
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::Class;
+use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
+use tamis_reputation::log::record::{commit, push_saved, read_commit, read_saved};
+use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+
+use crate::pick::Pick;
+
+/// Reads bytes as a file of frames, as one commit and as saved signatures; writes a frame of the bytes, damages it and
+/// sees that it is not believed. Changes picked from the bytes come back as they were, and make the same table.
+pub fn log_records(data: &[u8]) {
+    file(data);
+    payload(data);
+    framed(data);
+    changes(&mut Pick::new(data));
+}
+
+/// Reads on until the end or the first frame that is not one; what was read is what stands there.
+fn file(bytes: &[u8]) {
+    let (mut reader, mut written) = (Reader::new(bytes, 0), Vec::new());
+    loop {
+        match reader.next().expect("memory does not fail") {
+            Next::Payload(bytes) => {
+                assert!((1..=PAYLOAD_BYTES_MAX).contains(&bytes.len()));
+                push(&mut written, &bytes);
+                payload(&bytes);
+            }
+            Next::End => break assert_eq!(written, bytes),
+            Next::Bad { follower } => {
+                assert!(follower.is_none_or(|at| at > reader.at() && at <= bytes.len() as u64));
+                break;
+            }
+        }
+        assert_eq!(reader.at(), written.len() as u64);
+    }
+    assert!(bytes.starts_with(&written));
+}
+
+fn payload(bytes: &[u8]) {
+    if let Some(read) = read_commit(bytes) {
+        assert_eq!(commit(read.epoch_before, &read.changes), bytes, "a commit has one form");
+        let mut table = Table::new(Rules::default());
+        for change in &read.changes {
+            assert_eq!(table.replay(change).is_ok(), change.check().is_ok());
+        }
+    }
+    if let Some(saved) = read_saved(bytes) {
+        let mut again = Vec::new();
+        saved.iter().for_each(|saved| push_saved(&mut again, saved));
+        assert_eq!(again, bytes, "a saved signature has one form");
+        let mut table = Table::new(Rules::default());
+        for saved in &saved {
+            let _ = table.restore(saved);
+        }
+    }
+}
+
+fn framed(data: &[u8]) {
+    let mut frame = Vec::new();
+    push(&mut frame, data);
+    let first = |bytes: &[u8]| Reader::new(bytes, 0).next().expect("memory does not fail");
+    if data.is_empty() {
+        return assert_eq!(first(&frame), Next::Bad { follower: None });
+    }
+    assert_eq!(first(&frame), Next::Payload(data.to_vec()));
+    let at = usize::from(data[0]) * 7 % frame.len();
+    assert!(matches!(first(&frame[..at]), Next::Bad { .. } | Next::End));
+    frame[at] ^= 1;
+    assert!(matches!(first(&frame), Next::Bad { .. }), "byte {at} does not count");
+}
+
+fn changes(pick: &mut Pick<'_>) {
+    let epoch = pick.u64();
+    let mut all = Vec::new();
+    while !pick.is_empty() && all.len() < 100 {
+        all.push(change(pick));
+    }
+    let bytes = commit(epoch, &all);
+    let read = read_commit(&bytes).expect("our own commit");
+    assert_eq!((read.epoch_before, &read.changes), (epoch, &all));
+    let mut table = Table::new(Rules::default());
+    all.iter().for_each(|change| drop(table.replay(change)));
+    let mut saved = Vec::new();
+    table.export().for_each(|one| push_saved(&mut saved, &one));
+    let mut restored = Table::new(Rules::default());
+    for one in read_saved(&saved).expect("our own signatures") {
+        restored.restore(&one).expect("what a table exported");
+    }
+    assert_eq!(restored.len(), table.len());
+}
+
+fn change(pick: &mut Pick<'_>) -> Change {
+    let kind = pick.one(&SignatureKind::ALL);
+    let signature = Signature { kind, value: [pick.byte(); 16] };
+    let at_unix_s = pick.u32();
+    let reporter = pick.text(70).chars().take(64).collect();
+    if pick.below(4) == 0 {
+        return Change::Delete { signature, reporter, at_unix_s };
+    }
+    let sketch = pick.flag().then(|| TextSketch([pick.u16(); TextSketch::LANES]));
+    let (class, weight) = (pick.one(&Class::ALL), pick.byte());
+    Change::Add { signature, sketch, class, weight, reporter, at_unix_s }
+}

@@ -1,0 +1,85 @@
+//! Reputation datagrams, both directions.
+
+use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::reputation::{Class, Listing};
+use tamis_reputation_protocol::packet::{
+    Answer, Challenge, DATAGRAM_BYTES_MAX, Item, Question, Reply, Trace,
+};
+
+use crate::pick::Pick;
+
+/// Bytes -> datagram -> the same bytes; values picked from the bytes -> datagram -> the same values. No answer, fresh
+/// cookie included, is longer than its question.
+pub fn packet_there_and_back(data: &[u8]) {
+    if let Ok(question) = Question::decode(data) {
+        assert!(question.fits() && data.len() <= DATAGRAM_BYTES_MAX);
+        assert_eq!(question.wire_bytes(), data.len());
+        assert_eq!(question.encode(), data, "a question has one form");
+    }
+    match Reply::decode(data) {
+        Ok(Reply::Answer(answer)) => assert_eq!(answer.encode(), data, "an answer has one form"),
+        Ok(Reply::Challenge(challenge)) => assert_eq!(challenge.encode(), data),
+        Err(_) => {}
+    }
+    let mut pick = Pick::new(data);
+    let question = question(&mut pick);
+    let wire = question.encode();
+    assert_eq!(wire.len(), question.wire_bytes());
+    match Question::decode(&wire) {
+        Ok(again) => assert_eq!(again, question),
+        Err(why) => assert!(!question.fits(), "{question:?}: {why}"),
+    }
+    let longest = answer(&question, &mut pick).encode();
+    assert!(longest.len() <= wire.len(), "the answer is longer than the question");
+    assert_strict(&longest, &mut pick);
+    let challenge = Challenge { id: pick.u64(), cookie: pick.u64() | 1 };
+    assert!(challenge.encode().len() <= wire.len());
+    assert_eq!(Reply::decode(&challenge.encode()), Ok(Reply::Challenge(challenge)));
+}
+
+/// A question of at least one item; it need not fit.
+pub(super) fn question(pick: &mut Pick<'_>) -> Question {
+    let (id, cookie) = (pick.u64(), pick.u64());
+    let trace = pick.flag().then(|| Trace {
+        trace_id: pick.array::<16>().map(|byte| byte | 1),
+        parent_span_id: pick.array::<8>().map(|byte| byte | 1),
+    });
+    let count = 1 + pick.below(80);
+    Question { id, cookie, trace, items: (0..count).map(|_| item(pick)).collect() }
+}
+
+pub(super) fn item(pick: &mut Pick<'_>) -> Item {
+    let kind = pick.one(&SignatureKind::ALL);
+    let signature = Signature { kind, value: pick.array() };
+    let with_sketch = kind == SignatureKind::Text && pick.flag();
+    let sketch = with_sketch.then(|| TextSketch([pick.u16(); TextSketch::LANES]));
+    Item { signature, sketch }
+}
+
+/// The longest answer to a question: every item listed, a fresh cookie.
+pub(super) fn answer(question: &Question, pick: &mut Pick<'_>) -> Answer {
+    let fresh_cookie = Some(pick.u64() | 1);
+    let listings = question.items.iter().map(|_| listing(pick)).collect();
+    Answer { id: question.id, epoch: pick.u64(), fresh_cookie, listings }
+}
+
+fn listing(pick: &mut Pick<'_>) -> Option<Listing> {
+    pick.flag().then(|| Listing {
+        class: pick.one(&Class::ALL),
+        weight: 1 + pick.below(100) as u8,
+        reporters: pick.byte().max(1),
+        age_hours: pick.u16(),
+        similarity: 1 + pick.below(32) as u8,
+    })
+}
+
+/// One byte changed, cut or added never reads as the same value.
+fn assert_strict(datagram: &[u8], pick: &mut Pick<'_>) {
+    let Ok(whole) = Reply::decode(datagram) else { return };
+    let at = usize::from(pick.u16()) % datagram.len();
+    assert!(Reply::decode(&datagram[..at]).is_err(), "cut at {at}");
+    assert!(Reply::decode(&[datagram, &[pick.byte()]].concat()).is_err(), "one byte more");
+    let mut changed = datagram.to_vec();
+    changed[at] ^= 1 << pick.below(8);
+    assert_ne!(Reply::decode(&changed), Ok(whole), "byte {at} does not count");
+}
