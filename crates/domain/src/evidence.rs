@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits::DETAIL_CHARS_MAX;
 
@@ -12,6 +13,7 @@ pub struct Evidence {
     /// Stable name in snake case, such as `double_extension`; what administrators set weights for.
     pub name: Cow<'static, str>,
     /// How far it speaks for spam; negative speaks against. Points of score, default threshold 10.
+    #[serde(deserialize_with = "finite")]
     pub weight: f32,
     /// Which kind of check found it.
     pub source: Source,
@@ -101,6 +103,12 @@ pub enum Mark {
     Formal,
     /// Certain spam whatever else speaks for the mail (GTUBE, a confirmed signature).
     Spam,
+}
+
+/// A weight past the range of `f32` reads as infinite, and would be written as nothing.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let weight = f32::deserialize(deserializer)?;
+    if weight.is_finite() { Ok(weight) } else { Err(D::Error::custom("a weight is finite")) }
 }
 
 /// Cuts at the limit on a character boundary.
