@@ -36,7 +36,6 @@ const DOORS: &[Door] = &[
             "bytes",
             "encoding_rs",
             "html5gum",
-            "mail-parser",
             "sha2",
             "thiserror",
             "unicode-normalization",

@@ -83,11 +83,9 @@ pub enum Recalled {
     Silent,
 }
 
-impl Metrics {
-    /// Registers everything with the process' registry.
-    #[must_use]
-    pub fn new(registry: &tamis_runtime::metrics::Metrics) -> Self {
-        let inner = Arc::new(Inner {
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
             mails: Family::default(),
             evidence: Family::default(),
             ended: Family::default(),
@@ -103,7 +101,15 @@ impl Metrics {
             in_hand: Gauge::default(),
             remembered_bytes: Gauge::default(),
             redis_connected: Gauge::default(),
-        });
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers everything with the process' registry.
+    #[must_use]
+    pub fn new(registry: &tamis_runtime::metrics::Metrics) -> Self {
+        let inner = Arc::new(Inner::default());
         let it = Arc::clone(&inner);
         registry.register("scanner", |to| {
             to.register(
