@@ -35,9 +35,11 @@ struct Letter<'a> {
     others: Vec<Mailbox>,
 }
 
-/// A transaction at the next hop that waits for its final dot, and what was said about each recipient of the variant.
+/// What was said about each recipient of the variant, and whether a mail waits for its final dot; it does not where nobody is
+/// left to take it.
 struct Prepared {
     replies: Vec<Reply>,
+    waits: bool,
 }
 
 impl<'a> Letter<'a> {
@@ -71,11 +73,11 @@ impl<'a> Letter<'a> {
         let nobody = replies.iter().chain(&others).all(|reply| !reply.is_positive());
         if nobody {
             // Each recipient has an answer of its own; there is nothing to send.
-            return Ok(Prepared { replies });
+            return Ok(Prepared { replies, waits: false });
         }
         session.data().await.map_err(|failure| failure.reply())?;
         send(session, mail, &self.variant.edits).await?;
-        Ok(Prepared { replies })
+        Ok(Prepared { replies, waits: true })
     }
 
     /// Mail that the policy sends elsewhere must arrive there. A lost copy is no reason to refuse a mail for good.
@@ -150,8 +152,7 @@ pub async fn deliver_one(
         }
     };
     let mut replies = prepared.replies;
-    let taken = !variant.to_them || replies.iter().any(Reply::is_positive);
-    if !taken && letter.others.is_empty() {
+    if !prepared.waits {
         if open.reset().await {
             *session = Some(open);
         }
@@ -229,7 +230,9 @@ async fn deliver_wave(
         if reply.is_positive() {
             taken.push(key);
             last = reply;
-            *session = Some(one);
+            if let Some(earlier) = session.replace(one) {
+                earlier.quit().await;
+            }
         } else if reply.is_permanent() {
             refused = Some(reply);
         } else {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 
 use tamis_domain::decide::Unscanned;
-use tamis_domain::digest::MailId;
+use tamis_domain::digest::{MailId, PartDigest};
 use tamis_domain::envelope::{Door, Envelope};
 use tamis_domain::plan::Plan;
 use tamis_domain::status::{Rung, Status};
@@ -11,6 +11,8 @@ use tamis_domain::verdict::Verdict;
 use tamis_mail_protocols::smtp::extensions::Extensions;
 use tamis_runtime::clock;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
+use tracing::Instrument as _;
 
 use crate::config::Config;
 use crate::delivered::Delivered;
@@ -105,7 +107,25 @@ impl Edge {
     /// is safe: nothing has happened yet.
     pub async fn judge(&self, mail: &Mail, envelope: &Envelope, unscanned: Unscanned) -> Judged {
         let deadline = mail.since + self.config.deadline;
-        let (verdict, asked) = self.client.ask(mail, envelope, deadline).await;
+        let span = tracing::info_span!("mail", id = %mail.id, door = envelope.door.word());
+        let outline = &mail.dissected.outline;
+        // Names alone, so that the same mail can be found again at another door or another site.
+        tracing::debug!(
+            id = %mail.id,
+            door = envelope.door.word(),
+            header = names(outline.header_digest.iter()),
+            parts = names(outline.parts.iter().filter_map(|part| part.digest.as_ref())),
+            "names"
+        );
+        let span = tracing::info_span!(
+            "edge.judge",
+            id = %mail.id,
+            door = envelope.door.word(),
+            size = mail.held.size(),
+            parts = outline.parts.len(),
+        );
+        let asking = self.client.ask(mail, envelope, deadline);
+        let (verdict, asked) = asking.instrument(span).await;
         match verdict {
             Some(verdict) => Judged::from_verdict(*verdict, asked),
             None => without_scanner::answer(envelope, mail.id, unscanned, asked),
@@ -212,6 +232,12 @@ impl Judged {
             asked,
         }
     }
+}
+
+/// Digests as one word, for the log.
+fn names<'a>(digests: impl Iterator<Item = &'a PartDigest>) -> String {
+    let names: Vec<String> = digests.map(ToString::to_string).collect();
+    names.join(",")
 }
 
 /// The previous hop's queue id, as far as it is one: it comes from outside.

@@ -112,8 +112,7 @@ impl Holding {
         }
         if self.file.is_none() {
             let wanted = self.buffer.len() + bytes.len();
-            if wanted <= self.store.per_mail && self.share.grow(&self.store.budget, wanted) {
-                self.buffer.reserve_exact(self.share.bytes - self.buffer.len());
+            if wanted <= self.store.per_mail && self.reserve(wanted) {
                 self.buffer.extend_from_slice(bytes);
                 return Ok(());
             }
@@ -137,6 +136,20 @@ impl Holding {
             None => Place::Memory(Bytes::from(buffer), share),
         };
         Ok(Held { size, bytes })
+    }
+
+    /// Room for `wanted` bytes in all; twice what there was where that is granted, so that a long mail is not copied with
+    /// each block.
+    fn reserve(&mut self, wanted: usize) -> bool {
+        let doubled = wanted.max(2 * self.share.bytes).min(self.store.per_mail);
+        let budget = &self.store.budget;
+        let granted = wanted <= self.share.bytes
+            || self.share.grow(budget, doubled)
+            || self.share.grow(budget, wanted);
+        if granted {
+            self.buffer.reserve_exact(self.share.bytes - self.buffer.len());
+        }
+        granted
     }
 
     async fn open(&mut self) -> Result<(), HeldError> {

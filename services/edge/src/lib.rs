@@ -48,6 +48,9 @@ use scanners::Scanners;
 /// Time for connections to say 421 after the time for mails in hand is over.
 const CLOSING_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time for the first look-up of scanners' host names.
+const FIRST_LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What an edge needs of its process.
 #[derive(Debug)]
 pub struct EdgeParts {
@@ -116,7 +119,8 @@ impl Opened {
             closing: Shutdown::new(),
             drain: Drain::new(),
         };
-        scanners.refresh().await;
+        // A name server that is out must not keep the doors shut: their answer is then that nobody could judge.
+        let _ = tokio::time::timeout(FIRST_LOOKUP_TIMEOUT, scanners.refresh()).await;
         let mut tasks = JoinSet::new();
         let fresh = tokio::spawn(scanners.keep_fresh());
         for (door, listener) in doors {

@@ -60,7 +60,7 @@ pub struct ScannerLabels {
 pub struct TurnedAwayLabels {
     /// milter, smtp or lmtp.
     pub door: &'static str,
-    /// connections, mails, spool, size or ending.
+    /// connections, mails, spool, size, left (the previous hop went away) or ending.
     pub why: &'static str,
 }
 

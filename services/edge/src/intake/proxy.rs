@@ -251,10 +251,14 @@ impl<D: Door> Conversation<D> {
             let room = self.server.room().min(READ_BYTES);
             let event = tokio::select! {
                 judged = &mut judging => return Some(judged),
-                () = self.ending.closing.requested() => return None,
+                () = self.ending.closing.requested() => {
+                    self.edge.metrics.turn_away(self.door.kind().word(), "ending");
+                    return None;
+                }
                 read = self.stream.read(&mut buffer[..room]), if room > 0 => received(read, &buffer),
             };
             if matches!(event, Event::PeerClosed) {
+                self.edge.metrics.turn_away(self.door.kind().word(), "left");
                 tracing::info!(id = %mail.id, door = self.door.kind().word(), "the previous hop went away");
                 return None;
             }

@@ -239,7 +239,7 @@ async fn limits_are_answered_at_the_end_of_the_message_which_is_the_only_place()
 #[tokio::test]
 async fn a_connection_more_than_allowed_is_closed_and_a_failing_spool_is_a_tempfail() {
     let config = "connections_max = 1\nmemory_bytes_per_mail = 16384\nspool_dir = \"/nonexistent\"";
-    let house = house(|| Plan::default(), config).await;
+    let house = house(Plan::default, config).await;
     let mut mta = Mta::connect(house.door(Door::Milter), ALL).await;
     let mut second = tokio::net::TcpStream::connect(house.door(Door::Milter)).await.unwrap();
     let mut rest = Vec::new();
