@@ -11,7 +11,6 @@ use tamis_domain::verdict::Verdict;
 use tamis_mail_protocols::smtp::extensions::Extensions;
 use tamis_runtime::clock;
 use tokio::sync::Semaphore;
-use tracing::Instrument;
 use tracing::Instrument as _;
 
 use crate::config::Config;
@@ -107,7 +106,6 @@ impl Edge {
     /// is safe: nothing has happened yet.
     pub async fn judge(&self, mail: &Mail, envelope: &Envelope, unscanned: Unscanned) -> Judged {
         let deadline = mail.since + self.config.deadline;
-        let span = tracing::info_span!("mail", id = %mail.id, door = envelope.door.word());
         let outline = &mail.dissected.outline;
         // Names alone, so that the same mail can be found again at another door or another site.
         tracing::debug!(

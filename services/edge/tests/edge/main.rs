@@ -7,6 +7,7 @@ mod hop;
 mod house;
 mod limits;
 mod lmtp;
+mod measure;
 mod milter;
 mod milter_talk;
 mod scanner;

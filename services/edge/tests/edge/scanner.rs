@@ -29,6 +29,8 @@ pub enum Script {
     Judge(Planner),
     /// Need for all leaves that did not come inline, then a verdict.
     NeedAll(Planner),
+    /// The same, keeping nothing: for measuring.
+    Swallow(Planner),
     /// Refuses at once.
     Refuse,
     /// Need, then the stream breaks.
@@ -144,14 +146,19 @@ impl Scanner {
         let Ok(Some(first)) = edge.message().await else { return };
         let Ok(EdgeWord::Offer(offer)) = edge_word(first) else { return };
         let offer = *offer;
-        self.offers.lock().unwrap().push(offer.clone());
+        let swallows = matches!(script, Script::Swallow(_));
+        if !swallows {
+            self.offers.lock().unwrap().push(offer.clone());
+        }
         let say = |plan| Ok(verdict_to_wire(verdict(offer.id, plan)));
         match script {
             Script::Judge(plan) => drop(words.send(say(plan(&offer))).await),
-            Script::NeedAll(plan) => {
-                if self.collect(&offer, &mut edge, &words).await {
-                    let _ = words.send(say(plan(&offer))).await;
+            Script::NeedAll(plan) | Script::Swallow(plan) => {
+                let Some(contents) = self.collect(&offer, &mut edge, &words).await else { return };
+                if !swallows {
+                    self.supplied.lock().unwrap().extend(contents);
                 }
+                let _ = words.send(say(plan(&offer))).await;
             }
             Script::Refuse | Script::End => {}
             Script::Silence => {
@@ -183,7 +190,7 @@ impl Scanner {
         offer: &Offer,
         edge: &mut Streaming<scan::ScanRequest>,
         words: &Words,
-    ) -> bool {
+    ) -> Option<Vec<Content>> {
         let inline: Vec<u16> = offer.inline.iter().map(|content| content.part).collect();
         let lacking: Vec<u16> = (0_u16..)
             .zip(&offer.outline.parts)
@@ -192,23 +199,20 @@ impl Scanner {
             .collect();
         let offered = Offered::accept(offer.clone(), std::time::Instant::now()).unwrap();
         if lacking.is_empty() {
-            return true;
+            return Some(Vec::new());
         }
         let (need, mut awaiting) = offered.need(lacking).unwrap();
         if words.send(Ok(need_to_wire(&need))).await.is_err() {
-            return false;
+            return None;
         }
         while let Ok(Some(word)) = edge.message().await {
-            let Ok(EdgeWord::Supply(supply)) = edge_word(word) else { return false };
+            let Ok(EdgeWord::Supply(supply)) = edge_word(word) else { return None };
             match awaiting.supply(supply).expect("the edge keeps the dialogue") {
                 Collecting::Missing(next) => awaiting = next,
-                Collecting::Complete(done) => {
-                    self.supplied.lock().unwrap().extend(done.contents);
-                    return true;
-                }
+                Collecting::Complete(done) => return Some(done.contents),
             }
         }
-        false
+        None
     }
 }
 
