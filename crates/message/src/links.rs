@@ -139,6 +139,10 @@ fn dotted(host: &str) -> Option<String> {
 /// Adds the addresses that mail programs find in plain text: `http://`, `https://`, `ftp://`, `www.`, `mailto:`, `a@b.c`.
 pub fn find_links(text: &str, links: &mut LinkList) {
     for word in text.split(is_link_end) {
+        // Nearly all words have none of these inside.
+        if !word.trim_end_matches(['.', ':']).bytes().any(|byte| b".:@".contains(&byte)) {
+            continue;
+        }
         let lower_start: String =
             word.chars().take(LINK_BYTES_MAX).collect::<String>().to_ascii_lowercase();
         let scheme = ["http://", "https://", "ftp://", "mailto:"]

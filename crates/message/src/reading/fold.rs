@@ -21,24 +21,38 @@ pub struct Folded {
 #[must_use]
 pub fn fold(visible: &str) -> Folded {
     let mut folded = Folded { invisible_chars: invisible_in_words(visible), ..Folded::default() };
-    let seen = visible.chars().filter(|&c| !is_invisible(c));
-    let mut word = String::new();
-    for c in seen.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c)) {
-        if folded.text.len() + word.len() >= FOLDED_BYTES_MAX {
+    // A blank composes with nothing, so each piece between blanks can be folded alone; most are ASCII.
+    for piece in visible.split_inclusive([' ', '\n']) {
+        if folded.text.len() >= FOLDED_BYTES_MAX {
             break;
         }
-        if c.is_alphabetic() {
-            word.push(c);
-            continue;
+        if piece.is_ascii() {
+            folded.text.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+        } else {
+            folded.piece(piece);
         }
-        folded.end_word(&mut word);
-        folded.text.push(c);
     }
-    folded.end_word(&mut word);
     folded
 }
 
 impl Folded {
+    fn piece(&mut self, piece: &str) {
+        let seen = piece.chars().filter(|&c| !is_invisible(c));
+        let mut word = String::new();
+        for c in seen.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c)) {
+            if self.text.len() + word.len() >= FOLDED_BYTES_MAX {
+                break;
+            }
+            if c.is_alphabetic() {
+                word.push(c);
+                continue;
+            }
+            self.end_word(&mut word);
+            self.text.push(c);
+        }
+        self.end_word(&mut word);
+    }
+
     /// Adds a word; in a mixed word with no fewer Latin letters than posing ones, the latter become Latin.
     fn end_word(&mut self, word: &mut String) {
         let latin = word.bytes().filter(u8::is_ascii_alphabetic).count();
