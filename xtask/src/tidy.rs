@@ -132,6 +132,7 @@ pub(crate) fn run() -> Result<()> {
     cards(&root, &mut complaints)?;
     map(&root, &metadata, &mut complaints)?;
     reasons(&root, &metadata, &mut complaints)?;
+    failures(&root, &sources, &mut complaints)?;
     if complaints.is_empty() {
         println!("tidy: {} files, walls, cards, sizes and reasons are in order", sources.len());
         return Ok(());
@@ -262,6 +263,25 @@ fn reasons(root: &Path, metadata: &Value, complaints: &mut Vec<String>) -> Resul
         if !names.contains(&name) {
             complaints
                 .push(format!("docs/dependencies.md gives a reason for {name}, which is not used"));
+        }
+    }
+    Ok(())
+}
+
+/// Each failure names a test, and the test exists.
+fn failures(root: &Path, sources: &[Source], complaints: &mut Vec<String>) -> Result<()> {
+    let table = fs::read_to_string(root.join("docs/failures.md")).context("docs/failures.md")?;
+    let rows =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| failure"));
+    for row in rows {
+        let name = row.trim_end_matches([' ', '|']).rsplit('`').nth(1).unwrap_or_default();
+        let signature = format!("fn {name}(");
+        let is_there = !name.is_empty()
+            && sources
+                .iter()
+                .any(|source| source.code.iter().any(|line| line.contains(&signature)));
+        if !is_there {
+            complaints.push(format!("docs/failures.md: no test {name:?} for: {row}"));
         }
     }
     Ok(())
