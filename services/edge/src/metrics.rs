@@ -55,6 +55,13 @@ pub struct ScannerLabels {
     pub outcome: &'static str,
 }
 
+/// One label: the scanner.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ScannerLabel {
+    /// Its address; those of scanners that are gone are removed.
+    pub scanner: String,
+}
+
 /// Labels of what was turned away without a judgement.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct TurnedAwayLabels {
@@ -81,6 +88,8 @@ pub struct EdgeMetrics {
     pub dialogue_seconds: Histogram,
     /// Questions to scanners.
     pub scanner_questions: Family<ScannerLabels, Counter>,
+    /// What scanners themselves took for their verdicts, the time for our supplying left out: what the choice among them rests on.
+    pub scanner_seconds: Family<ScannerLabel, Histogram>,
     /// Turned away at a limit.
     pub turned_away: Family<TurnedAwayLabels, Counter>,
     /// Connections open.
@@ -105,6 +114,7 @@ impl EdgeMetrics {
             mail_seconds: Family::new_with_constructor(duration_histogram),
             dialogue_seconds: duration_histogram(),
             scanner_questions: Family::default(),
+            scanner_seconds: Family::new_with_constructor(duration_histogram),
             turned_away: Family::default(),
             connections: Family::default(),
             mails_in_hand: Gauge::default(),
@@ -127,6 +137,8 @@ impl EdgeMetrics {
             registry.register("dialogue_seconds", help, own.dialogue_seconds);
             let help = "Questions to scanners by outcome";
             registry.register("scanner_questions", help, own.scanner_questions);
+            let help = "Time that scanners took for their verdicts, supplying left out";
+            registry.register("scanner_seconds", help, own.scanner_seconds);
             let help = "Connections and mails turned away without a judgement";
             registry.register("turned_away", help, own.turned_away);
             registry.register("connections", "Connections open", own.connections);

@@ -12,7 +12,7 @@ use tamis_selector::{Failure, Flight, SERVERS_MAX, Selector, Settings};
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::metrics::{EdgeMetrics, ScannerLabels};
+use crate::metrics::{EdgeMetrics, ScannerLabel, ScannerLabels};
 
 /// How often host names are resolved again: a new scanner gets mails within this time.
 pub const RESOLVE_EVERY: Duration = Duration::from_secs(5);
@@ -247,6 +247,7 @@ impl Scanners {
     }
 
     fn forget_metrics(&self, name: &Name) {
+        self.metrics.scanner_seconds.remove(&ScannerLabel { scanner: name.to_string() });
         for outcome in OUTCOMES {
             let labels = ScannerLabels { scanner: name.to_string(), outcome };
             self.metrics.scanner_questions.remove(&labels);
@@ -274,6 +275,9 @@ impl Chosen {
         if let Some(flight) = self.flight.take() {
             self.scanners.state().selector.answered_in(flight, time, clock::now());
         }
+        let label = ScannerLabel { scanner: self.name.to_string() };
+        let seconds = &self.scanners.metrics.scanner_seconds;
+        seconds.get_or_create(&label).observe(time.as_secs_f64());
         self.scanners.count_question(&self.name, "answered");
     }
 
