@@ -98,8 +98,18 @@ impl Tamis {
     /// When the binary is missing.
     #[must_use]
     pub fn run(arguments: &[&str]) -> Output {
-        Command::new(binary_path("tamis"))
+        Self::run_in(Path::new("."), arguments)
+    }
+
+    /// As `run`, in this directory.
+    ///
+    /// # Panics
+    /// When the binary is missing.
+    #[must_use]
+    pub fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+        own_program("tamis")
             .args(arguments)
+            .current_dir(directory)
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("tamis: {error}; ./test builds it"))
@@ -242,14 +252,27 @@ fn spawn(
     environment: &[(String, String)],
     directory: &Path,
 ) -> Process {
-    let mut command = Command::new(binary_path(binary));
+    let mut command = own_program(binary);
     command.args(arguments).current_dir(directory).env("RUST_BACKTRACE", "1");
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     Process::spawn(binary, &mut command, &directory.join("log"))
 }
 
+/// One of our programs, with nothing of the environment that would change what it does: it refuses variables of its prefix
+/// that are no settings, as those of this harness are.
+fn own_program(name: &str) -> Command {
+    let mut command = Command::new(binary_path(name));
+    for (variable, _) in env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("TAMIS_") || text.starts_with("OTEL_") || text == "RUST_LOG" {
+            command.env_remove(&variable);
+        }
+    }
+    command
+}
+
 /// Our binaries: in `TAMIS_BIN_DIR`, or where cargo puts them beside this test's own executable.
-fn binary_path(name: &str) -> PathBuf {
+pub(super) fn binary_path(name: &str) -> PathBuf {
     let directory = env::var_os("TAMIS_BIN_DIR").map(PathBuf::from).or_else(|| {
         let own = env::current_exe().ok()?;
         Some(own.parent()?.parent()?.to_owned())

@@ -51,7 +51,9 @@ async fn is_shared(writer: &Memory, reader: &Memory, mark: u8) {
     })
     .await;
     assert_eq!(reader.recall_near(&keys[0]), Some(facts("shared")), "now it is known near, too");
-    assert!(matches!(reader.recall_far(&[[0xee; 32]]).await, FarAnswer::Facts(found) if found == [None]));
+    assert!(
+        matches!(reader.recall_far(&[[0xee; 32]]).await, FarAnswer::Facts(found) if found == [None])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +82,10 @@ async fn scanners_share_facts_through_one_redis_and_go_on_without_it() {
 async fn a_frozen_redis_costs_one_budget_a_few_times_and_then_nothing() {
     let redis = Redis::start();
     let reader = memory(&redis.url(), None);
-    until("a connection", async || matches!(reader.recall_far(&[[1; 32]]).await, FarAnswer::Facts(_))).await;
+    until("a connection", async || {
+        matches!(reader.recall_far(&[[1; 32]]).await, FarAnswer::Facts(_))
+    })
+    .await;
     redis.freeze();
     let began = Instant::now();
     for _ in 0..50 {
@@ -88,7 +93,10 @@ async fn a_frozen_redis_costs_one_budget_a_few_times_and_then_nothing() {
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     redis.thaw();
-    until("it comes back", async || matches!(reader.recall_far(&[[1; 32]]).await, FarAnswer::Facts(_))).await;
+    until("it comes back", async || {
+        matches!(reader.recall_far(&[[1; 32]]).await, FarAnswer::Facts(_))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +109,10 @@ async fn rediss_is_trusted_by_its_authority_and_by_no_other() {
     is_shared(&writer, &reader, 0).await;
     let stranger = memory(&redis.url(), None);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(matches!(stranger.recall_far(&[[1; 32]]).await, FarAnswer::Silent), "a certificate nobody vouches for");
+    assert!(
+        matches!(stranger.recall_far(&[[1; 32]]).await, FarAnswer::Silent),
+        "a certificate nobody vouches for"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
