@@ -58,7 +58,7 @@ fn time_s(word: &str) -> Option<i64> {
     let (hour, minute) = (parts.next()??, parts.next()??);
     let second = parts.next().unwrap_or(Some(0))?;
     let sane = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
-    sane.then_some(hour * 3600 + minute * 60 + second)
+    sane.then(|| hour * 3600 + minute * 60 + second)
 }
 
 fn month_of(word: &str) -> Option<i64> {
