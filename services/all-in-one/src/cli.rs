@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "tamis", version, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// What to do; nothing said is `all` on embedded defaults.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
@@ -37,7 +37,7 @@ pub enum Command {
 }
 
 /// Options of every role.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Role {
     /// Configuration file (TOML). Without one, everything listens on loopback and keeps to itself.
     #[arg(long, value_name = "FILE")]

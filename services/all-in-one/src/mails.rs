@@ -81,7 +81,8 @@ pub fn offer(mail: &[u8], envelope: impl FnOnce(&HeaderReading) -> Envelope) -> 
         .iter()
         .zip(0_u16..)
         .filter_map(|(span, part)| {
-            span.as_ref().map(|span| Content { part, bytes: content::decode(span, raw(span, mail)) })
+            span.as_ref()
+                .map(|span| Content { part, bytes: content::decode(span, raw(span, mail)) })
         })
         .collect();
     let envelope = envelope(&header::read(&dissected.outline.header));

@@ -15,7 +15,7 @@ mod roles;
 mod signature;
 mod start;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, Role};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::finish("tamis", Err(Failure::software(error.to_string()))),
     };
-    let done = runtime.block_on(run(cli.command));
+    let done = runtime.block_on(run(cli.command.unwrap_or(Command::All(Role::default()))));
     // Threads that still read a hostile part must not hold up the end.
     runtime.shutdown_background();
     match done {

@@ -150,7 +150,8 @@ async fn scanner_door(
 
 /// Where a first try keeps what it keeps, if there is a place: never a reason not to start.
 fn state_dir() -> Option<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = named("XDG_STATE_HOME").or_else(|| Some(named("HOME")?.join(".local/state")))?;
     let dir = state.join("tamis");
     std::fs::create_dir_all(&dir).ok().map(|()| dir)

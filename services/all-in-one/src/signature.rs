@@ -44,7 +44,10 @@ pub async fn run(options: Options) -> Result<ExitCode, Failure> {
 
 async fn connect(options: &Options) -> Result<ReputationClient<Channel>, Failure> {
     let usage = |error: tonic::transport::Error| {
-        Failure::usage(format!("{}: {error}", options.server), "Write http://host:port or https://host:port.")
+        Failure::usage(
+            format!("{}: {error}", options.server),
+            "Write http://host:port or https://host:port.",
+        )
     };
     let mut endpoint = Endpoint::from_shared(options.server.clone())
         .map_err(usage)?
@@ -183,7 +186,8 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
         let number = usize::from(content.part);
         if let (Some(part), Some(slot)) = (offer.outline.parts.get(number), facts.get_mut(number)) {
             let reading = read_part(part, &content.bytes);
-            *slot = Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &bases)));
+            *slot =
+                Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &bases)));
         }
     }
     for asked in questions(&offer, &facts) {
