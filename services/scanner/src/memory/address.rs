@@ -93,9 +93,11 @@ fn host_port(text: &str) -> Result<(String, u16), &'static str> {
 /// The address for logs and errors: whatever stands before `@` is hidden.
 #[must_use]
 pub fn without_password(text: &str) -> String {
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, hosts))) => format!("{scheme}://***@{hosts}"),
-        _ => text.to_owned(),
+    let Some((before, hosts)) = text.rsplit_once('@') else { return text.to_owned() };
+    // A login may stand where a scheme belongs, or before one.
+    match before.split_once("://").filter(|(scheme, _)| !scheme.contains('@')) {
+        Some((scheme, _)) => format!("{scheme}://***@{hosts}"),
+        None => format!("***@{hosts}"),
     }
 }
 
