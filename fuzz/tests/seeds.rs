@@ -18,8 +18,14 @@ use std::time::{Duration, Instant};
 
 use tamis_fuzz::Target;
 
-/// Mutations of each seed: with them all targets together stay under ten seconds in a debug build.
-const MUTATIONS: u64 = 60;
+/// Mutations of each small seed: with them all targets together stay under ten seconds in a debug build.
+const MUTATIONS: usize = 40;
+
+/// Bytes of a small seed. A larger one has fewer mutations, so that each seed costs about the same.
+const SMALL_BYTES: usize = 512;
+
+/// Mutations of the largest seed.
+const MUTATIONS_MIN: usize = 4;
 
 /// One run takes milliseconds. So many seconds even on a busy machine mean that time grows faster than the input.
 const RUN_TIME_MAX: Duration = Duration::from_secs(5);
@@ -136,7 +142,8 @@ impl Job<'_> {
     /// The first failure, named so that it can be run again.
     fn run(&self, only: Option<&str>) -> Option<String> {
         let seed = &self.seeds[self.name];
-        for number in 0..=MUTATIONS {
+        let mutations = (MUTATIONS * SMALL_BYTES / seed.len().max(SMALL_BYTES)).max(MUTATIONS_MIN);
+        for number in 0..=mutations {
             let place = format!("{}/{}/{number}", self.target.name, self.name);
             if only.is_some_and(|only| only != place) {
                 continue;

@@ -21,7 +21,7 @@ pub fn log_records(data: &[u8]) {
 fn file(bytes: &[u8]) {
     let (mut reader, mut written) = (Reader::new(bytes, 0), Vec::new());
     loop {
-        match reader.next().expect("memory does not fail") {
+        match reader.frame().expect("memory does not fail") {
             Next::Payload(bytes) => {
                 assert!((1..=PAYLOAD_BYTES_MAX).contains(&bytes.len()));
                 push(&mut written, &bytes);
@@ -60,7 +60,7 @@ fn payload(bytes: &[u8]) {
 fn framed(data: &[u8]) {
     let mut frame = Vec::new();
     push(&mut frame, data);
-    let first = |bytes: &[u8]| Reader::new(bytes, 0).next().expect("memory does not fail");
+    let first = |bytes: &[u8]| Reader::new(bytes, 0).frame().expect("memory does not fail");
     if data.is_empty() {
         return assert_eq!(first(&frame), Next::Bad { follower: None });
     }

@@ -13,7 +13,9 @@ pub fn redis_address(data: &[u8]) {
         }
         Ok(Address::Cluster(nodes)) => {
             assert!(!nodes.is_empty());
-            assert!(nodes.iter().all(|node| matches!(Address::parse(node), Ok(Address::Single(_)))));
+            assert!(
+                nodes.iter().all(|node| matches!(Address::parse(node), Ok(Address::Single(_))))
+            );
         }
         Err(bad) => assert_eq!(bad.found, without_password(text)),
     }

@@ -315,11 +315,11 @@ mod services {
         use scan::scan_response::Word;
         let supply = scan::Supply { part: 2, bytes: vec![7; 70], last: true };
         let word = Some(scan::scan_request::Word::Supply(supply));
-        let crowd = vec!["b@example.com".to_owned(); 1001];
+        let crowd = vec!["b".to_owned(); 1001];
         let mut crowded = offer();
         crowded.envelope.as_mut().unwrap().recipients = crowd;
         let mut parts = offer();
-        parts.outline.as_mut().unwrap().parts = vec![part(4, 0); 1001];
+        parts.outline.as_mut().unwrap().parts = vec![scan::Part::default(); 1001];
         let mut nan = verdict();
         nan.score = f32::NAN;
         let whole = edge(offer());
@@ -341,8 +341,10 @@ mod services {
     }
 
     fn changes() -> Vec<Change> {
-        let signature =
-            |number: u8| Signature { kind: SignatureKind::ALL[usize::from(number) % 7], value: [number; 16] };
+        let signature = |number: u8| Signature {
+            kind: SignatureKind::ALL[usize::from(number) % 7],
+            value: [number; 16],
+        };
         let add = |number: u8| Change::Add {
             signature: signature(number),
             sketch: (number == 1).then_some(TextSketch([7; TextSketch::LANES])),
