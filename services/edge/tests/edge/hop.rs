@@ -55,6 +55,7 @@ impl Hop {
         let serving = hop.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = socket.accept().await {
+                stream.set_nodelay(true).unwrap();
                 tokio::spawn(serving.clone().session(stream));
             }
         });

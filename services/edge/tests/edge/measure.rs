@@ -1,4 +1,5 @@
-//! Measures the real program: `cargo nextest run --release -p tamis-edge --run-ignored only --no-capture`.
+//! Measures the real program: `cargo nextest run --release -p tamis-edge --run-ignored only --no-capture`. Another build of it
+//! is measured where `EDGE_PROGRAM` names it.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ impl Program {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let lmtp = free.local_addr().unwrap();
         drop(free);
-        let child = Command::new(env!("CARGO_BIN_EXE_tamis-edge"))
+        let built = env!("CARGO_BIN_EXE_tamis-edge").to_owned();
+        let child = Command::new(std::env::var("EDGE_PROGRAM").unwrap_or(built))
             .env("TAMIS_EDGE__LMTP", lmtp.to_string())
             .env("TAMIS_EDGE__MILTER", "")
             .env("TAMIS_EDGE__SMTP", "")

@@ -13,7 +13,9 @@ pub const MAIL: &str =
 impl Talk {
     /// Connects and hears the greeting.
     pub async fn connect(address: SocketAddr) -> (Self, String) {
-        let mut talk = Self(BufReader::new(TcpStream::connect(address).await.unwrap()));
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut talk = Self(BufReader::new(stream));
         let greeting = talk.hear().await;
         (talk, greeting)
     }
