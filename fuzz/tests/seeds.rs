@@ -1,7 +1,9 @@
 //! Replays every seed of every target, and mutations of each, on the stable toolchain.
 //!
 //! A failure names target, seed and mutation. `TAMIS_FUZZ=dissect/nested.eml/17 cargo test -p tamis-fuzz` runs that one
-//! alone (0 is the seed as it is), and writes its bytes to standard output in Rust's form.
+//! alone (0 is the seed as it is), and writes its bytes to standard output in Rust's form; `dissect` or
+//! `dissect/nested.eml` run all of it. With `TAMIS_FUZZ_MUTATIONS=100000` each seed gets so many.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "seeds/made.rs"]
 mod made;
@@ -131,6 +133,12 @@ fn every_decoder_survives_its_seeds_and_their_mutations() {
     assert!(failures.is_empty(), "{} failed:\n  {}", failures.len(), failures.join("\n  "));
 }
 
+fn mutations(seed: &[u8]) -> usize {
+    let wished = std::env::var("TAMIS_FUZZ_MUTATIONS").ok().and_then(|count| count.parse().ok());
+    let usual = (MUTATIONS * SMALL_BYTES / seed.len().max(SMALL_BYTES)).max(MUTATIONS_MIN);
+    wished.unwrap_or(usual)
+}
+
 /// One seed and its mutations.
 struct Job<'a> {
     target: Target,
@@ -142,10 +150,9 @@ impl Job<'_> {
     /// The first failure, named so that it can be run again.
     fn run(&self, only: Option<&str>) -> Option<String> {
         let seed = &self.seeds[self.name];
-        let mutations = (MUTATIONS * SMALL_BYTES / seed.len().max(SMALL_BYTES)).max(MUTATIONS_MIN);
-        for number in 0..=mutations {
+        for number in 0..=mutations(seed) {
             let place = format!("{}/{}/{number}", self.target.name, self.name);
-            if only.is_some_and(|only| only != place) {
+            if only.is_some_and(|only| place != only && !place.starts_with(&format!("{only}/"))) {
                 continue;
             }
             let others: Vec<&[u8]> = self.seeds.values().map(Vec::as_slice).collect();
@@ -153,7 +160,7 @@ impl Job<'_> {
                 0 => seed.clone(),
                 _ => mutate::mutation(seed, &others, &place),
             };
-            if only.is_some() {
+            if only == Some(&place) {
                 println!("b\"{}\"", input.escape_ascii());
             }
             let began = Instant::now();

@@ -100,7 +100,7 @@ fn milter() -> Vec<Made> {
         ("empty_frame.bin", vec![0, 0, 0, 0, b'O']),
         ("too_long.bin", vec![0, 0x10, 0, 1, b'B']),
         ("long_but_allowed.bin", vec![0, 0x10, 0, 0, b'B', 0, 0]),
-        ("unknown_command.bin", [frames(&[postfix.clone()]), raw(b'?', b"x")].concat()),
+        ("unknown_command.bin", [frames(std::slice::from_ref(&postfix)), raw(b'?', b"x")].concat()),
         ("body_outside.bin", frames(&[postfix.clone(), Command::Body(Bytes::from_static(b"x"))])),
         ("no_final_nul.bin", [frames(&[postfix]), raw(b'M', b"<a@example.org>")].concat()),
     ];
