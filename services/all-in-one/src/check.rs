@@ -28,6 +28,7 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
 struct Judged {
     file: PathBuf,
     bytes: usize,
+    is_verified: bool,
     result: Result<Verdict>,
 }
 
@@ -52,7 +53,7 @@ pub async fn run(options: Check) -> Result<ExitCode, Failure> {
         match &one.result {
             Ok(verdict) => {
                 let line = match options.json {
-                    true => as_json(&one.file, one.bytes, verdict).to_string(),
+                    true => as_json(&one, verdict).to_string(),
                     false => as_text(&one.file, verdict),
                 };
                 // Whoever reads our lines has seen enough: no reason to judge the rest, and no error.
@@ -90,19 +91,21 @@ async fn judge(scanner: Arc<Scanner>, options: Arc<Check>, file: PathBuf) -> Jud
     let task = tokio::spawn(async move {
         let mail = tokio::task::block_in_place(|| mails::read(&path))?;
         let offer = mails::offer(&mail, |header| mails::envelope(&options, header));
-        let bytes = mail.len();
+        let (bytes, is_verified) = (mail.len(), offer.envelope.verified);
         drop(mail);
         let now_s = i64::try_from(clock::unix_seconds()).unwrap_or(i64::MAX);
-        Ok((bytes, scanner.judge(offer, now_s).await?))
+        Ok((bytes, is_verified, scanner.judge(offer, now_s).await?))
     });
-    match task.await {
-        Ok(Ok((bytes, verdict))) => Judged { file, bytes, result: Ok(verdict) },
-        Ok(Err(error)) => Judged { file, bytes: 0, result: Err(error) },
-        Err(error) => Judged { file, bytes: 0, result: Err(error.into()) },
+    let judged = task.await.map_err(anyhow::Error::from).flatten();
+    match judged {
+        Ok((bytes, is_verified, verdict)) => {
+            Judged { file, bytes, is_verified, result: Ok(verdict) }
+        }
+        Err(error) => Judged { file, bytes: 0, is_verified: false, result: Err(error) },
     }
 }
 
-fn as_json(file: &Path, bytes: usize, verdict: &Verdict) -> serde_json::Value {
+fn as_json(one: &Judged, verdict: &Verdict) -> serde_json::Value {
     let evidence: Vec<_> = verdict
         .evidence
         .iter()
@@ -117,14 +120,15 @@ fn as_json(file: &Path, bytes: usize, verdict: &Verdict) -> serde_json::Value {
         })
         .collect();
     json!({
-        "file": file.to_string_lossy(),
+        "file": one.file.to_string_lossy(),
         "status": verdict.status,
         "score": decimal(verdict.score),
         "evidence": evidence,
         "rung": verdict.rung,
         "timings": verdict.timings,
         "id": verdict.id,
-        "bytes": bytes,
+        "bytes": one.bytes,
+        "envelope": if one.is_verified { "as said" } else { "unverified: from the mail's own trace" },
     })
 }
 
