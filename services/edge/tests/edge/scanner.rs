@@ -15,6 +15,7 @@ use tamis_proto::scan::scanner_server::{Scanner as Service, ScannerServer};
 use tamis_proto::scan_convert::{EdgeWord, edge_word, need_to_wire, verdict_to_wire};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status as Rpc, Streaming, async_trait};
 
@@ -68,7 +69,9 @@ impl Scanner {
         };
         let service = ScannerServer::new(scanner.clone());
         let server = tonic::transport::Server::builder().add_service(service);
-        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(socket)));
+        let incoming = TcpListenerStream::new(socket)
+            .map(|stream| stream.inspect(|stream| stream.set_nodelay(true).unwrap()));
+        tokio::spawn(server.serve_with_incoming(incoming));
         scanner
     }
 
