@@ -24,7 +24,7 @@ pub const RECIPIENTS_MAX: usize = 1000;
 /// Bytes of one address. RFC 5321 section 4.5.3.1 allows 64 + 1 + 255.
 pub const ADDRESS_BYTES_MAX: usize = 320;
 
-/// Bytes of a whole mail taken in, by default. Beyond it a door answers 552 (SMTP) or passes it marked (milter).
+/// Bytes of a whole mail taken in, by default. Beyond it every door answers 552; MTAs stop at less (Postfix at 10 MB).
 pub const MAIL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Bytes of content that travel inside an Offer, small parts first. A round trip costs more than this many bytes
