@@ -107,17 +107,18 @@ impl Postfix {
     /// When they do not come in time; the end of the mail log is shown.
     #[must_use]
     pub fn maildir_within(&self, user: &str, count: usize, limit: Duration) -> Vec<Vec<u8>> {
-        let mut seen = 0;
         wait_for(
             &format!("{count} mails for {user}"),
             limit,
-            || {
-                let mails = self.mails_now(user);
-                seen = mails.len();
-                (seen >= count).then_some(mails)
-            },
+            || (self.mail_count(user) >= count).then(|| self.mails_now(user)),
             || self.log(),
         )
+    }
+
+    /// How many mails are in a mailbox at this moment.
+    #[must_use]
+    pub fn mail_count(&self, user: &str) -> usize {
+        count_files(&self.path("maildir").join(user).join("new"))
     }
 
     /// The mails in a mailbox at this moment, oldest first.

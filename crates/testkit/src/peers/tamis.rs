@@ -199,12 +199,19 @@ impl Tamis {
         get(&self.admin(), path).unwrap_or_default()
     }
 
-    /// The value of a metric line that starts with `name` (labels included where wanted).
+    /// The sum of all metric lines that start with `name` (labels included where wanted); 0 when there is none.
     #[must_use]
-    pub fn metric(&self, name: &str) -> Option<f64> {
+    pub fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics");
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        line.rsplit(' ').next()?.parse().ok()
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The log lines that are JSON with this message, as far as they are written.
+    #[must_use]
+    pub fn log_lines(&self, message: &str) -> Vec<String> {
+        let wanted = format!("\"message\":\"{message}\"");
+        self.log().lines().filter(|line| line.contains(&wanted)).map(str::to_owned).collect()
     }
 
     /// Resident memory, in bytes; 0 when it has ended.
@@ -258,9 +265,13 @@ fn spawn(
     Process::spawn(binary, &mut command, &directory.join("log"))
 }
 
-/// One of our programs, with nothing of the environment that would change what it does: it refuses variables of its prefix
+/// One of our programs, to be run as a test likes, with nothing of the environment that would change what it does: it refuses variables of its prefix
 /// that are no settings, as those of this harness are.
-fn own_program(name: &str) -> Command {
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn own_program(name: &str) -> Command {
     let mut command = Command::new(binary_path(name));
     for (variable, _) in env::vars_os() {
         let text = variable.to_string_lossy();

@@ -1,6 +1,10 @@
 //! Tests with real programs. `./test` installs them and makes the roots; `./test e2e FILTER` runs some.
 //! One binary, since each is a large link.
 
+mod conformance;
+mod corpus;
+mod documents;
+mod doors;
 mod mails;
 mod never_lose_mail;
 mod operations;
@@ -8,4 +12,7 @@ mod peers;
 mod postfix;
 mod postfix_queue;
 mod redis_memory;
+mod reputation;
 mod sendmail;
+mod shared_memory;
+mod telemetry;

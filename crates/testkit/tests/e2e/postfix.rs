@@ -1,8 +1,8 @@
 //! Real Postfix in front of a real Tamis: the milter and the before-queue proxy.
 
-use crate::mails::{header, mail, spam, status};
+use crate::mails::{eicar, header, mail, spam, status, with_attachment};
 use tamis_testkit::peers::{
-    Dialogue, Postfix, PostfixConfig, SmtpdService, Tamis, free_port, swaks,
+    Dialogue, PEER_WAIT_MAX, Postfix, PostfixConfig, SmtpdService, Tamis, free_port, swaks,
 };
 
 /// `tamis all` and a Postfix that filters through its milter.
@@ -27,7 +27,8 @@ fn behind_proxy(policy: &str) -> (Tamis, Postfix) {
 #[ignore = "needs the peers that ./test installs"]
 fn milter_marks_a_clean_mail_and_believes_no_header_of_the_sender() {
     let (_tamis, postfix) = behind_milter("");
-    let mut forged = b"X-Tamis-Status: trusted\r\nX-Spam-Flag: NO\r\n".to_vec();
+    let mut forged =
+        b"X-Tamis-Status: trusted\r\nX-Spam-Flag: NO\r\nX-Tamis-Status: formal\r\n".to_vec();
     forged.extend(mail("clean", "See you on Monday."));
     let mut client = Dialogue::connect(postfix.port());
     assert_eq!(client.send("ann@sender.test", &["bob@example.test"], &forged).code, 250);
@@ -54,7 +55,54 @@ fn milter_judges_each_mail_of_a_session_by_itself() {
     assert_eq!(found, ["not_detected", "spam"]);
     let marked = delivered.iter().find(|mail| status(mail) == "spam").unwrap();
     assert_eq!(header(marked, "X-Spam-Flag"), ["YES"]);
-    assert!(header(marked, "Subject")[0].starts_with("[SPAM] "));
+    assert_eq!(header(marked, "Subject"), ["[SPAM] one"]);
+    let summary = header(marked, "X-Spam-Status").concat();
+    for part in ["Yes", "score=", "required=", "gtube"] {
+        assert!(summary.contains(part), "{part} in {summary}");
+    }
+    assert!(header(marked, "X-Tamis-Evidence").concat().contains("gtube"));
+    let clean = delivered.iter().find(|mail| status(mail) != "spam").unwrap();
+    assert_eq!(header(clean, "Subject"), ["two"]);
+    assert!(header(clean, "X-Spam-Status").concat().starts_with("No"));
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn milter_holds_a_known_malicious_attachment_without_being_told_to() {
+    let (_tamis, postfix) = behind_milter("");
+    let mut client = Dialogue::connect(postfix.port());
+    let content = with_attachment("infected", "See the table.", eicar().as_bytes());
+    let reply = client.send("ann@sender.test", &["bob@example.test"], &content);
+    assert_eq!(reply.code, 250, "{:?}", reply.lines);
+    let _ = postfix.wait_log("milter triggers HOLD");
+    assert_eq!(postfix.mail_count("bob"), 0);
+    postfix.release_held();
+    let released = &postfix.maildir("bob", 1)[0];
+    assert_eq!(status(released), "infected");
+    assert_eq!(header(released, "Subject"), ["[VIRUS] infected"]);
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn milter_moves_and_drops_recipients_whose_group_wants_it() {
+    let (_tamis, postfix) = behind_milter(
+        "[[policy.group]]\nname = \"strict\"\nrecipients = [\"carol@example.test\"]\n\
+         [policy.group.actions]\nspam = \"discard\"\n\
+         [[policy.group]]\nname = \"moved\"\nrecipients = [\"dave@example.test\"]\n\
+         [policy.group.actions]\nspam = { redirect = [\"erin@example.test\"] }\n\
+         [[policy.group]]\nname = \"refusing\"\nrecipients = [\"bob@example.test\"]\n\
+         [policy.group.actions]\nspam = \"reject\"\n",
+    );
+    let mut client = Dialogue::connect(postfix.port());
+    let recipients =
+        ["alice@example.test", "bob@example.test", "carol@example.test", "dave@example.test"];
+    let reply = client.send("ann@sender.test", &recipients, &spam("mixed"));
+    assert_eq!(reply.code, 250, "{:?}", reply.lines);
+    for user in ["alice", "bob", "erin"] {
+        assert_eq!(status(&postfix.maildir(user, 1)[0]), "spam", "{user}");
+    }
+    postfix.wait_queue_empty(PEER_WAIT_MAX);
+    assert_eq!((postfix.mail_count("carol"), postfix.mail_count("dave")), (0, 0));
 }
 
 #[test]
@@ -78,8 +126,9 @@ fn milter_rejects_with_a_text_that_the_log_knows() {
     assert_eq!(reply.code, 550, "{:?}", reply.lines);
     let text = reply.lines.join(" ");
     let id = text.split("(id ").nth(1).and_then(|rest| rest.split(')').next());
-    let _ = tamis.wait_log(id.unwrap_or_else(|| panic!("no id in {text}")));
-    assert_eq!(postfix.mails_now("bob").len(), 0);
+    let line = tamis.wait_log(id.unwrap_or_else(|| panic!("no id in {text}")));
+    assert!(line.contains("gtube") && line.contains("reject"), "{line}");
+    assert_eq!(postfix.mail_count("bob"), 0);
 }
 
 #[test]
