@@ -1,5 +1,5 @@
 //! Every named limit of the milter room at n and n + 1, and malformed frames one by one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod milter_support;
 

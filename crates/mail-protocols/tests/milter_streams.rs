@@ -1,6 +1,6 @@
 //! Seeded streams: commands there and back, damaged sessions cut anywhere, noise, and values that
 //! try to break out of headers and replies.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod milter_support;
 

@@ -14,7 +14,7 @@
 //! > begin 1                    an output; > content "..." lines are joined
 //! ```
 //! What `S:` and `>` say is what all input lines since the last such line must have caused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod milter_support;
 

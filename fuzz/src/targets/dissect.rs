@@ -10,7 +10,7 @@ use tamis_message::digesting::{Digesting, Dissected, dissect as take_apart, part
 use crate::pick::Cuts;
 
 /// Bytes of content that one byte of uuencode may become.
-const UUENCODE_FACTOR_MAX: usize = 32;
+const UUENCODE_FACTOR_MAX: usize = 4;
 
 /// Takes a mail apart, whole and in pieces: the same outline. What the spans decode to is what the names name, and
 /// nothing is beyond its limit.

@@ -45,8 +45,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Edge(role) => roles::edge(role).await?,
         Command::Scanner(role) => roles::scanner(role).await?,
         Command::Reputation(role) => roles::reputation(role).await?,
-        Command::Check(options) => return Ok(check::run(options).await?),
-        Command::Signature(options) => return Ok(signature::run(options).await?),
+        Command::Check(options) => return check::run(options).await,
+        Command::Signature(options) => return signature::run(options).await,
         Command::CheckConfig { file } => check_config::run(&file)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -33,7 +33,8 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     let process = Process::begin(&settings.telemetry, "tamis")?;
     let tls = settings.tls.load()?;
     let Settings { all, mut edge, mut scanner, policy, mut reputation, .. } = settings;
-    let (scanner_end, reputation_end) = (Shutdown::new(), Shutdown::new());
+    let (scanner_end, reputation_end, inbox_end) =
+        (Shutdown::new(), Shutdown::new(), Shutdown::new());
 
     let state = state_dir();
     if is_first_try && reputation.state_dir.is_none() {
@@ -57,7 +58,7 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     let door = scanner_door(&judge, &scanner.listen, tls, &process, &scanner_end).await?;
 
     if is_first_try && let Some(state) = &state {
-        let inbox = inbox::start(&state.join("inbox"), process.shutdown.clone()).await?;
+        let inbox = inbox::start(&state.join("inbox"), inbox_end.clone()).await?;
         println!("mail that passes lands in {}", state.join("inbox/new").display());
         edge.typed.next_hop = inbox.to_string();
     }
@@ -69,6 +70,7 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     }
     doors.serve().await;
 
+    inbox_end.request();
     scanner_end.request();
     let _ = door.await;
     reputation_end.request();

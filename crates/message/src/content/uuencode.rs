@@ -79,7 +79,12 @@ impl Uuencode {
         }
         let wanted = usize::from(count.wrapping_sub(32) & 63);
         self.broken |= !(32..=96).contains(&count);
-        made.resize(wanted, 0); // programs that strip blanks at line ends strip zero bytes
+        // Programs that strip blanks at line ends strip zero bytes, which are given back; but never more than came, so
+        // that a line of one letter cannot grow sixtyfold.
+        if wanted > made.len().saturating_mul(2) {
+            self.broken = true;
+        }
+        made.resize(wanted.min(made.len().saturating_mul(2)), 0);
         out(&made);
     }
 

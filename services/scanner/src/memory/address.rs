@@ -1,7 +1,7 @@
 //! Where Redis is: one server, a group watched by Sentinels, or a Cluster.
 
-/// A parsed `[scanner] redis` value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A parsed `[scanner] redis` value. Shown without its login, since configurations are printed.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// `redis://` or `rediss://`: one server.
     Single(String),
@@ -59,6 +59,24 @@ impl Address {
                 nodes.collect::<Result<_, _>>().map(Self::Cluster).map_err(bad)
             }
             _ => Err(bad("unknown scheme")),
+        }
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Single(url) => write!(f, "Single({})", without_password(url)),
+            Self::Sentinel { sentinels, master, database, tls, .. } => {
+                write!(
+                    f,
+                    "Sentinel({sentinels:?}, master {master}, database {database}, tls {tls})"
+                )
+            }
+            Self::Cluster(nodes) => {
+                let nodes: Vec<String> = nodes.iter().map(|node| without_password(node)).collect();
+                write!(f, "Cluster({nodes:?})")
+            }
         }
     }
 }
@@ -125,6 +143,18 @@ mod tests {
             Address::parse("rediss+cluster://u:p@a:1,b:2/"),
             Ok(Address::Cluster(vec!["rediss://u:p@a:1".into(), "rediss://u:p@b:2".into()]))
         );
+    }
+
+    #[test]
+    fn an_address_that_is_printed_keeps_its_password_to_itself() {
+        for text in [
+            "redis://u:secret@h:1/2",
+            "redis+sentinel://u:secret@a:1,b:2/mymaster/3",
+            "rediss+cluster://u:secret@a:1,b:2/",
+        ] {
+            let shown = format!("{:?}", Address::parse(text).unwrap());
+            assert!(!shown.contains("secret") && shown.contains('1'), "{shown}");
+        }
     }
 
     #[test]
