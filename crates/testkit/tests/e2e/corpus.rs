@@ -3,6 +3,7 @@
 //! The mails are no part of the project: they lie beside it in `../shared/corpus`, or where `TAMIS_TEST_CORPUS` says.
 //! `TAMIS_TEST_CORPUS=none` says that there are none.
 
+use crate::mails::mail;
 use serde_json::Value;
 use std::env;
 use std::fs::{self, File};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
-use tamis_testkit::peers::own_program;
+use tamis_testkit::peers::{Tamis, own_program};
 
 /// Folders of the archive that hold mails.
 const FOLDERS: [&str; 3] = ["vectors/mime", "vectors/filters", "vectors/spamfilter"];
@@ -108,4 +109,24 @@ fn thousands_of_broken_and_hostile_mails_are_judged_in_bounded_time_and_memory()
     assert_eq!(lines.lines().count() + unreadable, all, "{complaints}");
     assert_eq!(status.code(), Some(if unreadable == 0 { 0 } else { 2 }));
     println!("{all} files in {:?}, {peak} KiB resident at most", begun.elapsed());
+}
+
+#[test]
+#[ignore = "needs the program itself"]
+fn what_cannot_be_read_is_named_and_the_rest_is_judged() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    fs::write(directory.path().join("good.eml"), mail("good", "Hello.")).expect("a mail");
+    fs::write(directory.path().join("empty.eml"), "").expect("an empty file");
+    let paths =
+        ["check", "--json", "--offline", "good.eml", "missing.eml", "/dev/null", "empty.eml"];
+    let output = Tamis::run_in(directory.path(), &paths);
+    assert_eq!(output.status.code(), Some(2));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(complaints.contains("missing.eml") && complaints.contains("/dev/null"), "{complaints}");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    lines.lines().for_each(assert_sound);
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let one = Tamis::run_in(directory.path(), &["check", "good.eml"]);
+    assert_eq!(one.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&one.stdout).contains("not_detected"));
 }

@@ -2,8 +2,10 @@
 
 use crate::mails::{header, mail, spam, status};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
-use tamis_testkit::peers::{Dialogue, Sink, Tamis, swaks};
+use tamis_testkit::peers::{Dialogue, PEER_WAIT_MAX, Sink, Tamis, swaks};
 
 fn all(policy: &str) -> (Tamis, Sink) {
     let sink = Sink::smtp().start();
@@ -116,7 +118,7 @@ fn swaks_brings_mail_by_smtp_and_by_lmtp() {
 
 #[test]
 #[ignore = "needs the peers that ./test installs"]
-fn swaks_is_believed_about_its_client_only_where_configured() {
+fn what_a_peer_tells_about_its_client_is_believed_only_where_configured() {
     let lists = "[policy.lists]\nblacklisted = [\"203.0.113.0/24\"]\n";
     for (trusted, expected) in [("127.0.0.0/8", "blacklisted"), ("192.0.2.1", "not_detected")] {
         let sink = Sink::smtp().start();
@@ -129,13 +131,42 @@ fn swaks_is_believed_about_its_client_only_where_configured() {
         client.expect("EHLO mx.sender.test", 250);
         let told = client.say("XFORWARD ADDR=203.0.113.9 NAME=mx.sender.test");
         assert_eq!(told.code == 250, expected == "blacklisted", "{:?}", told.lines);
-        let content = mail("forwarded", "Hello.");
-        let reply = client.send("ann@sender.test", &["bob@example.test"], &content);
+        client.expect("MAIL FROM:<ann@sender.test>", 250);
+        client.expect("RCPT TO:<bob@example.test>", 250);
+        client.expect("DATA", 354);
+        let reply = client.content(&mail("forwarded", "Hello."), 1).remove(0);
         assert_eq!(reply.code, 250, "{:?}", reply.lines);
-        if expected == "not_detected" {
-            assert_eq!(status(&sink.wait(1)[0].content), expected);
-        }
+        assert_eq!(status(&sink.wait(1)[0].content), expected);
     }
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn lmtp_answers_each_recipient_by_the_policy_of_the_own_group() {
+    let group = |name: &str, action: &str| {
+        format!(
+            "[[policy.group]]\nname = \"{name}\"\nrecipients = [\"{name}@example.test\"]\n\
+             [policy.group.actions]\nspam = \"{action}\"\n"
+        )
+    };
+    let groups = [("bob", "reject"), ("carol", "tempfail"), ("dave", "discard")];
+    let (tamis, sink) = all(&groups.map(|(name, action)| group(name, action)).concat());
+    let mut client = Dialogue::connect(tamis.lmtp_port());
+    client.expect("LHLO mx.sender.test", 250);
+    client.expect("MAIL FROM:<ann@sender.test>", 250);
+    for name in ["bob", "alice", "carol", "dave"] {
+        client.expect(&format!("RCPT TO:<{name}@example.test>"), 250);
+    }
+    client.expect("DATA", 354);
+    let replies = client.content(&spam("four ways"), 4);
+    let codes: Vec<_> = replies.iter().map(|reply| reply.code).collect();
+    assert_eq!(codes, [550, 250, 451, 250], "{replies:?}");
+    let refusal = replies[0].lines.concat();
+    let mails = sink.wait(1);
+    assert_eq!(mails[0].recipients, ["alice@example.test"]);
+    let id = header(&mails[0].content, "X-Tamis-Id").concat();
+    assert!(refusal.starts_with("550 5.7.1 ") && refusal.contains(&id), "{refusal}");
+    assert!(tamis.wait_log(&id).contains("mixed"));
 }
 
 /// What ends a mail for one server and not for the other lets a sender write the second one's mails.
@@ -177,9 +208,8 @@ fn no_second_mail_can_be_smuggled_through_in_the_first() {
 fn a_door_that_is_talked_nonsense_to_stays_open_for_others() {
     let (tamis, sink) = all("");
     for port in [tamis.milter_port(), tamis.lmtp_port(), tamis.smtp_port()] {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("an open door");
-        let _ = stream.set_read_timeout(Some(std::time::Duration::from_secs(10)));
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("an open door");
+        let _ = stream.set_read_timeout(Some(PEER_WAIT_MAX));
         let _ = stream.write_all(&[0xff; 70_000]);
         let _ = stream.write_all(b"\r\nQUIT\r\n");
         let _ = stream.read(&mut [0; 4096]);

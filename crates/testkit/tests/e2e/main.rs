@@ -1,5 +1,10 @@
 //! Tests with real programs. `./test` installs them and makes the roots; `./test e2e FILTER` runs some.
 //! One binary, since each is a large link.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should say so"
+)]
 
 mod conformance;
 mod corpus;

@@ -217,3 +217,15 @@ fn proxy_shows_the_client_the_refusal_before_the_mail_is_taken() {
     assert_eq!(taken.code, 250, "{:?}", taken.lines);
     assert_eq!(status(&postfix.maildir("bob", 1)[0]), "not_detected");
 }
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn proxy_knows_the_client_that_speaks_to_postfix() {
+    let (_tamis, postfix) = behind_proxy("[policy.lists]\nblacklisted = [\"203.0.113.0/24\"]\n");
+    let client = "ADDR=203.0.113.9 NAME=mx.sender.test HELO=mx.sender.test PROTO=ESMTP";
+    let arguments = ["--from", "ann@sender.test", "--to", "bob@example.test", "--xclient", client];
+    let _ = swaks(postfix.port(), &arguments).taken();
+    let delivered = &postfix.maildir("bob", 1)[0];
+    assert_eq!(status(delivered), "blacklisted");
+    assert!(header(delivered, "Subject")[0].starts_with("[SPAM] "));
+}

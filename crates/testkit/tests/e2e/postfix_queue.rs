@@ -1,6 +1,6 @@
 //! Real Postfix that queues first and then filters through Tamis, by SMTP and by LMTP.
 
-use crate::mails::{mail, spam, status};
+use crate::mails::{header, mail, spam, status};
 use std::time::Duration;
 use tamis_testkit::peers::{
     Dialogue, Postfix, PostfixConfig, Rule, Sink, SmtpdService, Stage, Tamis, swaks,
@@ -131,4 +131,34 @@ fn a_recipient_refused_by_the_next_hop_does_not_cost_the_others_their_mail() {
     let mut reached: Vec<_> = sink.mails().into_iter().flat_map(|mail| mail.recipients).collect();
     reached.sort();
     assert_eq!(reached, recipients, "each once");
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn without_a_scanner_mail_waits_in_the_queue_and_is_judged_when_one_is_back() {
+    let mut scanner = Tamis::start(&["scanner"], Some("[scanner]\nreputation = []\n"));
+    for by in [By::Smtp, By::Lmtp] {
+        let back = SmtpdService::reinjection();
+        let edge = Tamis::thin_edge(&format!(
+            "[edge]\nnext_hop = \"127.0.0.1:{}\"\nscanners = [\"http://{}\"]\ndeadline_ms = 1000\n",
+            back.port,
+            scanner.address("scanner", "listen")
+        ));
+        let service = match by {
+            By::Smtp => SmtpdService::new().content_filter_smtp(edge.smtp_port()),
+            By::Lmtp => SmtpdService::new().content_filter_lmtp(edge.lmtp_port()),
+        };
+        let postfix = Postfix::start(&PostfixConfig::new([service, back]));
+        scanner.kill9();
+        let mut client = Dialogue::connect(postfix.port());
+        let content = mail("patient", "Hello.");
+        assert_eq!(client.send("ann@sender.test", &["bob@example.test"], &content).code, 250);
+        let _ = postfix.wait_log("status=deferred");
+        assert_eq!(postfix.mail_count("bob"), 0, "nothing passes unjudged");
+        scanner.restart();
+        let delivered = &postfix.maildir("bob", 1)[0];
+        assert_eq!(header(delivered, "X-Tamis-Rung"), ["full"]);
+        postfix.wait_queue_empty(RETRY_WAIT_MAX);
+        assert_eq!(postfix.mail_count("bob"), 1);
+    }
 }
