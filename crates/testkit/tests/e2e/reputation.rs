@@ -4,7 +4,9 @@ use crate::mails::{header, mail, noise, status};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
-use tamis_testkit::peers::{Dialogue, Postfix, PostfixConfig, SmtpdService, Tamis};
+use tamis_testkit::peers::{
+    Dialogue, PEER_WAIT_MAX, Postfix, PostfixConfig, SmtpdService, Tamis, wait_for,
+};
 use tempfile::TempDir;
 
 /// A text of some length, as campaigns are; `{}` stands for what they vary.
@@ -123,6 +125,26 @@ fn a_near_copy_of_a_reported_mail_is_spam_until_the_report_is_deleted() {
     assert!(said(&cluster.signature(&["del"], &[&reported])).contains("deleted 1"));
     assert_eq!(status(&cluster.pass(&near)), "not_detected");
     assert_eq!(cluster.signature(&["why"], &[&reported]).status.code(), Some(2));
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn mail_is_judged_without_the_reputation_service_says_so_and_asks_again_when_it_is_back() {
+    let mut cluster = cluster();
+    let rung = |mail: &[u8]| header(mail, "X-Tamis-Rung").concat();
+    let text = |number: usize| mail("rungs", &unlike_others(number));
+    assert_eq!(rung(&cluster.pass(&text(0))), "full");
+    cluster.reputation.kill9();
+    let delivered = cluster.pass(&text(1));
+    assert_eq!(rung(&delivered), "local");
+    assert_eq!(status(&delivered), "not_detected");
+    cluster.reputation.restart();
+    let mut number = 1;
+    let asked_again = || {
+        number += 1;
+        (rung(&cluster.pass(&text(number))) == "full").then_some(())
+    };
+    wait_for("a judgement in full", PEER_WAIT_MAX, asked_again, String::new);
 }
 
 #[test]
