@@ -129,7 +129,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 
 fn build(is_debug: bool) -> Result<Binaries> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--bin", "tamis", "--bin", "tamis-edge"]);
+    cargo.args(["build", "--package", "tamis", "--package", "tamis-edge"]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if is_debug {
         eprintln!("figures: of a debug build, which mean nothing");
