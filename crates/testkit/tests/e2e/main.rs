@@ -21,3 +21,4 @@ mod reputation;
 mod sendmail;
 mod shared_memory;
 mod telemetry;
+mod tls;
