@@ -117,6 +117,10 @@ pub enum Broken {
     /// An outline over the limits.
     #[error("an outline with {0} parts")]
     TooManyParts(usize),
+    /// Parts that are together longer than the content of any mail (twice its raw limit: uuencode may give back
+    /// stripped zero bytes).
+    #[error("the offered parts are together longer than any mail")]
+    TooMuch,
     /// The inline content contradicts the outline.
     #[error("inline content of part {0} contradicts the outline")]
     WrongInline(u16),
@@ -248,6 +252,11 @@ impl Offered {
             if part.parent.is_some_and(|parent| usize::from(parent) >= number) {
                 return Err(Broken::NoSuchPart(part.parent.unwrap_or_default()));
             }
+        }
+        let leaves = parts.iter().filter(|part| part.kind.is_leaf());
+        let total = leaves.map(|part| part.size).try_fold(0_u64, u64::checked_add);
+        if total.is_none_or(|total| total > 2 * SUPPLY_BYTES_MAX) {
+            return Err(Broken::TooMuch);
         }
         let mut next = 0;
         for content in &offer.inline {

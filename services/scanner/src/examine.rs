@@ -9,6 +9,7 @@
 //!
 //! Then `weigh` and `decide`. The order of waiting is the dialogue's affair and stands in [`crate::serve`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use tamis_checks::bases::Bases;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::evidence::Evidence;
-use tamis_domain::outline::Part;
+use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
 use tamis_domain::reputation::Answered;
@@ -24,6 +25,7 @@ use tamis_domain::status::Rung;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_message::digesting::{part_digest, reading_key};
 use tamis_runtime::clock;
+use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
 use crate::ask::reputation::{Heard, questions};
@@ -81,14 +83,20 @@ impl Examination {
     }
 
     /// The near ring: what the cluster knows, and what came with the Offer.
-    pub async fn near(&mut self, scanner: &Scanner, offer: &Offer, inline: Vec<Content>) {
+    pub async fn near(
+        &mut self,
+        scanner: &Scanner,
+        offer: &Offer,
+        inline: Vec<Content>,
+        until: Instant,
+    ) {
         let began = clock::now();
         if !self.is_certain {
             self.recall_near(scanner, offer);
-            self.read(scanner, offer, inline).await;
-            self.recall_far(scanner, offer).await;
-            if self.missing(offer).iter().all(|number| !is_text(offer, *number)) {
-                self.ask_reputation(scanner, offer).await;
+            self.read(scanner, offer, inline, until).await;
+            self.recall_far(scanner, offer, until).await;
+            if self.missing(offer).iter().all(|number| !may_have_links(offer, *number)) {
+                self.ask_reputation(scanner, offer, until).await;
             }
         }
         self.timings.near_us = micros(began);
@@ -126,6 +134,31 @@ impl Examination {
         self.facts(number).filter(|_| !self.misnamed.contains(&number))
     }
 
+    /// How long the dialogue waited for content.
+    pub fn waited(&mut self, waited: std::time::Duration) {
+        self.timings.supply_us = u32::try_from(waited.as_micros()).unwrap_or(u32::MAX);
+    }
+
+    /// Parts with the same bytes, read the same way, have the same facts: what was supplied once is known of all.
+    fn learn_twins(&mut self, offer: &Offer) {
+        let missing = self.missing(offer);
+        if missing.is_empty() {
+            return;
+        }
+        let known: HashMap<Key, Arc<PartFacts>> = leaves(offer)
+            .filter_map(|(number, _)| {
+                let facts = self.facts_for_others(number)?;
+                Some((self.key(offer, number)?, Arc::clone(facts)))
+            })
+            .collect();
+        for number in missing {
+            let twin = self.key(offer, number).and_then(|key| known.get(&key).map(Arc::clone));
+            if let Some(facts) = twin {
+                self.learn(number, facts);
+            }
+        }
+    }
+
     /// What is known of part `number`.
     #[must_use]
     pub fn facts(&self, number: u16) -> Option<&Arc<PartFacts>> {
@@ -138,13 +171,14 @@ impl Examination {
         scanner: &Scanner,
         offer: &Offer,
         contents: Vec<Content>,
-        waited_us: u32,
+        until: Instant,
     ) {
         let began = clock::now();
-        self.timings.supply_us = waited_us;
-        self.read(scanner, offer, contents).instrument(tracing::info_span!("scanner.full")).await;
+        let span = tracing::info_span!("scanner.full");
+        self.read(scanner, offer, contents, until).instrument(span).await;
+        self.learn_twins(offer);
         if !self.is_certain && self.heard == Heard::NotAsked {
-            self.ask_reputation(scanner, offer).await;
+            self.ask_reputation(scanner, offer, until).await;
         }
         self.timings.full_us = micros(began);
     }
@@ -191,14 +225,15 @@ impl Examination {
         }
     }
 
-    async fn recall_far(&mut self, scanner: &Scanner, offer: &Offer) {
+    async fn recall_far(&mut self, scanner: &Scanner, offer: &Offer, until: Instant) {
         let wanted = self.missing(offer);
         let keys: Vec<Key> = wanted.iter().filter_map(|number| self.key(offer, *number)).collect();
         if keys.is_empty() {
             return;
         }
         let span = tracing::info_span!("scanner.redis", keys = keys.len());
-        match scanner.memory.recall_far(&keys).instrument(span).await {
+        let asked = timeout_at(until.into(), scanner.memory.recall_far(&keys)).instrument(span);
+        match asked.await.unwrap_or(FarAnswer::Silent) {
             FarAnswer::Absent => {}
             FarAnswer::Silent => scanner.metrics.recalled(Recalled::Silent),
             FarAnswer::Facts(found) => {
@@ -215,8 +250,19 @@ impl Examination {
     }
 
     /// Reads contents and remembers what was found, under the name of the bytes that were really here.
-    async fn read(&mut self, scanner: &Scanner, offer: &Offer, contents: Vec<Content>) {
+    ///
+    /// Stops before the next part when the time is over: what is unread then lowers the rung.
+    async fn read(
+        &mut self,
+        scanner: &Scanner,
+        offer: &Offer,
+        contents: Vec<Content>,
+        until: Instant,
+    ) {
         for Content { part: number, bytes } in contents {
+            if clock::now() >= until {
+                return;
+            }
             let Some(part) = offer.outline.parts.get(usize::from(number)) else { continue };
             if self.facts[usize::from(number)].is_some() {
                 continue;
@@ -235,14 +281,15 @@ impl Examination {
     }
 
     /// One question for the whole mail. It waits for missing texts, whose sketches belong into it.
-    async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer) {
+    async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer, until: Instant) {
         let Some(service) = &scanner.reputation else { return };
         let asked = questions(offer, &self.facts);
         if asked.is_empty() {
             return;
         }
         let span = tracing::info_span!("scanner.reputation", items = asked.len());
-        (self.heard, self.answers) = service.ask(asked).instrument(span).await;
+        let answer = timeout_at(until.into(), service.ask(asked)).instrument(span).await;
+        (self.heard, self.answers) = answer.unwrap_or((Heard::Silent, Vec::new()));
         self.is_certain = self.decided(offer, decide::is_certain);
     }
 
@@ -254,6 +301,10 @@ impl Examination {
             all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
+        if self.heard == Heard::Silent {
+            // Whether a signature matches is not known, so nothing is taken for a mere formality.
+            return all;
+        }
         let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
         all.extend(tamis_checks::formal::judge(
             &offer.envelope,
@@ -299,8 +350,9 @@ fn leaves(offer: &Offer) -> impl Iterator<Item = (u16, &Part)> {
     (0_u16..).zip(&offer.outline.parts).filter(|(_, part)| part.kind.is_leaf())
 }
 
-fn is_text(offer: &Offer, number: u16) -> bool {
-    offer.outline.parts.get(usize::from(number)).is_some_and(|part| part.kind.is_textual())
+/// Whether content of this part may bring texts or links into the question. A page may be declared as anything.
+fn may_have_links(offer: &Offer, number: u16) -> bool {
+    offer.outline.parts.get(usize::from(number)).is_some_and(|part| part.kind != PartKind::Image)
 }
 
 fn micros(since: Instant) -> u32 {

@@ -4,7 +4,7 @@
 //! reading, and follows the others. So a dialogue only ever follows flights that were taken before its own: waits
 //! point backwards in time and cannot form a circle.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tamis_domain::reading::PartFacts;
@@ -37,17 +37,22 @@ pub enum Seat {
     Lead(Lead),
     /// Wait for who reads it.
     Follow(Follow),
+    /// It is led already, for the same part earlier in the same mail.
+    Own,
 }
 
 impl Flights {
-    /// Takes a seat for each key, all in one step.
+    /// Takes a seat for each key, all in one step. The same key a second time is the caller's own flight.
     #[must_use]
     pub fn board(&self, keys: &[Key]) -> Vec<Seat> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = HashSet::new();
         keys.iter()
             .map(|key| match flights.get(key) {
+                Some(_) if own.contains(key) => Seat::Own,
                 Some(flight) => Seat::Follow(Follow(flight.clone())),
                 None => {
+                    own.insert(*key);
                     let (land, flight) = watch::channel(None);
                     flights.insert(*key, flight);
                     Seat::Lead(Lead { key: *key, flights: self.clone(), land })
@@ -93,14 +98,14 @@ mod tests {
     fn lead(seat: Seat) -> Lead {
         match seat {
             Seat::Lead(lead) => lead,
-            Seat::Follow(_) => panic!("somebody else leads"),
+            Seat::Follow(_) | Seat::Own => panic!("somebody leads"),
         }
     }
 
     fn follow(seat: Seat) -> Follow {
         match seat {
             Seat::Follow(follow) => follow,
-            Seat::Lead(_) => panic!("nobody else leads"),
+            Seat::Lead(_) | Seat::Own => panic!("nobody else leads"),
         }
     }
 
@@ -126,6 +131,13 @@ mod tests {
         drop(leader);
         assert_eq!(follower.landed().await, None);
         lead(flights.board(&[[1; 32]]).remove(0));
+    }
+
+    #[test]
+    fn a_mail_with_the_same_part_twice_does_not_wait_for_itself() {
+        let flights = Flights::default();
+        let seats = flights.board(&[[1; 32], [1; 32], [2; 32]]);
+        assert!(matches!(seats[..], [Seat::Lead(_), Seat::Own, Seat::Lead(_)]));
     }
 
     #[test]

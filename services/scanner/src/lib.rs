@@ -96,10 +96,10 @@ impl Scanner {
     ) -> Result<Verdict, tamis_domain::dialogue::Broken> {
         let mut offered = Offered::accept(offer, tamis_runtime::clock::now())?;
         let mut mail = Examination::begin(self.snapshot.take(), offered.offer(), now_s);
-        let inline = offered.take_inline();
-        mail.near(self, offered.offer(), inline).await;
+        let (inline, until) = (offered.take_inline(), offered.deadline());
+        mail.near(self, offered.offer(), inline, until).await;
         let supplied = offered.without_need();
-        mail.full(self, &supplied.offer, Vec::new(), 0).await;
+        mail.full(self, &supplied.offer, Vec::new(), until).await;
         let verdict = mail.verdict(&supplied.offer);
         self.metrics.judged(&verdict);
         Ok(verdict)

@@ -19,6 +19,9 @@ use crate::flights::{Follow, Lead, Seat};
 /// Time kept back from the deadline for judging what was supplied, so that the answer still arrives in time.
 const RESERVE: Duration = Duration::from_millis(300);
 
+/// Longest wait for the Offer on a fresh stream. An edge has it in hand before it connects.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Longest wait for a part that another mail's dialogue is reading. Then it is asked of our own edge.
 const FOLLOW_MAX: Duration = Duration::from_millis(1500);
 
@@ -56,33 +59,38 @@ pub trait Edge: Send {
 /// # Errors
 /// [`Ended`]: no verdict; the edge answers its MTA by its own policy or asks another scanner.
 pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, Ended> {
-    let _seat = scanner.seats.try_acquire().map_err(|_| Ended::Full)?;
-    let EdgeWord::Offer(offer) = edge.hear().await? else {
+    // No seat is held for an edge that says nothing.
+    let first = tokio::time::timeout(OFFER_TIMEOUT, edge.hear()).await;
+    let EdgeWord::Offer(offer) = first.map_err(|_| Ended::HungUp)?? else {
         return Err(Ended::Unreadable(Unreadable::Missing("offer")));
     };
+    let _seat = scanner.seats.try_acquire().map_err(|_| Ended::Full)?;
     let now = clock::now();
     let mut offered = Offered::accept(*offer, now)?;
     let inline_bytes =
         offered.offer().inline.iter().map(|content| content.bytes.len() as u64).sum();
     let mut mail = Examination::begin(scanner.snapshot.take(), offered.offer(), now_s());
     let inline = offered.take_inline();
-    mail.near(scanner, offered.offer(), inline).await;
+    let wait_until = offered.deadline().checked_sub(RESERVE).unwrap_or(now);
+    mail.near(scanner, offered.offer(), inline, wait_until).await;
 
     let waited_from = clock::now();
     let seats = board(scanner, &mail, offered.offer());
-    let wait_until = offered.deadline().checked_sub(RESERVE).unwrap_or(now);
     follow(scanner, &mut mail, seats.follows, wait_until.min(waited_from + FOLLOW_MAX)).await;
-    let missing = mail.missing(offered.offer());
+    let mut missing = mail.missing(offered.offer());
+    missing.retain(|number| !seats.twins.contains(number));
     let (supplied, _held) = match missing.is_empty() {
         true => (offered.without_need(), None),
         false => collect(scanner, edge, offered, missing, wait_until).await?,
     };
-    let waited_us = u32::try_from(clock::now().saturating_duration_since(waited_from).as_micros());
+    mail.waited(clock::now().saturating_duration_since(waited_from));
 
+    // The reserve is for this: reading, one more question, and the way back.
+    let read_until = supplied.deadline().checked_sub(RESERVE / 3).unwrap_or(now);
     let Supplied { offer, contents, .. } = supplied;
     let supplied_bytes = contents.iter().map(|content: &Content| content.bytes.len() as u64).sum();
     scanner.metrics.content(inline_bytes, supplied_bytes);
-    mail.full(scanner, &offer, contents, waited_us.unwrap_or(u32::MAX)).await;
+    mail.full(scanner, &offer, contents, read_until).await;
     land(&mail, seats.leads);
     let verdict = mail.verdict(&offer);
     scanner.metrics.judged(&verdict);
@@ -93,16 +101,19 @@ pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, E
 struct Seats {
     leads: Vec<(u16, Lead)>,
     follows: Vec<(u16, Follow)>,
+    /// Parts with the same bytes as one that is led: supplied once, known twice.
+    twins: Vec<u16>,
 }
 
 fn board(scanner: &Scanner, mail: &Examination, offer: &Offer) -> Seats {
     let missing = mail.missing(offer);
     let keys: Vec<_> = missing.iter().filter_map(|number| mail.key(offer, *number)).collect();
-    let mut seats = Seats { leads: Vec::new(), follows: Vec::new() };
+    let mut seats = Seats { leads: Vec::new(), follows: Vec::new(), twins: Vec::new() };
     for (number, seat) in missing.into_iter().zip(scanner.flights.board(&keys)) {
         match seat {
             Seat::Lead(lead) => seats.leads.push((number, lead)),
             Seat::Follow(follow) => seats.follows.push((number, follow)),
+            Seat::Own => seats.twins.push(number),
         }
     }
     seats
@@ -135,7 +146,11 @@ async fn collect(
         missing.iter().filter_map(|number| offered.offer().outline.parts.get(usize::from(*number)));
     let bytes: u64 = sizes.map(|part| part.size).sum();
     let units = u32::try_from(bytes / SUPPLY_UNIT_BYTES + 1).unwrap_or(u32::MAX);
-    let budget = Arc::clone(&scanner.supply).acquire_many_owned(units.min(scanner.supply_units));
+    if units > scanner.supply_units {
+        // More than this scanner may ever hold: judged by what is known.
+        return Ok((offered.without_need(), None));
+    }
+    let budget = Arc::clone(&scanner.supply).acquire_many_owned(units);
     let Ok(Ok(held)) = timeout_at(until.into(), budget).await else {
         return Ok((offered.without_need(), None));
     };

@@ -24,6 +24,14 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Age at which a connection is asked to close after its streams, so that new scanners get their share of edges.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
 
+/// Dialogues of one edge at the same time: more than an edge has mails in hand by default.
+const STREAMS_MAX: u32 = 1000;
+
+/// An edge's host that vanished in the middle of a dialogue is noticed by these.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// See [`KEEP_ALIVE_EVERY`].
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Longest time that mails in hand may take after a request to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(25);
 
@@ -85,5 +93,8 @@ pub fn server() -> Server {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_connection_age(CONNECTION_AGE_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .tcp_nodelay(true)
 }

@@ -249,6 +249,21 @@ async fn a_lying_edge_does_not_deceive_those_who_wait_for_its_part() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_there_twice_is_supplied_once_and_nobody_waits_for_himself() {
+    let scanner = scanner();
+    let once = String::from_utf8(mail("monday")).unwrap();
+    let (before, attachment) =
+        once.split_at(once.rfind("--b\r\nContent-Type: application").unwrap());
+    let attachment = attachment.trim_end_matches("--b--\r\n");
+    let twice = format!("{before}{attachment}{attachment}--b--\r\n");
+    let mut edge = edge(twice.as_bytes(), false);
+    let began = std::time::Instant::now();
+    assert_eq!(judge(&scanner, &mut edge).await.rung, Rung::Full);
+    assert_eq!(edge.needs, [vec![1, 2]], "the third part is the second one again");
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn a_full_scanner_refuses_at_once() {
     let full = Config { mails_max: 1, ..config() };
     let scanner = scanner_with(&full);

@@ -159,6 +159,13 @@ fn offers_that_contradict_themselves_are_refused() {
     let mut container = offer();
     container.inline = vec![Content { part: 0, bytes: Vec::new() }];
     assert_eq!(Offered::accept(container, now).unwrap_err(), Broken::WrongInline(0));
+    let mut large = offer();
+    large.outline.parts[3].size = 2 * SUPPLY_BYTES_MAX - 7;
+    assert!(Offered::accept(large.clone(), now).is_ok(), "the limit itself is allowed");
+    large.outline.parts[3].size += 1;
+    assert_eq!(Offered::accept(large.clone(), now).unwrap_err(), Broken::TooMuch);
+    large.outline.parts[3].size = u64::MAX;
+    assert_eq!(Offered::accept(large, now).unwrap_err(), Broken::TooMuch, "no sum that wraps");
     let mut many = offer();
     many.inline.clear();
     many.outline.parts = vec![leaf(0); PARTS_MAX];
