@@ -70,8 +70,9 @@ impl<'a> Letter<'a> {
             session.envelope(from, &all, forwarded).await.map_err(|failure| failure.reply())?;
         let others = replies.split_off(self.own.len().min(replies.len()));
         self.check_others(&others)?;
-        let nobody = replies.iter().chain(&others).all(|reply| !reply.is_positive());
-        if nobody {
+        // A copy goes with the mail, never alone: else each retry of the others would make one more.
+        let takers = if self.variant.to_them { &replies } else { &others };
+        if takers.iter().all(|reply| !reply.is_positive()) {
             // Each recipient has an answer of its own; there is nothing to send.
             return Ok(Prepared { replies, waits: false });
         }
@@ -158,6 +159,7 @@ pub async fn deliver_one(
         }
         return replies;
     }
+    mail.commits();
     let reply = match open.commit().await {
         Ok(reply) => {
             *session = Some(open);
@@ -191,7 +193,10 @@ pub async fn deliver_all(
         match deliver_wave(edge, session, transaction, wave, mail, &mut taken).await {
             Ok(reply) => last = reply,
             Err(reply) => {
-                taken.into_iter().for_each(|key| edge.delivered.remember(key));
+                if reply.is_permanent() {
+                    // Nobody comes again: the same mail sent later is a new one.
+                    taken.iter().for_each(|key| edge.delivered.forget(key));
+                }
                 return reply;
             }
         }
@@ -225,9 +230,12 @@ async fn deliver_wave(
     }
     let mut last = Reply::new(250, "2.0.0 ok");
     let mut refused = None;
+    mail.commits();
     for (mut one, key) in open {
         let reply = one.commit().await.unwrap_or_else(|failure| failure.reply());
         if reply.is_positive() {
+            // At once, since this work may be given up at any wait.
+            edge.delivered.remember(key);
             taken.push(key);
             last = reply;
             if let Some(earlier) = session.replace(one) {

@@ -1,5 +1,6 @@
 //! One mail in hand: from its first byte to the answer to the previous hop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tamis_domain::digest::MailId;
@@ -35,6 +36,8 @@ pub struct Mail {
     pub held: Held,
     /// When it was whole: its time runs from here.
     pub since: Instant,
+    /// Whether a final dot may have been sent to the next hop.
+    committing: AtomicBool,
     _place: Place,
 }
 
@@ -80,11 +83,29 @@ impl Arriving {
         let Self { holding, digesting, place } = self;
         let held = holding.finish().await?;
         let dissected = digesting.finish();
-        Ok(Mail { id: fresh_id(), dissected, held, since: clock::now(), _place: place })
+        Ok(Mail {
+            id: fresh_id(),
+            dissected,
+            held,
+            since: clock::now(),
+            committing: AtomicBool::new(false),
+            _place: place,
+        })
     }
 }
 
 impl Mail {
+    /// From now on the next hop may have the mail: it must be seen through, whoever waits for the answer.
+    pub fn commits(&self) {
+        self.committing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next hop may have the mail.
+    #[must_use]
+    pub fn is_committing(&self) -> bool {
+        self.committing.load(Ordering::Relaxed)
+    }
+
     /// The raw header block, without the empty line; whole even where the outline's copy was cut.
     ///
     /// # Errors

@@ -179,14 +179,19 @@ impl Session {
             let (to, parameters) = (mailbox.address.clone(), mailbox.parameters.clone());
             self.order(Event::Rcpt { to, parameters });
         }
-        let mut replies = Vec::with_capacity(to.len());
-        while replies.len() < to.len() {
+        // By number, not by order: what our side refuses by itself is said before the network answers.
+        let mut replies = vec![None; to.len()];
+        while replies.iter().any(Option::is_none) {
             match self.next().await {
-                Output::RcptReplied { reply, .. } => replies.push(reply),
+                Output::RcptReplied { index, reply } => {
+                    if let Some(place) = replies.get_mut(index) {
+                        *place = Some(reply);
+                    }
+                }
                 output => over(output, Stage::Rcpt)?,
             }
         }
-        Ok(replies)
+        Ok(replies.into_iter().flatten().collect())
     }
 
     /// Asks to send the mail.

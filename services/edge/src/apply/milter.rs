@@ -49,7 +49,10 @@ pub fn words(judged: &Judged, means: &Means<'_>) -> Words {
     let mut note =
         if softened { "refusals for some recipients only: they get it marked" } else { "" };
     let removal = means.actions.contains(Actions::REMOVE_RECIPIENTS);
-    let submitted = if means.split && removal { std::mem::take(&mut variants) } else { Vec::new() };
+    // What all groups want held is held whole, whatever their headers: a split would deliver the other variants.
+    let hold = quarantine(judged).filter(|hold| means.actions.contains(hold.action()));
+    let may_split = means.split && removal && hold.is_none();
+    let submitted = if may_split { std::mem::take(&mut variants) } else { Vec::new() };
     if variants.iter().any(|variant| variant.edits != kept.edits) {
         note = "groups differ and this door has one header: the mildest for all";
     }
@@ -101,6 +104,9 @@ fn quarantine(judged: &Judged) -> Option<Modification> {
     reasons.all(|reason| reason.is_some()).then_some(Modification::Quarantine { reason: first })
 }
 
+/// Bytes of a subject that is tagged: a milter frame towards the MTA has 65,535, and more is no subject.
+const SUBJECT_BYTES_MAX: usize = 32 * 1024;
+
 /// Who is added and who is removed; and whether the MTA forbids what is needed. Where it forbids, nobody is removed: a copy too many
 /// is better than a mail lost.
 fn recipient_changes(staying: &[&Variant], means: &Means<'_>) -> (Vec<Modification>, bool) {
@@ -116,12 +122,24 @@ fn recipient_changes(staying: &[&Variant], means: &Means<'_>) -> (Vec<Modificati
     }
     added.sort_unstable();
     added.dedup();
+    // The MTA adds and removes by address: to add and remove the same one leaves nobody.
+    for (exact, kept) in means.recipients.iter().zip(&mut keep) {
+        *kept |= added.iter().any(|to| is_same(exact, to));
+    }
+    added.retain(|to| !means.recipients.iter().any(|exact| is_same(exact, to)));
     let add = added.into_iter().map(|to| Modification::AddRecipient(to.clone()));
     let remove = means.recipients.iter().zip(&keep).filter(|(_, kept)| !**kept);
     let remove = remove.map(|(exact, _)| Modification::RemoveRecipient(exact.clone()));
     let changes: Vec<Modification> = add.chain(remove).collect();
     let impossible = changes.iter().any(|change| !means.actions.contains(change.action()));
     if impossible { (Vec::new(), true) } else { (changes, false) }
+}
+
+/// Whether a recipient as the MTA wrote it and an address of the policy are the same mailbox.
+fn is_same(exact: &[u8], address: &str) -> bool {
+    let exact = exact.trim_ascii();
+    let bare = exact.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(exact);
+    bare.eq_ignore_ascii_case(address.as_bytes())
 }
 
 /// Header edits as changes by index. Removals count from the last, so that no index moves under the next; what is added goes
@@ -160,7 +178,9 @@ fn subjects(tag: &str, header: &[u8]) -> Vec<Modification> {
     }
     let tagged = |(index, field): (u32, &RawField<'_>)| {
         let value = prefixed_subject(field.value, tag, LineEnd::Lf)?;
-        let value = String::from_utf8_lossy(&value).replace("\r\n", "\n");
+        // A subject in bytes of some old charset, or longer than a frame, is left as it is: better untagged than ruined.
+        let fits = value.len() <= SUBJECT_BYTES_MAX;
+        let value = String::from_utf8(value).ok().filter(|_| fits)?.replace("\r\n", "\n");
         // The blank behind the colon is the encoder's to say.
         let value = value.strip_prefix(' ').unwrap_or(&value).to_owned();
         Some(Modification::ChangeHeader { index, name: name(), value })

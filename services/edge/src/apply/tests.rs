@@ -98,3 +98,25 @@ fn the_refused_get_the_mail_with_their_own_status_and_without_the_plans_edits() 
     assert_eq!(added, expect);
     assert_eq!(variants[1].recipients, [1]);
 }
+
+#[test]
+fn what_all_groups_want_held_is_held_whole_even_where_a_split_is_allowed() {
+    use super::milter::{Means, words};
+    use tamis_mail_protocols::milter::negotiate::Actions;
+    use tamis_mail_protocols::milter::reply::Modification;
+    let hold = || Action::Quarantine { reason: "held".into() };
+    let mut judged = judged(&[(&[0], hold()), (&[1], hold())]);
+    judged.plan.groups[1].edits =
+        vec![HeaderEdit::Add { name: "X-Tamis-Score".into(), value: "2".into() }];
+    let recipients = [bytes::Bytes::from_static(b"<a@example.org>"), "<b@example.org>".into()];
+    let means = Means {
+        actions: Actions(0x1ff),
+        header: b"Subject: x\r\n",
+        recipients: &recipients,
+        split: true,
+    };
+    let words = words(&judged, &means);
+    assert!(words.submitted.is_empty(), "a submitted variant would be delivered");
+    let is_hold = |change: &Modification| matches!(change, Modification::Quarantine { .. });
+    assert!(words.modifications.iter().any(is_hold));
+}

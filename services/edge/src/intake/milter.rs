@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tamis_domain::envelope::{Client, Door, Envelope};
+use tamis_domain::limits::ADDRESS_BYTES_MAX;
 use tamis_mail_protocols::milter::events::{EndOfMessage, Event, MessageNumber, Output};
 use tamis_mail_protocols::milter::facts::{self, ClientAddress};
 use tamis_mail_protocols::milter::negotiate::{Actions, Options};
@@ -164,10 +165,19 @@ impl Conversation {
         let too_many = current.envelope.as_ref().is_some_and(|envelope| {
             envelope.recipients.len() > self.edge.config.typed.recipients_max
         });
+        let too_long = current.envelope.as_ref().is_some_and(|envelope| {
+            let all = envelope.recipients.iter().chain([&envelope.sender]);
+            all.map(|one| one.address_text().len()).any(|length| length > ADDRESS_BYTES_MAX)
+        });
         match (current.arriving, current.envelope) {
             (Err(reply), _) => self.answer(current.number, plain(refusal(&reply))),
             (Ok(_), _) if too_many => {
-                let reply = Reply::new(452, "4.5.3 too many recipients for one message");
+                // At the end nobody can come again with fewer.
+                let reply = Reply::new(552, "5.5.3 too many recipients for one message");
+                self.answer(current.number, plain(refusal(&reply)));
+            }
+            (Ok(_), _) if too_long => {
+                let reply = Reply::new(553, "5.1.7 an address is too long");
                 self.answer(current.number, plain(refusal(&reply)));
             }
             (Ok(arriving), Some(envelope)) => {

@@ -216,6 +216,7 @@ impl<D: Door> Conversation<D> {
     async fn end(&mut self) -> Option<Event> {
         let (Some(transaction), Some(arriving)) = (self.transaction.take(), self.arriving.take())
         else {
+            self.door.reset().await;
             return Some(Event::Reply(Reply::new(451, "4.3.0 no mail in hand, try again later")));
         };
         let mail = match arriving.finish().await {
@@ -236,9 +237,43 @@ impl<D: Door> Conversation<D> {
             self.door.reset().await;
             return Some(Event::Close(closing()));
         };
-        let (replies, done) = self.door.deliver(&transaction, &mail, &judged).await;
+        let Some((replies, done)) = self.deliver(&transaction, &mail, &judged).await else {
+            // The next hop hears the end of the connection instead of the final dot: it has nothing.
+            self.door.reset().await;
+            return Some(Event::Close(closing()));
+        };
         self.edge.finished(&mail, &envelope, &judged, &done);
         Some(Event::Replies(replies))
+    }
+
+    /// Delivers while watching the peer, until the first final dot. `None`: the peer left before, nothing was delivered.
+    async fn deliver(
+        &mut self,
+        transaction: &Transaction,
+        mail: &Mail,
+        judged: &Judged,
+    ) -> Option<(Vec<Reply>, Done)> {
+        let Self { door, stream, server, edge, .. } = self;
+        let kind = door.kind().word();
+        let mut delivering = std::pin::pin!(door.deliver(transaction, mail, judged));
+        let mut buffer = vec![0; READ_BYTES];
+        let mut is_left = false;
+        loop {
+            let room = if is_left { 0 } else { server.room().min(READ_BYTES) };
+            let event = tokio::select! {
+                done = &mut delivering => return Some(done),
+                read = stream.read(&mut buffer[..room]), if room > 0 => received(read, &buffer),
+            };
+            is_left = matches!(event, Event::PeerClosed);
+            if is_left && !mail.is_committing() {
+                edge.metrics.turn_away(kind, "left");
+                tracing::info!(id = %mail.id, door = kind, "the previous hop went away");
+                return None;
+            }
+            if !is_left {
+                server.handle(event, clock::now());
+            }
+        }
     }
 
     /// Judges while watching the peer, which may go away. `None`: give up, nothing has happened.

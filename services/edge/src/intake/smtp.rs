@@ -129,6 +129,7 @@ impl Smtp {
         if let Err(reply) = delivery::send(&mut session, mail, &variant.edits).await {
             return reply;
         }
+        mail.commits();
         match session.commit().await {
             Ok(reply) => {
                 self.session = Some(session);
