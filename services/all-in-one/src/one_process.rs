@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
+use tamis_edge::config::EdgeConfig;
 use tamis_edge::{Connector, EdgeParts, Opened};
 use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
@@ -57,7 +58,13 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     let channel = pipe(&judge, &process, &scanner_end);
     let door = scanner_door(&judge, &scanner.listen, tls, &process, &scanner_end).await?;
 
-    if is_first_try && let Some(state) = &state {
+    // Whoever names a next hop has somebody to take the mail; an inbox would swallow it.
+    let is_next_hop_named = edge.typed.next_hop != EdgeConfig::default().next_hop
+        || std::env::var_os("TAMIS_EDGE__NEXT_HOP").is_some();
+    if is_first_try
+        && !is_next_hop_named
+        && let Some(state) = &state
+    {
         let inbox = inbox::start(&state.join("inbox"), inbox_end.clone()).await?;
         println!("mail that passes lands in {}", state.join("inbox/new").display());
         edge.typed.next_hop = inbox.to_string();
