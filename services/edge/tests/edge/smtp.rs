@@ -240,3 +240,24 @@ async fn a_client_that_leaves_at_any_step_leaves_nothing_behind() {
     }
     assert_eq!((house.hop.heard("DATA"), house.hop.taken().len()), (0, 0));
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_while_the_next_hop_is_slow_has_nothing_delivered() {
+    for door in [Door::Smtp, Door::Lmtp] {
+        let hop = Hop::ruled(|line, _| (line == "DATA").then_some(Act::Silence)).await;
+        let house =
+            House::configured(Scanner::accepting().await, hop, "next_hop_timeout_ms = 60000").await;
+        let verb = if door == Door::Smtp { "EHLO" } else { "LHLO" };
+        let mut mta = Talk::hello(house.door(door), verb).await;
+        for step in ["MAIL FROM:<s@example.org>", "RCPT TO:<b@example.com>", "DATA"] {
+            mta.agree(step).await;
+        }
+        mta.send(&format!("{MAIL}.\r\n")).await;
+        house.until(|house| house.hop.heard("DATA") == 1).await;
+        drop(mta);
+        let open = format!("tamis_edge_connections{{door=\"{}\"}}", door.word());
+        house.until(|house| house.metric(&open) == 0).await;
+        assert_eq!(house.metric("tamis_edge_mails_in_hand"), 0);
+        assert_eq!(house.hop.taken().len(), 0, "{door:?}: whoever left comes again with it");
+    }
+}
