@@ -4,7 +4,8 @@
 //!
 //! - bounces and receipts count only with a null envelope sender, as RFC 3464 section 2 and RFC 8098 section 3 want;
 //! - no signature of the mail, its returned part included, may be listed as spam;
-//! - nothing else found in its content may amount to probable spam; automatic answers, whose only structure is a
+//! - nothing else found in its content and attachment names may amount to probable spam; complaints, which have a
+//!   sender, carry nothing to look at but plain text, the report and the mail complained about; automatic answers, whose only structure is a
 //!   header field that anybody can write, must also be plain text without links.
 
 use tamis_domain::envelope::{Envelope, domain_of};
@@ -13,7 +14,7 @@ use tamis_domain::outline::{Outline, Part, PartKind};
 use tamis_domain::reading::{HeaderReading, PartFacts, PartReading, Report};
 use tamis_domain::reputation::Answered;
 
-use crate::reputation;
+use crate::{attachments, reputation};
 
 /// Weight: none. Formal is a mark, and the score stays what the content is worth.
 const WEIGHT: f32 = 0.0;
@@ -30,6 +31,9 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// Characters within which qmail has introduced itself.
 const QMAIL_CHARS_MAX: usize = 160;
 
+/// Where the format of complaints is explained: RFC 5965 appendix B has it in its sample text, and senders copy that.
+const FORMAT_LINK: &str = "mipassoc.org/arf";
+
 /// Says whether the mail is formal, and what kind. `facts` is what is known of each part, by part number.
 #[must_use]
 pub fn judge(
@@ -43,7 +47,8 @@ pub fn judge(
     if !is_read(case) {
         return None;
     }
-    let found = facts.iter().flatten().flat_map(|facts| &facts.evidence);
+    let named = attachments::judge(outline);
+    let found = facts.iter().flatten().flat_map(|facts| &facts.evidence).chain(&named);
     let others: f32 = found.map(|found| found.weight.max(0.0)).sum();
     if others >= OTHER_MAX || reputation::is_matched(answers) {
         return None;
@@ -111,13 +116,38 @@ fn bounce(case: &Case<'_>) -> Option<&'static str> {
 
 /// Reports whose sender is often not null: complaints (ARF) and DMARC aggregates.
 fn report_of_others(case: &Case<'_>) -> Option<&'static str> {
-    if has_report(case, Report::Feedback) {
+    if has_report(case, Report::Feedback) && is_plain_complaint(case) {
         return Some("feedback report (RFC 5965)");
     }
     is_dmarc(case).then_some("aggregate report (DMARC)")
 }
 
-/// Subject and the one attachment as RFC 7489 section 7.2.1.1 wants them, and no links.
+/// Whether a complaint shows its reader nothing of its own but plain text without links. Its sender is anybody, so
+/// else a page of spam with a report behind it would be formal. The mail complained about may be anything.
+fn is_plain_complaint(case: &Case<'_>) -> bool {
+    let mut within_report = vec![false; case.outline.parts.len()];
+    for (number, part) in case.outline.parts.iter().enumerate() {
+        let parent = part.parent.map(usize::from);
+        let inherited = parent.and_then(|at| within_report.get(at)).copied().unwrap_or(false);
+        let begins = part.parent == Some(0)
+            && matches!(part.kind, PartKind::Message | PartKind::Report | PartKind::HeaderBlock);
+        within_report[number] = inherited || begins;
+        let shown = part.parent.is_some() && !within_report[number];
+        if shown && (part.kind != PartKind::Text || !is_linkless(case, number)) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the part has no links but the one that explains complaints.
+fn is_linkless(case: &Case<'_>, number: usize) -> bool {
+    let explains =
+        |link: &String| link.trim_start_matches("www.").trim_end_matches('/') == FORMAT_LINK;
+    case.facts.get(number).copied().flatten().is_some_and(|facts| facts.links.iter().all(explains))
+}
+
+/// Subject and the one attachment as RFC 7489 section 7.2.1.1 wants them, no links, and no pictures or mails within.
 fn is_dmarc(case: &Case<'_>) -> bool {
     let subject = case.header.subject.to_ascii_lowercase();
     let named = |part: &Part| {
@@ -135,6 +165,9 @@ fn is_dmarc(case: &Case<'_>) -> bool {
     subject.contains("report domain:")
         && subject.contains("submitter:")
         && matches!(attached.as_slice(), [one] if named(one))
+        && !case.outline.parts.iter().any(|part| {
+            matches!(part.kind, PartKind::Image | PartKind::Message | PartKind::HeaderBlock)
+        })
         && !has_links(case)
 }
 

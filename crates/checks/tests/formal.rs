@@ -122,6 +122,56 @@ fn a_bounce_with_any_fault_is_not_formal_because_spam_forges_bounces() {
     }
 }
 
+/// A complaint as providers send it, with the mail complained about and all that was wrong with that.
+fn complaint() -> Mail {
+    let mut mail = bounce("message/feedback-report", Report::Feedback);
+    mail.envelope.sender = "abuse@provider.example".to_owned();
+    mail.outline.parts[3] = part(Some(0), PartKind::Message, "message/rfc822");
+    mail.outline.parts.push(part(Some(3), PartKind::HeaderBlock, "text/rfc822-headers"));
+    mail.outline.parts.push(part(Some(3), PartKind::Html, "text/html"));
+    mail.outline.parts.push(part(Some(3), PartKind::Image, "image/png"));
+    mail.facts[3] = None;
+    mail.facts.extend([facts(None), linked("spam.example/x"), facts(None)]);
+    mail
+}
+
+fn linked(link: &str) -> Option<PartFacts> {
+    Some(PartFacts { links: vec![link.to_owned()], ..PartFacts::default() })
+}
+
+fn add(mail: &mut Mail, parent: u16, kind: PartKind, media_type: &str) {
+    mail.outline.parts.push(part(Some(parent), kind, media_type));
+    mail.facts.push(if kind.is_leaf() { facts(None) } else { None });
+}
+
+#[test]
+fn a_complaint_shows_only_plain_text_because_anybody_can_send_one() {
+    type Change = fn(&mut Mail);
+    let cases: [(&str, bool, Change); 11] = [
+        ("as providers send it", true, |_| {}),
+        ("links in the report", true, |m| m.facts[2].as_mut().unwrap().links.push("a/b".into())),
+        ("the link of the RFC", true, |m| m.facts[1] = linked("www.mipassoc.org/arf/")),
+        ("a link in the text", false, |m| m.facts[1] = linked("shop.example/x")),
+        ("a link like that of the RFC", false, |m| m.facts[1] = linked("mipassoc.org/arf/x")),
+        ("a page as text", false, |m| m.outline.parts[1].kind = PartKind::Html),
+        ("a page besides", false, |m| add(m, 0, PartKind::Html, "text/html")),
+        ("a picture", false, |m| add(m, 0, PartKind::Image, "image/png")),
+        ("a file", false, |m| add(m, 0, PartKind::Other, "application/pdf")),
+        ("alternatives", false, |m| {
+            add(m, 0, PartKind::Container, "multipart/alternative");
+            add(m, 7, PartKind::Html, "text/html");
+        }),
+        ("names of programs", false, |m| {
+            m.outline.parts[6].file_name = Some("a.pdf.exe".to_owned());
+        }),
+    ];
+    for (what, formal, change) in cases {
+        let mut mail = complaint();
+        change(&mut mail);
+        assert_eq!(kind(&mail).is_some(), formal, "{what}");
+    }
+}
+
 #[test]
 fn a_bounce_that_returns_a_listed_mail_is_not_formal() {
     for (class, formal) in [
@@ -244,6 +294,12 @@ fn dmarc_reports_are_known_by_subject_and_name() {
         let attached = part(None, PartKind::Other, "application/gzip");
         mail.outline.parts = vec![Part { file_name: Some(name.to_owned()), ..attached }];
         assert_eq!(kind(&mail).is_some(), formal, "{name}");
+        for (parent, what) in [(PartKind::Image, "image/png"), (PartKind::HeaderBlock, "text/x")] {
+            let mut more = mail.clone();
+            more.facts.push(facts(None));
+            more.outline.parts.push(part(None, parent, what));
+            assert_eq!(kind(&more), None, "{name} and {what}");
+        }
     }
 }
 

@@ -114,17 +114,20 @@ pub fn decide(input: &Input<'_>) -> Plan {
 }
 
 /// Whether no further finding can change what happens: every group rejects or discards mail of its blacklisted
-/// senders, and this is such a mail. Anything else is looked at further, for malware at least.
+/// senders, this is such a mail, and malware, which outranks the list, would be treated the same. Where malware is
+/// quarantined but blacklisted mail discarded, the mail is looked at further, as anything else is.
 #[must_use]
 pub fn is_certain(input: &Input<'_>) -> bool {
     !input.envelope.recipients.is_empty()
         && shares(input).into_iter().all(|(group, _)| {
             let rules = group.rules();
-            let refused = matches!(
-                rules.actions.blacklisted,
-                Treatment::Reject | Treatment::Tempfail | Treatment::Discard
-            );
-            refused && judged(input, rules).weighed.status == Status::Blacklisted
+            let listed = rules.treatment(Status::Blacklisted);
+            let refused =
+                matches!(listed, Treatment::Reject | Treatment::Tempfail | Treatment::Discard);
+            let alike = [Status::Infected, Status::Suspicious]
+                .into_iter()
+                .all(|status| rules.treatment(status) == listed);
+            refused && alike && judged(input, rules).weighed.status == Status::Blacklisted
         })
 }
 

@@ -9,24 +9,51 @@ use unicode_normalization::UnicodeNormalization;
 use crate::parameters::unpercent;
 use crate::reading::is_invisible;
 
+/// Links offered to one list. Offers beyond `LINKS_MAX` are duplicates or lead nowhere; an honest page repeats its links
+/// a few times, and a hostile one must not have each of its hundred thousand joined to a long base.
+const ATTEMPTS_MAX: usize = 20 * LINKS_MAX;
+
 /// Links of one part: no two alike, at most `LINKS_MAX`.
 #[derive(Debug, Default)]
 pub struct LinkList {
     links: Vec<Link>,
     known: HashSet<(String, Option<String>)>,
+    attempts: usize,
+    base: Option<Base>,
 }
 
 impl LinkList {
-    /// Adds a link, unless it is there already, leads nowhere (`#top`, `cid:`), or the list is full.
+    /// Says from which page relative targets are followed. The first call counts, as in browsers.
+    pub fn set_base(&mut self, base: &str) {
+        if self.base.is_none() {
+            self.base = Some(Base::new(base));
+        }
+    }
+
+    /// Adds a link as a browser would follow it from the base, unless it is there already, leads nowhere (`#top`,
+    /// `cid:`), or the list is full.
     pub fn add(&mut self, target: &str, shown: Option<String>) {
-        let target = clean(target);
-        let within = target.starts_with('#') || target.to_ascii_lowercase().starts_with("cid:");
-        if target.is_empty() || within || self.links.len() >= LINKS_MAX {
+        if self.is_full() {
             return;
         }
-        if self.known.insert((target.clone(), shown.clone())) {
-            self.links.push(Link { host: host(&target), target, shown });
+        self.attempts += 1;
+        let target = absolute(clean(target), self.base.as_ref());
+        let scheme = target.get(..4).unwrap_or_default();
+        let within = target.starts_with('#') || scheme.eq_ignore_ascii_case("cid:");
+        if target.is_empty() || within {
+            return;
         }
+        let link = (target, shown);
+        if !self.known.contains(&link) {
+            let (target, shown) = link.clone();
+            self.links.push(Link { host: host(&target), target, shown });
+            self.known.insert(link);
+        }
+    }
+
+    /// Whether nothing more is added.
+    const fn is_full(&self) -> bool {
+        self.links.len() >= LINKS_MAX || self.attempts >= ATTEMPTS_MAX
     }
 
     /// The links in the order they were added.
@@ -58,25 +85,47 @@ fn split_scheme(target: &str) -> Option<(String, &str)> {
     well_formed.then(|| (scheme.to_ascii_lowercase(), rest))
 }
 
-/// A target as a browser would follow it from a page with this base; without a base as it stands.
-#[must_use]
-pub fn absolute(target: &str, base: Option<&str>) -> String {
-    let target = clean(target);
-    let base = base.map(clean).unwrap_or_default();
+/// What relative targets need of the page's address, taken apart once.
+#[derive(Debug)]
+struct Base {
+    /// Scheme in lower case, where there is one.
+    scheme: Option<String>,
+    /// The address up to the first slash of its path, and up to the last; none without `://`.
+    origin_and_folder: Option<(String, String)>,
+}
+
+impl Base {
+    fn new(base: &str) -> Self {
+        let base = clean(base);
+        let origin_and_folder = base.find("://").map(|at| {
+            let start = at + 3;
+            let origin_end = base[start..].find('/').map_or(base.len(), |at| start + at);
+            let folder_end = base[origin_end..].rfind('/').map_or(origin_end, |at| origin_end + at);
+            (base[..origin_end].to_owned(), base[..folder_end].to_owned())
+        });
+        Self { scheme: split_scheme(&base).map(|(scheme, _)| scheme), origin_and_folder }
+    }
+}
+
+/// A clean target as a browser would follow it from a page with this base; without a base as it stands.
+fn absolute(target: String, base: Option<&Base>) -> String {
     if split_scheme(&target).is_some() || target.starts_with('#') || target.is_empty() {
         return target;
     }
     if target.starts_with("//") || target.starts_with("\\\\") {
-        let scheme = split_scheme(&base).map_or_else(|| "http".to_owned(), |(scheme, _)| scheme);
-        return format!("{scheme}:{target}");
+        let scheme = base.and_then(|base| base.scheme.as_deref()).unwrap_or("http");
+        return cut(format!("{scheme}:{target}"));
     }
-    let Some(start) = base.find("://").map(|at| at + 3) else { return target };
-    let origin_end = base[start..].find('/').map_or(base.len(), |at| start + at);
-    if target.starts_with('/') {
-        return format!("{}{target}", &base[..origin_end]);
+    match base.and_then(|base| base.origin_and_folder.as_ref()) {
+        None => target,
+        Some((origin, _)) if target.starts_with('/') => cut(format!("{origin}{target}")),
+        Some((_, folder)) => cut(format!("{folder}/{target}")),
     }
-    let folder_end = base[origin_end..].rfind('/').map_or(origin_end, |at| origin_end + at);
-    format!("{}/{target}", &base[..folder_end])
+}
+
+fn cut(mut target: String) -> String {
+    target.truncate(target.floor_char_boundary(LINK_BYTES_MAX));
+    target
 }
 
 /// The host of a target in lower case; the domain of a `mailto:` address; empty if there is none.
@@ -139,6 +188,9 @@ fn dotted(host: &str) -> Option<String> {
 /// Adds the addresses that mail programs find in plain text: `http://`, `https://`, `ftp://`, `www.`, `mailto:`, `a@b.c`.
 pub fn find_links(text: &str, links: &mut LinkList) {
     for word in text.split(is_link_end) {
+        if links.is_full() {
+            return;
+        }
         // Nearly all words have none of these inside.
         if !word.trim_end_matches(['.', ':']).bytes().any(|byte| b".:@".contains(&byte)) {
             continue;

@@ -151,6 +151,37 @@ fn pages_and_texts_cost_linear_time() {
     }
 }
 
+/// A colon asks whether an address stands before it, and must not search all that stands before it.
+#[test]
+fn lists_of_addresses_cost_linear_time() {
+    check("colons behind a long address", |bytes| {
+        let list = ["\"", &"a".repeat(bytes / 2), "@\"", &":".repeat(bytes / 2)].concat();
+        format!("To: {list}\n\nx").into_bytes()
+    });
+    for unit in ["a:", "<a>:", "@:", "\"@\":"] {
+        check(unit, |bytes| filled("To: ", unit, bytes));
+    }
+}
+
+/// Each of many links is joined to the base of the page: a long base must not make that dear.
+#[test]
+fn links_under_a_long_base_cost_hardly_more_than_without() {
+    let page = |base: &str| {
+        let start = format!("Content-Type: text/html\n\n<base href='{base}'>");
+        filled(&start, "<img src=x>", 4 * TIMES * SMALL_BYTES)
+    };
+    let (with, without) = (page(&format!("http://a.test/{}/", "x".repeat(2000))), page(""));
+    let (mut long, mut short) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ATTEMPTS_MAX {
+        long = long.min(worked_on(&with, 1));
+        short = short.min(worked_on(&without, 1));
+        if long.as_secs_f64() < 2.0 * short.max(TICK).as_secs_f64() {
+            return;
+        }
+    }
+    panic!("{short:?} without a base, but {long:?} with a long one");
+}
+
 #[test]
 fn encodings_cost_linear_time() {
     for encoding in ["base64", "quoted-printable", "x-uuencode"] {

@@ -49,29 +49,58 @@ pub async fn run(options: Check) -> Result<ExitCode, Failure> {
         .map(|file| judge(Arc::clone(&scanner), Arc::clone(&options), file))
         .buffered(jobs);
     let mut out = std::io::BufWriter::new(std::io::stdout());
+    let mut written = Ok(());
     while let Some(one) = judged.next().await {
         match &one.result {
-            Ok(verdict) => {
-                let line = match options.json {
-                    true => as_json(&one, verdict).to_string(),
-                    false => as_text(&one.file, verdict),
-                };
-                // Whoever reads our lines has seen enough: no reason to judge the rest, and no error.
-                if writeln!(out, "{line}").is_err() {
-                    return Ok(ExitCode::SUCCESS);
-                }
-            }
+            Ok(verdict) => written = writeln!(out, "{}", line(&options, &one, verdict)),
             Err(error) => {
                 unreadable += 1;
                 progress.clear();
-                eprintln!("tamis check: {}: {error:#}", one.file.display());
+                eprintln!("tamis check: {}: {error:#}", printable(&one.file));
             }
+        }
+        if written.is_err() {
+            break;
         }
         progress.step();
     }
     progress.clear();
-    let _ = out.flush();
-    Ok(if unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::from(UNREADABLE) })
+    let written = written.and_then(|()| out.flush());
+    // What could not be written is not tried again at the end.
+    let _ = out.into_parts();
+    ended(written, unreadable)
+}
+
+/// How the run ends. Whoever reads our lines and stops has seen enough: no reason to judge the rest, and no error.
+/// Lines lost in any other way are one, or a full disk would look like mail without findings.
+fn ended(written: std::io::Result<()>, unreadable: usize) -> Result<ExitCode, Failure> {
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::temporary(
+            format!("standard output: {error}"),
+            "Not all verdicts were written.",
+        )),
+        _ if unreadable == 0 => Ok(ExitCode::SUCCESS),
+        _ => Ok(ExitCode::from(UNREADABLE)),
+    }
+}
+
+fn line(options: &Check, one: &Judged, verdict: &Verdict) -> String {
+    match options.json {
+        true => as_json(one, verdict).to_string(),
+        false => as_text(&one.file, verdict),
+    }
+}
+
+/// A file name as one line of text that no terminal obeys: control characters are escaped.
+fn printable(file: &Path) -> String {
+    let mut out = String::new();
+    for c in file.to_string_lossy().chars() {
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// A scanner for the command line: nothing is asked over the network unless a configuration file says whom.
@@ -141,7 +170,7 @@ fn as_text(file: &Path, verdict: &Verdict) -> String {
     let names: Vec<&str> = verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
     format!(
         "{}: {} {:.2} ({}) {}",
-        file.display(),
+        printable(file),
         verdict.status.word(),
         verdict.score,
         verdict.rung.word(),
@@ -179,6 +208,23 @@ impl Progress {
     fn clear(&self) {
         if self.is_on && self.shown.is_some() {
             eprint!("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_cannot_write_lines_or_move_the_cursor() {
+        for (name, expect) in [
+            ("a\nb: OK", "a\\nb: OK"),
+            ("\x1b[2Jx", "\\u{1b}[2Jx"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("été \\ 'a'.eml", "été \\ 'a'.eml"),
+        ] {
+            assert_eq!(printable(Path::new(name)), expect);
         }
     }
 }

@@ -14,7 +14,7 @@ use tamis_message::{content, digesting, header};
 
 use crate::cli::Check;
 
-/// Depth of folders looked into. A loop of links cannot be longer.
+/// Depth of folders looked into. Nobody sorts mail deeper.
 const FOLDER_DEPTH_MAX: usize = 64;
 
 /// Time that a mail from a file may take: nobody waits for it.
@@ -44,8 +44,9 @@ fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>, complaints: &mut Ve
         Ok(entries) => {
             let mut inside: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
             inside.sort();
-            for path in inside {
-                walk(&path, depth - 1, found, complaints);
+            // Two links from a folder to itself would make 2^64 paths. Only folders named by the caller may be links.
+            for path in inside.iter().filter(|path| !(path.is_symlink() && path.is_dir())) {
+                walk(path, depth - 1, found, complaints);
             }
         }
         Err(error) => complaints.push(format!("{}: {error}", path.display())),
@@ -137,4 +138,27 @@ fn bare(address: &str) -> String {
     let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
     let end = (0..=inner.len().min(ADDRESS_BYTES_MAX)).rev().find(|at| inner.is_char_boundary(*at));
     inner.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail aloud")]
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_folders_are_followed_where_named_but_not_inside_folders() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("mail"), "x").unwrap();
+        std::os::unix::fs::symlink(folder.join("mail"), folder.join("same mail")).unwrap();
+        for name in ["self", "self too"] {
+            std::os::unix::fs::symlink(&folder, folder.join(name)).unwrap();
+        }
+        let named = folder.join("self");
+        let (found, complaints) = find(std::slice::from_ref(&named));
+        assert_eq!(found, [named.join("mail"), named.join("same mail")]);
+        assert_eq!(complaints, Vec::<String>::new());
+    }
 }

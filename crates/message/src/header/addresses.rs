@@ -26,8 +26,8 @@ pub fn mailboxes(value: &[u8]) -> Vec<Mailbox> {
             b'(' => rest = reader.comment(behind),
             b'<' => rest = reader.angles(behind),
             b',' | b';' => reader.end(),
-            b':' if reader.address.is_none() && !reader.text.contains(&b'@') => reader.text.clear(),
-            _ => reader.text.push(byte),
+            b':' if reader.address.is_none() && !reader.has_at => reader.text.clear(),
+            _ => reader.push(byte),
         }
     }
     reader.end();
@@ -40,12 +40,19 @@ struct Reader {
     found: Vec<Mailbox>,
     /// What may be a display name, or an address without angle brackets.
     text: Vec<u8>,
+    /// Whether `text` has an `@`: looked up at every colon, so not searched for there.
+    has_at: bool,
     comment: Vec<u8>,
     address: Option<Vec<u8>>,
     quoted: bool,
 }
 
 impl Reader {
+    fn push(&mut self, byte: u8) {
+        self.has_at |= byte == b'@';
+        self.text.push(byte);
+    }
+
     fn quoted<'a>(&mut self, inside: &'a [u8]) -> &'a [u8] {
         self.quoted = true;
         let mut rest = inside;
@@ -54,10 +61,10 @@ impl Reader {
             match (byte, behind.split_first()) {
                 (b'"', _) => break,
                 (b'\\', Some((&next, after))) => {
-                    self.text.push(next);
+                    self.push(next);
                     rest = after;
                 }
-                _ => self.text.push(byte),
+                _ => self.push(byte),
             }
         }
         rest
@@ -97,13 +104,14 @@ impl Reader {
     /// The mailbox is complete.
     fn end(&mut self) {
         let text = std::mem::take(&mut self.text);
+        let has_at = std::mem::take(&mut self.has_at);
         let comment = std::mem::take(&mut self.comment);
         let text = text.trim_ascii();
         let quoted = std::mem::take(&mut self.quoted);
         let (name, address) = match self.address.take() {
             Some(address) => (if text.is_empty() { comment.as_slice() } else { text }, address),
             None if text.is_empty() => return,
-            None if text.contains(&b'@') && (quoted || !text.contains(&b' ')) => {
+            None if has_at && (quoted || !text.contains(&b' ')) => {
                 (comment.as_slice(), text.to_vec())
             }
             None => (text, Vec::new()),

@@ -52,6 +52,35 @@ fn addresses_in_text_are_found_as_mail_programs_find_them() {
 }
 
 #[test]
+fn targets_are_followed_from_the_first_base() {
+    for (base, target, expect) in [
+        ("https://a.test/x/y?z", "p", "https://a.test/x/p"),
+        (" https://a.test/x/y ", "/p", "https://a.test/p"),
+        ("https://a.test", "p", "https://a.test/p"),
+        ("HTTPS://a.test/x", "//b.test/p", "https://b.test/p"),
+        ("nonsense", "//b.test/p", "http://b.test/p"),
+        ("nonsense", "p", "p"),
+        ("https://a.test/x", "http://b.test/p", "http://b.test/p"),
+    ] {
+        let mut links = LinkList::default();
+        links.set_base(base);
+        links.set_base("http://other.test/");
+        links.add(target, None);
+        assert_eq!(links.into_vec()[0].target, expect, "{base} {target}");
+    }
+}
+
+#[test]
+fn a_list_is_offered_n_links_and_hears_no_more_at_n_plus_1() {
+    for (attempts, kept) in [(ATTEMPTS_MAX - 1, 2), (ATTEMPTS_MAX, 1)] {
+        let mut links = LinkList::default();
+        (0..attempts).for_each(|_| links.add("http://a.test/", None));
+        links.add("http://b.test/", None);
+        assert_eq!(links.into_vec().len(), kept, "{attempts}");
+    }
+}
+
+#[test]
 fn a_link_is_kept_up_to_n_bytes_and_cut_at_n_plus_1() {
     for length in [LINK_BYTES_MAX, LINK_BYTES_MAX + 1] {
         let mut links = LinkList::default();

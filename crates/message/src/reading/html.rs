@@ -5,7 +5,7 @@ use html5gum::{EndTag, StartTag, Token, Tokenizer};
 use tamis_domain::reading::Link;
 
 use super::style;
-use crate::links::{LinkList, absolute, find_links};
+use crate::links::{LinkList, find_links};
 
 /// Open elements followed. Newsletters nest their tables some sixty deep; what is deeper is shown as its parent is.
 pub const ELEMENTS_OPEN_MAX: usize = 128;
@@ -52,7 +52,6 @@ struct Page {
     untracked: usize,
     hidden_depth: usize,
     anchor: Option<Anchor>,
-    base: Option<String>,
     links: LinkList,
 }
 
@@ -108,7 +107,11 @@ impl Page {
         self.close_implied(&name);
         self.break_before(&name);
         match name.as_str() {
-            "base" if self.base.is_none() => self.base = attribute("href"),
+            "base" => {
+                if let Some(base) = attribute("href") {
+                    self.links.set_base(&base);
+                }
+            }
             "a" => {
                 self.end_anchor();
                 if let Some(target) = attribute("href") {
@@ -220,13 +223,11 @@ impl Page {
         let Some(Anchor { target, shown }) = self.anchor.take() else { return };
         self.loose.gap = self.loose.gap.or(Some(' '));
         let shown: String = cut(shown.text, SHOWN_BYTES_MAX);
-        let target = absolute(&target, self.base.as_deref());
         self.links.add(&target, Some(shown));
     }
 
     fn link(&mut self, target: Option<String>) {
         if let Some(target) = target {
-            let target = absolute(&target, self.base.as_deref());
             self.links.add(&target, None);
         }
     }
