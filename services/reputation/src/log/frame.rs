@@ -2,7 +2,8 @@
 //! to 128 bits.
 //!
 //! One commit is one frame, written by one call and synchronised before the next begins. So a frame that is bad while a
-//! good one follows was damaged after it had been acknowledged; a bad one at the end was never acknowledged.
+//! good one stands anywhere behind it was damaged after it had been acknowledged. A bad one with nothing good behind it
+//! is taken for a write that was torn before it was acknowledged.
 
 use std::io::{self, Read};
 
@@ -29,11 +30,8 @@ pub enum Next {
     Payload(Vec<u8>),
     /// The end, right after a whole frame.
     End,
-    /// Something else: cut short, or damaged. `follower`: where a next frame would begin if the length is right.
-    Bad {
-        /// Offset of a possible next frame.
-        follower: Option<u64>,
-    },
+    /// Something else: cut short, or damaged.
+    Bad,
 }
 
 /// Reads frames one after the other.
@@ -63,26 +61,43 @@ impl<R: Read> Reader<R> {
         match fill(&mut self.source, &mut head)? {
             0 => return Ok(Next::End),
             HEAD_BYTES => {}
-            _ => return Ok(Next::Bad { follower: None }),
+            _ => return Ok(Next::Bad),
         }
         let (length, expected) = head.split_at(4);
         let length = [length[0], length[1], length[2], length[3]];
         let bytes = u32::from_be_bytes(length) as usize;
         // An empty payload is never written; a file system that lost data reads as zeros.
         if bytes == 0 || bytes > PAYLOAD_BYTES_MAX {
-            return Ok(Next::Bad { follower: None });
+            return Ok(Next::Bad);
         }
         let mut payload = vec![0; bytes];
         let end = self.at + (HEAD_BYTES + bytes) as u64;
         if fill(&mut self.source, &mut payload)? < bytes {
-            return Ok(Next::Bad { follower: None });
+            return Ok(Next::Bad);
         }
         if checksum(length, &payload) != *expected {
-            return Ok(Next::Bad { follower: Some(end) });
+            return Ok(Next::Bad);
         }
         self.at = end;
         Ok(Next::Payload(payload))
     }
+}
+
+/// Whether a whole frame stands at any offset of `bytes`. A damaged length hides where the next frame begins, so every
+/// offset is tried; `may_begin` says of a payload whether its beginning is worth the checksum.
+pub fn any_in(bytes: &[u8], may_begin: impl Fn(&[u8]) -> bool) -> bool {
+    (0..bytes.len()).any(|at| frame_payload(&bytes[at..], &may_begin).is_some())
+}
+
+fn frame_payload(bytes: &[u8], may_begin: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (expected, rest) = rest.split_first_chunk::<CHECKSUM_BYTES>()?;
+    let count = u32::from_be_bytes(*length) as usize;
+    if count == 0 || count > PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    let payload = rest.get(..count)?;
+    (may_begin(payload) && checksum(*length, payload) == *expected).then_some(payload)
 }
 
 /// Fills `buffer` as far as the source goes; how far.

@@ -2,7 +2,7 @@
 //! More than one of each is left only by a crash while compacting; the next start tidies up.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tamis_reputation_protocol::signatures::{Change, Table};
@@ -78,7 +78,8 @@ impl LocalLog {
     /// Writes changes that follow `epoch_before`, all or none, and returns when they are on disk.
     ///
     /// # Errors
-    /// [`AppendError`]: none of them is there, at the next start either.
+    /// [`AppendError`]. Nothing may be applied. After [`AppendError::Full`] none of the changes is on disk; after
+    /// [`AppendError::Broken`] that is not known: a write whose synchronisation failed may be there at the next start.
     pub fn append(&mut self, epoch_before: u64, changes: &[Change]) -> Result<(), AppendError> {
         if let Some(why) = &self.broken {
             return Err(AppendError::Broken(why.clone()));
@@ -127,10 +128,11 @@ impl LocalLog {
         let snapshot_bytes = snapshot::write(&self.dir, table)?;
         let path = segment_path(&self.dir, table.epoch());
         if path != self.segment_path {
-            self.segment = open_segment(&path)?;
+            // All that can fail comes first: file, path and length change together or not at all.
+            let segment = open_segment(&path)?;
+            let bytes = segment.metadata()?.len();
             snapshot::sync_dir(&self.dir)?;
-            self.segment_path = path;
-            self.segment_bytes = self.segment.metadata()?.len();
+            (self.segment, self.segment_path, self.segment_bytes) = (segment, path, bytes);
         }
         self.snapshot_bytes = snapshot_bytes;
         let files = Files::of(&self.dir).map_err(io::Error::other)?;
@@ -143,13 +145,17 @@ impl LocalLog {
         Ok(())
     }
 
-    /// Cuts off what a failed write left, so that the next one begins after a whole frame.
+    /// Cuts off what a failed write left, so that the next one begins after a whole frame. Never extends: a file that is
+    /// shorter than it should be has lost acknowledged writes.
     fn taken_back(&mut self, error: &io::Error) -> AppendError {
-        let length = self.segment.metadata().map(|meta| meta.len());
-        let whole = match length {
-            Ok(length) if length == self.segment_bytes => Ok(()),
-            _ => self.segment.set_len(self.segment_bytes),
-        };
+        let whole = self.segment.metadata().and_then(|meta| match meta.len() {
+            length if length == self.segment_bytes => Ok(()),
+            length if length > self.segment_bytes => self.segment.set_len(self.segment_bytes),
+            length => Err(io::Error::other(format!(
+                "the segment has {length} bytes instead of {}",
+                self.segment_bytes
+            ))),
+        });
         if let Err(again) = whole {
             return self.broken(format!("{error}; then {again}"));
         }
@@ -170,6 +176,11 @@ impl LocalLog {
     pub(super) fn write_to(&mut self, file: File) {
         self.segment = file;
         self.segment_bytes = 0;
+    }
+
+    #[cfg(test)]
+    pub(super) fn write_keeping_length(&mut self, file: File) {
+        self.segment = file;
     }
 }
 
@@ -225,7 +236,7 @@ fn open_segment(path: &Path) -> io::Result<File> {
 }
 
 /// Applies what a segment holds beyond the table. The last segment may end in the middle of a frame: that write was
-/// never acknowledged and is cut off.
+/// not acknowledged and is cut off, unless what stands behind it shows that it was.
 fn replay(
     path: &Path,
     is_last: bool,
@@ -246,14 +257,14 @@ fn replay(
                 let commit = commit.ok_or_else(|| damaged("no such record".to_owned()))?;
                 apply(&commit, table).map_err(damaged)?;
             }
-            Next::Bad { follower } => {
-                if !is_last || frame_at(path, follower).map_err(io)? {
-                    return Err(damaged("a checksum does not fit".to_owned()));
+            Next::Bad => {
+                if !is_last || !is_torn_write(path, at, length).map_err(io)? {
+                    return Err(damaged("no whole record, and more behind it".to_owned()));
                 }
                 let file = OpenOptions::new().write(true).open(path).map_err(io)?;
                 file.set_len(at).and_then(|()| file.sync_all()).map_err(io)?;
                 warnings.push(format!(
-                    "the log ended in the middle of a write that was never acknowledged: {} bytes were cut off",
+                    "the log ended in a write that is not whole: {} bytes from byte {at} on were cut off",
                     length - at
                 ));
                 return Ok(());
@@ -277,10 +288,15 @@ fn apply(commit: &record::Commit, table: &mut Table) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a whole frame stands at an offset.
-fn frame_at(path: &Path, at: Option<u64>) -> io::Result<bool> {
-    let Some(at) = at else { return Ok(false) };
+/// Whether the bytes from `at` to the end, where no frame can be read, can be one write that was torn: no longer than a
+/// frame, and no whole frame behind its first byte.
+fn is_torn_write(path: &Path, at: u64, length: u64) -> io::Result<bool> {
+    if length.saturating_sub(at) > (frame::HEAD_BYTES + frame::PAYLOAD_BYTES_MAX) as u64 {
+        return Ok(false);
+    }
     let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(at))?;
-    Ok(matches!(Reader::new(BufReader::new(file), at).frame()?, Next::Payload(_)))
+    file.seek(SeekFrom::Start(at + 1))?;
+    let mut behind = Vec::new();
+    file.take(length.saturating_sub(at + 1)).read_to_end(&mut behind)?;
+    Ok(!frame::any_in(&behind, record::may_be_commit))
 }

@@ -75,7 +75,7 @@ pub fn read(file: &Path, table: &mut Table) -> Result<(), OpenError> {
         let payload = match reader.frame().map_err(io)? {
             Next::Payload(payload) => payload,
             Next::End => break,
-            Next::Bad { .. } => return Err(damaged(at, "a checksum does not fit")),
+            Next::Bad => return Err(damaged(at, "a checksum does not fit")),
         };
         if head.is_none() {
             head = Some(read_head(&payload).ok_or_else(|| damaged(at, "no snapshot begins so"))?);

@@ -124,14 +124,76 @@ fn a_damaged_last_commit_is_cut_off_and_damage_before_it_stops_the_start() {
         damaged[at] ^= 0x10;
         fs::write(copy.path().join(format!("log-{:020}", 0)), &damaged).unwrap();
         let opened = open(copy.path());
-        // A damaged length hides where the next frame begins: then a tail is all that can be told.
-        let in_length = ends.iter().chain([&0]).any(|start| (*start..*start + 4).contains(&at));
         if at >= ends[1] {
             assert_eq!(opened.unwrap().1.epoch(), 2, "{at}");
-        } else if !in_length {
-            assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{at}");
+        } else {
+            let start = if at < ends[0] { 0 } else { ends[0] as u64 };
+            assert!(
+                matches!(opened, Err(OpenError::Damaged { at: told, .. }) if told == start),
+                "{at}"
+            );
         }
     }
+}
+
+/// Opens a copy of a segment, which must be refused and left as it is.
+fn refused_untouched(segment: &[u8]) -> u64 {
+    let copy = tempdir().unwrap();
+    let path = copy.path().join(format!("log-{:020}", 0));
+    fs::write(&path, segment).unwrap();
+    let refused = open(copy.path()).unwrap_err();
+    assert_eq!(fs::read(&path).unwrap(), segment);
+    let OpenError::Damaged { path: told, at, .. } = refused else { panic!("{refused}") };
+    assert_eq!(told, path);
+    at
+}
+
+#[test]
+fn a_lost_block_or_a_wild_length_never_costs_the_commits_behind_it() {
+    const BLOCK: usize = 4096;
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    let mut starts = Vec::new();
+    for number in 0..200 {
+        starts.push(opened.log.bytes() as usize);
+        commit(&mut opened.log, &mut table, &[add(number)]);
+    }
+    drop(opened);
+    let whole = fs::read(only_segment(dir.path())).unwrap();
+    assert!(whole.len() > 3 * BLOCK);
+    let mut zeroed = whole.clone();
+    zeroed[BLOCK..2 * BLOCK].fill(0);
+    let first_hit = starts.iter().rfind(|start| **start <= BLOCK).unwrap();
+    assert_eq!(refused_untouched(&zeroed), *first_hit as u64);
+    // None, one more than allowed, and one that is allowed but goes past the end of the file.
+    let most = frame::PAYLOAD_BYTES_MAX as u32;
+    for length in [0, most + 1, u32::MAX, most] {
+        let mut damaged = whole.clone();
+        damaged[starts[7]..starts[7] + 4].copy_from_slice(&length.to_be_bytes());
+        assert_eq!(refused_untouched(&damaged), starts[7] as u64, "{length}");
+    }
+}
+
+#[test]
+fn a_bad_tail_of_a_frame_is_cut_and_a_longer_one_is_no_torn_write() {
+    let longest = frame::HEAD_BYTES + frame::PAYLOAD_BYTES_MAX;
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join(format!("log-{:020}", 0)), vec![0; longest]).unwrap();
+    assert_eq!(open(dir.path()).unwrap().0.warnings.len(), 1);
+    assert_eq!(refused_untouched(&vec![0; longest + 1]), 0);
+}
+
+#[test]
+fn a_file_shorter_than_what_was_acknowledged_is_never_extended() {
+    let dir = tempdir().unwrap();
+    let (mut opened, mut table) = open(dir.path()).unwrap();
+    commit(&mut opened.log, &mut table, &[add(1)]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    opened.log.write_keeping_length(full);
+    let refused = opened.log.append(table.epoch(), &[add(2)]).unwrap_err();
+    // Found before anything was tried.
+    assert!(matches!(refused, AppendError::Broken(_)), "{refused:?}");
+    assert!(refused.to_string().contains("the segment has 0 bytes instead of"), "{refused}");
 }
 
 #[test]
@@ -257,5 +319,5 @@ fn a_payload_of_n_bytes_is_read_and_one_more_is_not() {
     bytes.clear();
     frame::push(&mut bytes, &[longest, vec![1]].concat());
     let next = frame::Reader::new(bytes.as_slice(), 0).frame().unwrap();
-    assert_eq!(next, frame::Next::Bad { follower: None });
+    assert_eq!(next, frame::Next::Bad);
 }

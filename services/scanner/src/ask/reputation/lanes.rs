@@ -2,20 +2,27 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tamis_reputation_protocol::packet::{DATAGRAM_BYTES_MAX, Reply};
 use tamis_runtime::clock;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::Shared;
 
+#[cfg(test)]
+mod tests;
+
 /// How often host names are resolved again. A new pod is found within this time.
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(5);
+
+/// Time between two discoveries, however many lanes go stale: a server that is really gone must not cost a storm of name
+/// queries and sockets.
+const DISCOVERY_GAP_MIN: Duration = Duration::from_millis(500);
 
 /// Silences in a row after which a server gets a fresh socket: a stale NAT or conntrack entry keeps to a source port.
 const SILENCES_MAX: u32 = 8;
@@ -39,12 +46,15 @@ pub(super) enum Came {
 pub(super) struct Lanes {
     lanes: Mutex<HashMap<SocketAddr, Lane>>,
     waiting: Mutex<HashMap<u64, mpsc::Sender<Came>>>,
+    /// A lane went stale.
+    wake: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Lane {
     socket: Arc<UdpSocket>,
     silences: AtomicU32,
+    is_stale: AtomicBool,
     reader: JoinHandle<()>,
 }
 
@@ -79,17 +89,24 @@ impl Lanes {
     pub(super) fn is_alive(&self, server: SocketAddr) {
         if let Some(lane) = self.lanes().get(&server) {
             lane.silences.store(0, Ordering::Relaxed);
+            lane.is_stale.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Counts a silence; after some in a row the lane is closed, and discovery opens a new one.
+    /// Counts a silence; after some in a row the lane is stale, and discovery, woken, puts a new one in its place. Until
+    /// then it serves: mails examined at the same time are silent together, which says little about the lane.
     pub(super) fn is_silent(&self, server: SocketAddr) {
-        let mut lanes = self.lanes();
-        let silences =
-            lanes.get(&server).map(|lane| lane.silences.fetch_add(1, Ordering::Relaxed) + 1);
-        if silences.is_some_and(|silences| silences >= SILENCES_MAX) {
-            lanes.remove(&server);
+        let lanes = self.lanes();
+        let Some(lane) = lanes.get(&server) else { return };
+        let silences = lane.silences.fetch_add(1, Ordering::Relaxed) + 1;
+        if silences >= SILENCES_MAX && !lane.is_stale.swap(true, Ordering::Relaxed) {
+            self.wake.notify_one();
         }
+    }
+
+    /// Whether there is a lane that need not be replaced.
+    fn has_fresh(&self, server: SocketAddr) -> bool {
+        self.lanes().get(&server).is_some_and(|lane| !lane.is_stale.load(Ordering::Relaxed))
     }
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<SocketAddr, Lane>> {
@@ -118,48 +135,56 @@ impl Lanes {
 
 /// Resolves the names again and again, and opens and closes lanes accordingly, until the service is gone.
 pub(super) async fn discover(shared: Weak<Shared>, names: Vec<String>) {
+    let mut known = vec![Vec::new(); names.len()];
     loop {
-        let mut found = Vec::new();
-        let mut is_complete = true;
-        for name in &names {
-            match tokio::net::lookup_host(name).await {
-                Ok(addresses) => found.extend(addresses),
-                Err(error) => {
-                    is_complete = false;
-                    tracing::debug!(name, %error, "reputation server cannot be resolved");
-                }
-            }
-        }
+        let found = resolve(&names, &mut known).await;
         let Some(strong) = shared.upgrade() else { return };
-        // A name that cannot be resolved now may be a fault of DNS: what was known stays.
-        if is_complete || strong.lanes.lanes().is_empty() {
-            strong.mind().selector.update(&found, clock::now());
-            strong.mind().cookies.retain(|address| found.contains(address));
-            strong.lanes.lanes().retain(|address, _| found.contains(address));
-        }
+        strong.mind().selector.update(&found, clock::now());
+        strong.mind().cookies.retain(|address| found.contains(address));
+        strong.lanes.lanes().retain(|address, _| found.contains(address));
         for address in found {
             open(&strong, address).await;
         }
+        let wake = Arc::clone(&strong.lanes.wake);
         drop(strong);
-        tokio::time::sleep(DISCOVERY_PERIOD).await;
+        tokio::time::sleep(DISCOVERY_GAP_MIN).await;
+        let _ = tokio::time::timeout(DISCOVERY_PERIOD - DISCOVERY_GAP_MIN, wake.notified()).await;
     }
 }
 
-/// Opens a lane unless there is one.
+/// All addresses, each once. A name that cannot be resolved now may be a fault of DNS: what was `known` of it stays, and
+/// the other names go on.
+async fn resolve(names: &[String], known: &mut [Vec<SocketAddr>]) -> Vec<SocketAddr> {
+    for (name, known) in names.iter().zip(&mut *known) {
+        match tokio::net::lookup_host(name).await {
+            Ok(addresses) => *known = addresses.collect(),
+            Err(error) => tracing::debug!(name, %error, "reputation server cannot be resolved"),
+        }
+    }
+    let mut found = known.concat();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Opens a lane unless there is a fresh one; a stale one is replaced.
 async fn open(shared: &Arc<Shared>, server: SocketAddr) {
-    if shared.lanes.lanes().contains_key(&server) {
+    if shared.lanes.has_fresh(server) {
         return;
     }
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let opened = async {
         let socket = UdpSocket::bind(any).await?;
         socket.connect(server).await?;
+        // Until the runtime has seen that a new socket is writable, `try_send` would lose what it is given.
+        socket.writable().await?;
         Ok::<_, std::io::Error>(Arc::new(socket))
     };
     match opened.await {
         Ok(socket) => {
             let reader = tokio::spawn(read(Arc::downgrade(shared), Arc::clone(&socket), server));
-            let lane = Lane { socket, silences: AtomicU32::new(0), reader };
+            let (silences, is_stale) = (AtomicU32::new(0), AtomicBool::new(false));
+            let lane = Lane { socket, silences, is_stale, reader };
             shared.lanes.lanes().insert(server, lane);
         }
         Err(error) => tracing::warn!(%server, %error, "no socket for a reputation server"),
