@@ -4,7 +4,7 @@ use tamis_domain::limits::{LINK_BYTES_MAX, LINKS_MAX};
 use tamis_domain::outline::{Disposition, Part, PartKind, TransferEncoding};
 use tamis_domain::reading::PartReading;
 use tamis_message::digesting::{part_digest, reading_key};
-use tamis_message::links::{absolute, host};
+use tamis_message::links::{LinkList, host};
 use tamis_message::reading::{FOLDED_BYTES_MAX, HEAD_BYTES_MAX};
 use tamis_message::{filename, magic, reading};
 
@@ -79,7 +79,11 @@ fn names(text: &str) {
     let _ = filename::double_extension(text);
     let _ = (filename::has_direction_trick(text), filename::has_long_blanks(text));
     let (target, base) = text.split_once('\n').unwrap_or((text, ""));
-    let whole = absolute(target, Some(base));
-    assert!(whole.len() <= target.len() + base.len() + 8);
-    assert_eq!(host(&whole), host(&whole).to_lowercase());
+    let mut links = LinkList::default();
+    links.set_base(base);
+    links.add(target, None);
+    for link in links.into_vec() {
+        assert!(link.target.len() <= target.len() + base.len() + 8);
+        assert_eq!(link.host, host(&link.target).to_lowercase());
+    }
 }
