@@ -7,7 +7,11 @@ use std::process::{Command, Stdio};
 fn check(mail: &str, out: Stdio) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mail"), mail).unwrap();
+    // Variables of the tests' own are no settings.
+    let clean = std::env::vars().filter(|(name, _)| !name.starts_with("TAMIS_"));
     let ended = Command::new(env!("CARGO_BIN_EXE_tamis"))
+        .env_clear()
+        .envs(clean)
         .args(["check", "--offline"])
         .args([folder.path().join("mail"), folder.path().join("missing")])
         .stdout(out)
