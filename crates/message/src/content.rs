@@ -91,6 +91,13 @@ impl Span {
     pub const fn raw_bytes(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
+
+    /// The raw bytes of the part in a mail held as one piece: what [`decode`] takes. Empty where the mail is another one.
+    #[must_use]
+    pub fn of<'a>(&self, mail: &'a [u8]) -> &'a [u8] {
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        mail.get(at(self.start)..at(self.end)).unwrap_or_default()
+    }
 }
 
 /// Raw bytes of one span in, in order and in pieces of any size; canonical content out. Constant memory.

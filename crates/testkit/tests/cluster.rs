@@ -240,8 +240,8 @@ async fn a_reported_text_is_found_in_its_near_copies_until_it_is_deleted() {
     let dissected = digesting::dissect(canonical.as_bytes());
     let part = &dissected.outline.parts[0];
     let span = dissected.spans[0].as_ref().unwrap();
-    let raw = &canonical.as_bytes()[span.start as usize..span.end as usize];
-    let reading = read_part(part, &tamis_message::content::decode(span, raw));
+    let reading =
+        read_part(part, &tamis_message::content::decode(span, span.of(canonical.as_bytes())));
     let signature = wire::Signature {
         kind: SignatureKind::Text.code().into(),
         value: tamis_reputation_protocol::naming::text(&part.digest.unwrap()).value.to_vec(),

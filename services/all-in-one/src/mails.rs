@@ -82,18 +82,11 @@ pub fn offer(mail: &[u8], envelope: impl FnOnce(&HeaderReading) -> Envelope) -> 
         .iter()
         .zip(0_u16..)
         .filter_map(|(span, part)| {
-            span.as_ref()
-                .map(|span| Content { part, bytes: content::decode(span, raw(span, mail)) })
+            span.as_ref().map(|span| Content { part, bytes: content::decode(span, span.of(mail)) })
         })
         .collect();
     let envelope = envelope(&header::read(&dissected.outline.header));
     Offer { id: MailId(id), envelope, outline: dissected.outline, inline, remaining: REMAINING }
-}
-
-/// The raw bytes of one part.
-fn raw<'a>(span: &content::Span, mail: &'a [u8]) -> &'a [u8] {
-    let at = |offset: u64| usize::try_from(offset).unwrap_or(mail.len()).min(mail.len());
-    mail.get(at(span.start)..at(span.end)).unwrap_or_default()
 }
 
 /// The envelope that the options say; without any, what the mail's own trace tells, which anybody can write.

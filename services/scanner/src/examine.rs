@@ -77,7 +77,8 @@ impl Examination {
             is_certain: false,
             timings: Timings::default(),
         };
-        mail.is_certain = mail.decided(offer, decide::is_certain);
+        // Certainty comes from lists alone, so no later ring can bring it.
+        mail.is_certain = mail.with_input(offer, Rung::Full, decide::is_certain);
         mail.timings.free_us = micros(began);
         mail
     }
@@ -186,20 +187,11 @@ impl Examination {
     /// Weighs and decides.
     #[must_use]
     pub fn verdict(mut self, offer: &Offer) -> Verdict {
-        let evidence = self.evidence(offer);
         let rung = self.rung(offer);
-        let listed =
-            |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
-        let input = Input {
-            id: offer.id,
-            envelope: &offer.envelope,
-            policy: &self.snapshot.policy,
-            evidence: &evidence,
-            listed: &listed,
-            rung,
-        };
-        let plan = decide::decide(&input);
-        let global = decide::judged(&input, self.snapshot.policy.global().rules());
+        let global = self.snapshot.policy.global().rules();
+        let (plan, global) = self.with_input(offer, rung, |input| {
+            (decide::decide(input), decide::judged(input, global))
+        });
         self.timings.total_us = micros(self.began);
         Verdict {
             id: offer.id,
@@ -290,7 +282,6 @@ impl Examination {
         let span = tracing::info_span!("scanner.reputation", items = asked.len());
         let answer = timeout_at(until.into(), service.ask(asked)).instrument(span).await;
         (self.heard, self.answers) = answer.unwrap_or((Heard::Silent, Vec::new()));
-        self.is_certain = self.decided(offer, decide::is_certain);
     }
 
     /// All findings that are the same for every group.
@@ -316,17 +307,18 @@ impl Examination {
         all
     }
 
-    fn decided(&self, offer: &Offer, question: fn(&Input<'_>) -> bool) -> bool {
+    /// Puts all that a decision depends on together, and asks it.
+    fn with_input<T>(&self, offer: &Offer, rung: Rung, ask: impl FnOnce(&Input<'_>) -> T) -> T {
         let evidence = self.evidence(offer);
         let listed =
             |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
-        question(&Input {
+        ask(&Input {
             id: offer.id,
             envelope: &offer.envelope,
             policy: &self.snapshot.policy,
             evidence: &evidence,
             listed: &listed,
-            rung: Rung::Full,
+            rung,
         })
     }
 

@@ -73,19 +73,13 @@ fn mail(mark: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The raw bytes of one part.
-fn raw<'a>(span: &content::Span, mail: &'a [u8]) -> &'a [u8] {
-    &mail[span.start as usize..span.end as usize]
-}
-
 /// An edge with this mail; contents travel with the offer or on demand.
 fn edge(mail: &[u8], inline: bool) -> Scripted {
     let dissected = digesting::dissect(mail);
     let contents: Vec<Content> = (0_u16..)
         .zip(&dissected.spans)
         .filter_map(|(part, span)| {
-            span.as_ref()
-                .map(|span| Content { part, bytes: content::decode(span, raw(span, mail)) })
+            span.as_ref().map(|span| Content { part, bytes: content::decode(span, span.of(mail)) })
         })
         .collect();
     let envelope = Envelope {
