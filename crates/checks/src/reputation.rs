@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use tamis_domain::digest::{SignatureKind, TextSketch};
+use tamis_domain::digest::{SignatureKind, Sketch};
 use tamis_domain::evidence::{Evidence, Mark, Source};
 use tamis_domain::reputation::{Answered, Class, Listing};
 
@@ -73,7 +73,7 @@ fn is_content(kind: SignatureKind) -> bool {
 /// Share of the weight that a match of this similarity deserves: all for an exact one, none below `LANES_MIN`.
 fn likeness(listing: &Listing) -> f32 {
     match listing.similarity {
-        lanes if usize::from(lanes) >= TextSketch::LANES => 1.0,
+        lanes if usize::from(lanes) >= Sketch::LANES => 1.0,
         28.. => 0.9,
         24.. => 0.7,
         20.. => 0.5,
@@ -130,7 +130,7 @@ fn detail(answer: &Answered, listing: &Listing) -> String {
         listing.reporters,
         listing.weight,
         listing.similarity,
-        TextSketch::LANES,
+        Sketch::LANES,
         listing.age_hours
     )
 }

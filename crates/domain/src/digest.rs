@@ -17,14 +17,14 @@ pub struct PartDigest(pub [u8; 32]);
 #[serde(into = "String", try_from = "String")]
 pub struct MailId(pub [u8; 16]);
 
-/// Similarity name of a text: 32 one-permutation minima of 3-word windows, 16 bits each.
+/// Similarity name of content of any [`SignatureKind`] that has one: 32 minima over a set of features, 16 bits each.
 ///
-/// The share of equal lanes estimates the Jaccard similarity of the two sets of windows
-/// (Broder 1997; b-bit minima: Li and König 2010).
+/// The share of equal lanes estimates the Jaccard similarity of the two sets (Broder 1997; b-bit minima: Li and König
+/// 2010). What the features are is said where they are taken, in `tamis-message`: 3-word windows of text, for instance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TextSketch(pub [u16; TextSketch::LANES]);
+pub struct Sketch(pub [u16; Sketch::LANES]);
 
-impl TextSketch {
+impl Sketch {
     /// Number of minima kept. 32 lanes of 16 bits are 64 bytes on the wire.
     pub const LANES: usize = 32;
 
@@ -44,7 +44,7 @@ impl TextSketch {
         out
     }
 
-    /// Reads what [`TextSketch::to_bytes`] wrote.
+    /// Reads what [`Sketch::to_bytes`] wrote.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 64]) -> Self {
         let mut lanes = [0; Self::LANES];
@@ -55,9 +55,9 @@ impl TextSketch {
     }
 }
 
-impl fmt::Debug for TextSketch {
+impl fmt::Debug for Sketch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TextSketch({})", hex(&self.to_bytes()))
+        write!(f, "Sketch({})", hex(&self.to_bytes()))
     }
 }
 
@@ -67,7 +67,7 @@ impl fmt::Debug for TextSketch {
 pub enum SignatureKind {
     /// Exact bytes of any part.
     Part,
-    /// Text, with a [`TextSketch`] beside the exact value.
+    /// Text, with a [`Sketch`] beside the exact value.
     Text,
     /// Skeleton of an HTML part.
     Html,
@@ -111,6 +111,12 @@ impl SignatureKind {
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Whether content of this kind may have a [`Sketch`] beside its exact value.
+    #[must_use]
+    pub const fn has_sketch(self) -> bool {
+        matches!(self, Self::Text | Self::Html | Self::Attachment | Self::Image)
     }
 
     /// The word used on the command line, in logs and in metrics.
@@ -292,11 +298,11 @@ mod tests {
 
     #[test]
     fn sketches_count_equal_lanes() {
-        let mut a = TextSketch([1; 32]);
-        let b = TextSketch([1; 32]);
+        let mut a = Sketch([1; 32]);
+        let b = Sketch([1; 32]);
         assert_eq!(a.agreement(&b), 32);
         a.0[5] = 9;
         assert_eq!(a.agreement(&b), 31);
-        assert_eq!(TextSketch::from_bytes(&a.to_bytes()), a);
+        assert_eq!(Sketch::from_bytes(&a.to_bytes()), a);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{PartDigest, TextSketch};
+use crate::digest::{PartDigest, Sketch};
 use crate::evidence::Evidence;
 
 /// The top-level header block, read.
@@ -98,7 +98,7 @@ pub struct PartReading {
     /// Links in order of appearance, at most `LINKS_MAX`.
     pub links: Vec<Link>,
     /// Similarity name of the folded text, if it is long enough.
-    pub sketch: Option<TextSketch>,
+    pub sketch: Option<Sketch>,
 }
 
 /// Text as a person sees it.
@@ -135,7 +135,7 @@ pub struct PartFacts {
     /// Findings in the part's content alone.
     pub evidence: Vec<Evidence>,
     /// Similarity name of its text.
-    pub sketch: Option<TextSketch>,
+    pub sketch: Option<Sketch>,
     /// `host/path` of its links, without duplicates, for reputation questions.
     pub links: Vec<String>,
     /// What kind of automatic report the content proves to be.

@@ -24,7 +24,7 @@
 //! about 0.09 at one half. Changing one word of each ten leaves 7/13 of it: about 17 lanes of 32. Unrelated text agrees
 //! in a lane once in 65,536 times.
 
-use tamis_domain::digest::TextSketch;
+use tamis_domain::digest::Sketch;
 
 /// Words, masks not counted, that a text must have: twenty give eighteen windows, about fourteen filled bins.
 pub const WORDS_MIN: usize = 20;
@@ -40,7 +40,7 @@ pub const KEY: u64 = 0x7461_6d69_7320_7631;
 
 /// Names text by similarity; `folded` is what [`crate::reading::fold`] gives.
 #[must_use]
-pub fn text_sketch(folded: &str) -> Option<TextSketch> {
+pub fn text_sketch(folded: &str) -> Option<Sketch> {
     let mut windows = Windows::default();
     for piece in folded.split_whitespace() {
         windows.piece(piece);
@@ -49,12 +49,12 @@ pub fn text_sketch(folded: &str) -> Option<TextSketch> {
     if windows.plain_words < WORDS_MIN || filled < BINS_MIN {
         return None;
     }
-    Some(TextSketch(densified(&windows.bins).map(|hash| (hash & 0xffff) as u16)))
+    Some(Sketch(densified(&windows.bins).map(|hash| (hash & 0xffff) as u16)))
 }
 
 #[derive(Debug, Default)]
 struct Windows {
-    bins: [Option<u64>; TextSketch::LANES],
+    bins: [Option<u64>; Sketch::LANES],
     plain_words: usize,
     words: usize,
     last_two: [u64; 2],
@@ -121,11 +121,11 @@ impl Windows {
 }
 
 /// Fills empty bins from others. At least one bin is filled.
-fn densified(bins: &[Option<u64>; TextSketch::LANES]) -> [u64; TextSketch::LANES] {
+fn densified(bins: &[Option<u64>; Sketch::LANES]) -> [u64; Sketch::LANES] {
     std::array::from_fn(|bin| {
         let asked = (1_u64..).map(|attempt| {
             let seed = KEY.wrapping_add((bin as u64) << 32).wrapping_add(attempt);
-            bins[(mix(seed) % TextSketch::LANES as u64) as usize]
+            bins[(mix(seed) % Sketch::LANES as u64) as usize]
         });
         // A filled bin is hit in some attempt: with BINS_MIN of 32 filled, 200 misses have probability 2^-83.
         std::iter::once(bins[bin]).chain(asked.take(ATTEMPTS_MAX)).flatten().next().unwrap_or(0)

@@ -8,7 +8,7 @@
 //! Parsing is strict: exact length, reserved bytes zero, nothing unknown let through, so that every valid datagram has
 //! exactly one reading and re-encodes to the same bytes.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::{Class, Listing};
 
@@ -55,7 +55,7 @@ pub struct Item {
     /// Its exact name.
     pub signature: Signature,
     /// The similarity name of a text. Only for [`SignatureKind::Text`]; elsewhere it is not sent.
-    pub sketch: Option<TextSketch>,
+    pub sketch: Option<Sketch>,
 }
 
 impl Item {
@@ -71,7 +71,7 @@ impl Item {
         if self.travelling_sketch().is_some() { TEXT_ITEM_BYTES } else { EXACT_ITEM_BYTES }
     }
 
-    fn travelling_sketch(&self) -> Option<&TextSketch> {
+    fn travelling_sketch(&self) -> Option<&Sketch> {
         self.sketch.as_ref().filter(|_| self.signature.kind == SignatureKind::Text)
     }
 }
@@ -423,7 +423,7 @@ fn item(length: &Lengths, body: &mut &[u8]) -> Result<Item, Malformed> {
     let value = length.array(body)?;
     let sketch = match (mark & WITH_SKETCH != 0, kind) {
         (false, _) => None,
-        (true, SignatureKind::Text) => Some(TextSketch::from_bytes(&length.array(body)?)),
+        (true, SignatureKind::Text) => Some(Sketch::from_bytes(&length.array(body)?)),
         (true, _) => return Err(Malformed::Kind(mark)),
     };
     Ok(Item { signature: Signature { kind, value }, sketch })
@@ -471,7 +471,7 @@ fn listing(bytes: [u8; LISTING_BYTES]) -> Result<Option<Listing>, Malformed> {
     }
     let in_range = (1..=100).contains(&weight)
         && reporters > 0
-        && usize::from(similarity) <= TextSketch::LANES
+        && usize::from(similarity) <= Sketch::LANES
         && similarity > 0;
     let class = Class::from_code(code).filter(|_| in_range).ok_or(Malformed::Listing(code))?;
     let age_hours = u16::from_be_bytes([high, low]);

@@ -16,7 +16,7 @@ mod record;
 
 use std::collections::HashMap;
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 
 use crate::hashing::Seeded;
@@ -242,12 +242,7 @@ impl Table {
         self.epoch = epoch;
     }
 
-    fn report(
-        &mut self,
-        signature: Signature,
-        sketch: Option<&TextSketch>,
-        report: record::Report,
-    ) {
+    fn report(&mut self, signature: Signature, sketch: Option<&Sketch>, report: record::Report) {
         let (epoch, needed) = (self.epoch, self.rules.reporters_needed);
         let known = self.shards[shard_of(&signature)].get(&signature).map(|record| record.text);
         let text = match (known.flatten(), sketch) {
@@ -282,7 +277,7 @@ impl Table {
 
     fn find(&self, item: &Item) -> Option<(Signature, &Record, u8)> {
         if let Some(record) = self.record(&item.signature) {
-            return Some((item.signature, record, TextSketch::LANES as u8));
+            return Some((item.signature, record, Sketch::LANES as u8));
         }
         if item.signature.kind != SignatureKind::Text {
             return None;

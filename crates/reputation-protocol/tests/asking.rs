@@ -11,7 +11,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tamis_domain::digest::{PartDigest, SignatureKind, TextSketch};
+use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::asking::{
@@ -77,7 +77,7 @@ fn sent(outputs: &[Output]) -> Vec<(SocketAddr, Sending, u64)> {
 fn the_first_good_answer_ends_the_question_in_the_order_of_the_mail() {
     let now = Instant::now();
     let text =
-        Item { signature: naming::text(&PartDigest([1; 32])), sketch: Some(TextSketch([3; 32])) };
+        Item { signature: naming::text(&PartDigest([1; 32])), sketch: Some(Sketch([3; 32])) };
     let mut asking = Asking::new(plan(vec![links(1)[0], text]), now);
     let outputs = drain(&mut asking);
     assert_eq!(sent(&outputs), [(server(1), Sending::First, 5)]);

@@ -12,7 +12,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch, hex};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch, hex};
 use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::packet::{
@@ -51,7 +51,7 @@ fn exact(kind: SignatureKind, byte: u8) -> Item {
 fn text(byte: u8) -> Item {
     let lanes = std::array::from_fn(|lane| u16::from(byte) * 256 + lane as u16);
     let signature = Signature { kind: SignatureKind::Text, value: [byte; 16] };
-    Item { signature, sketch: Some(TextSketch(lanes)) }
+    Item { signature, sketch: Some(Sketch(lanes)) }
 }
 
 const TRACE: Trace = Trace { trace_id: [0x71; 16], parent_span_id: [0x72; 8] };

@@ -10,7 +10,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Answering, Limits, Rate};
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
@@ -34,7 +34,7 @@ fn item(kind: SignatureKind, number: u64) -> Item {
     value[..8].copy_from_slice(&random.next().to_be_bytes());
     value[8..].copy_from_slice(&random.next().to_be_bytes());
     let text = kind == SignatureKind::Text;
-    let sketch = text.then(|| TextSketch(std::array::from_fn(|_| random.next() as u16)));
+    let sketch = text.then(|| Sketch(std::array::from_fn(|_| random.next() as u16)));
     Item { signature: Signature { kind, value }, sketch }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tamis_domain::digest::{PartDigest, SignatureKind, TextSketch};
+use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::answering::{Answering, Limits};
 use tamis_reputation_protocol::asking::{
@@ -97,7 +97,7 @@ fn client_address() -> SocketAddr {
 fn text(number: u16) -> Item {
     let lanes = std::array::from_fn(|lane| number.wrapping_mul(257).wrapping_add(lane as u16));
     let signature = naming::text(&PartDigest([number as u8; 32]));
-    Item { signature, sketch: Some(TextSketch(lanes)) }
+    Item { signature, sketch: Some(Sketch(lanes)) }
 }
 
 /// Every second link and every third text is listed.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Answering, COOKIE_SLOT, Limits, Rate, Silence};
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
@@ -21,7 +21,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table = Table::new(Rules::default());
     for (number, class) in [(0, Class::Spam), (1, Class::Malware), (2, Class::Allowed)] {
         for kind in SignatureKind::ALL {
-            let sketch = TextSketch([u16::from(number); TextSketch::LANES]);
+            let sketch = Sketch([u16::from(number); Sketch::LANES]);
             let change = Change::Add {
                 signature: Signature { kind, value: [number; 16] },
                 sketch: (kind == SignatureKind::Text).then_some(sketch),

@@ -1,6 +1,6 @@
 //! The reputation service's log: frames, commits, saved signatures.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
 use tamis_reputation::log::record::{commit, push_saved, read_commit, read_saved};
@@ -96,7 +96,7 @@ fn change(pick: &mut Pick<'_>) -> Change {
     if pick.below(4) == 0 {
         return Change::Delete { signature, reporter, at_unix_s };
     }
-    let sketch = pick.flag().then(|| TextSketch([pick.u16(); TextSketch::LANES]));
+    let sketch = pick.flag().then(|| Sketch([pick.u16(); Sketch::LANES]));
     let (class, weight) = (pick.one(&Class::ALL), pick.byte());
     Change::Add { signature, sketch, class, weight, reporter, at_unix_s }
 }

@@ -1,6 +1,6 @@
 //! Reputation datagrams, both directions.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::packet::{
     Answer, Challenge, DATAGRAM_BYTES_MAX, Item, Question, Reply, Trace,
@@ -52,7 +52,7 @@ pub(super) fn item(pick: &mut Pick<'_>) -> Item {
     let kind = pick.one(&SignatureKind::ALL);
     let signature = Signature { kind, value: pick.array() };
     let with_sketch = kind == SignatureKind::Text && pick.flag();
-    let sketch = with_sketch.then(|| TextSketch([pick.u16(); TextSketch::LANES]));
+    let sketch = with_sketch.then(|| Sketch([pick.u16(); Sketch::LANES]));
     Item { signature, sketch }
 }
 

@@ -1,7 +1,7 @@
 //! Seeds that nobody writes by hand: frames, datagrams, records, words of the wire.
 
 use bytes::{Bytes, BytesMut};
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_mail_protocols::milter::facts::{ClientAddress, Connection, Mailbox};
 use tamis_mail_protocols::milter::frame::Command;
@@ -127,7 +127,7 @@ fn question(items: usize, sketches: usize, trace: bool) -> Question {
     let item = |number: usize| {
         let text = number < sketches;
         let kind = if text { SignatureKind::Text } else { SignatureKind::ALL[number % 7] };
-        let sketch = text.then_some(TextSketch([number as u16; TextSketch::LANES]));
+        let sketch = text.then_some(Sketch([number as u16; Sketch::LANES]));
         Item { signature: Signature { kind, value: [number as u8; 16] }, sketch }
     };
     Question {
@@ -210,7 +210,7 @@ fn picked() -> Vec<Made> {
 #[cfg(feature = "services")]
 mod services {
     use prost::Message;
-    use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+    use tamis_domain::digest::{Signature, SignatureKind, Sketch};
     use tamis_domain::reputation::Class;
     use tamis_proto::scan;
     use tamis_reputation::log::frame::push;
@@ -347,7 +347,7 @@ mod services {
         };
         let add = |number: u8| Change::Add {
             signature: signature(number),
-            sketch: (number == 1).then_some(TextSketch([7; TextSketch::LANES])),
+            sketch: (number == 1).then_some(Sketch([7; Sketch::LANES])),
             class: Class::Spam,
             weight: 60,
             reporter: format!("edge-{number}.example.org"),

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_message::reading::read_part;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_runtime::exit::Failure;
-use tamis_scanner::ask::reputation::questions;
+use tamis_scanner::ask::questions::questions;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::{Class, Signature as Options, SignatureAction};
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A signature to say something about, and where it was found.
 struct Named {
     signature: Signature,
-    sketch: Option<TextSketch>,
+    sketch: Option<Sketch>,
     origin: String,
 }
 

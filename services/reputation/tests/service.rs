@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tamis_domain::digest::{PartDigest, TextSketch};
+use tamis_domain::digest::{PartDigest, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
@@ -158,7 +158,7 @@ fn link(name: &str) -> Item {
 }
 
 fn text(number: u8, changed_lanes: usize) -> Item {
-    let mut sketch = TextSketch(std::array::from_fn(|lane| lane as u16 * 1009));
+    let mut sketch = Sketch(std::array::from_fn(|lane| lane as u16 * 1009));
     sketch.0[..changed_lanes].fill(7);
     Item { signature: naming::text(&PartDigest([number; 32])), sketch: Some(sketch) }
 }

@@ -28,7 +28,8 @@ use tamis_runtime::clock;
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
-use crate::ask::reputation::{Heard, questions};
+use crate::ask::questions::questions;
+use crate::ask::reputation::Heard;
 use crate::memory::{FarAnswer, Key};
 use crate::metrics::Recalled;
 use crate::snapshot::Snapshot;

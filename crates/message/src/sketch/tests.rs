@@ -27,7 +27,7 @@ impl Random {
     }
 }
 
-fn sketch(words: &[String]) -> TextSketch {
+fn sketch(words: &[String]) -> Sketch {
     text_sketch(&words.join(" ")).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! What may be said to a table, and what it tells.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 
 /// Characters of a reporter's name. A host name and a word fit.
@@ -14,7 +14,7 @@ pub enum Change {
         /// What is reported.
         signature: Signature,
         /// Its similarity name, only for texts; the first one given stays with the signature.
-        sketch: Option<TextSketch>,
+        sketch: Option<Sketch>,
         /// The class; not [`Class::Suspected`], which is a conclusion.
         class: Class,
         /// Strength, 1 to 100.
@@ -97,7 +97,7 @@ pub struct Why {
     /// The listed signature that answers.
     pub signature: Signature,
     /// Its sketch, for texts that have one.
-    pub sketch: Option<TextSketch>,
+    pub sketch: Option<Sketch>,
     /// What questions are answered with.
     pub listing: Listing,
     /// The reports, first reporter first.
@@ -114,7 +114,7 @@ pub struct Saved {
     /// The signature.
     pub signature: Signature,
     /// Its sketch, for texts that have one.
-    pub sketch: Option<TextSketch>,
+    pub sketch: Option<Sketch>,
     /// The reports, first reporter first.
     pub reports: Vec<ReportTold>,
     /// Epoch of the last change to it.

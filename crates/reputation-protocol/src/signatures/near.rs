@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use tamis_domain::digest::TextSketch;
+use tamis_domain::digest::Sketch;
 
 use crate::hashing::Seeded;
 
@@ -17,7 +17,7 @@ pub const BUCKET_OWNERS_MAX: usize = 10;
 pub const EVICTED_MEANING: &str = "places of texts in the similarity index that were given up for newer texts; \
      a text has 16 places and is missed by similarity only for the bands that it lost";
 
-const BANDS: usize = TextSketch::LANES / 2;
+const BANDS: usize = Sketch::LANES / 2;
 
 /// Mean owners of a bucket before the index doubles. At a mean of 6 one bucket in 25 is full (Poisson).
 const MEAN_OWNERS_MAX: usize = 6;
@@ -31,7 +31,7 @@ pub(super) struct TextId(NonZeroU32);
 
 #[derive(Debug)]
 struct Text {
-    sketch: TextSketch,
+    sketch: Sketch,
     value: [u8; 16],
 }
 
@@ -75,12 +75,12 @@ impl Near {
             + self.buckets.capacity() * size_of::<Bucket>()
     }
 
-    pub(super) fn sketch(&self, id: TextId) -> &TextSketch {
+    pub(super) fn sketch(&self, id: TextId) -> &Sketch {
         &self.texts[id.index()].sketch
     }
 
     /// Puts a text in. None only beyond 2^32 texts, far above any memory.
-    pub(super) fn insert(&mut self, sketch: &TextSketch, value: [u8; 16]) -> Option<TextId> {
+    pub(super) fn insert(&mut self, sketch: &Sketch, value: [u8; 16]) -> Option<TextId> {
         let text = Text { sketch: *sketch, value };
         let id = if let Some(id) = self.free.pop() {
             self.texts[id.index()] = text;
@@ -110,7 +110,7 @@ impl Near {
     /// each once.
     pub(super) fn visit(
         &self,
-        sketch: &TextSketch,
+        sketch: &Sketch,
         agreement_min: u8,
         mut seen: impl FnMut([u8; 16], u8),
     ) {
@@ -166,7 +166,7 @@ impl Near {
     }
 
     /// Bucket and tag of one band.
-    fn spot(&self, sketch: &TextSketch, band: usize) -> (usize, u16) {
+    fn spot(&self, sketch: &Sketch, band: usize) -> (usize, u16) {
         let (first, second) = (sketch.0[2 * band], sketch.0[2 * band + 1]);
         let word = (band as u64) << 32 | u64::from(first) << 16 | u64::from(second);
         let hash = self.hash.word(word);

@@ -15,7 +15,7 @@ fn add(signature: Signature, class: Class, reporter: &str) -> Change {
     Change::Add { signature, sketch: None, class, weight: 80, reporter, at_unix_s: NOW }
 }
 
-fn add_text(number: u64, sketch: TextSketch, class: Class) -> Change {
+fn add_text(number: u64, sketch: Sketch, class: Class) -> Change {
     Change::Add {
         signature: signature(SignatureKind::Text, number),
         sketch: Some(sketch),
@@ -35,23 +35,23 @@ fn table(reporters_needed: u8) -> Table {
 }
 
 /// Lanes that no other number shares.
-fn sketch(number: u16) -> TextSketch {
-    TextSketch(std::array::from_fn(|lane| {
+fn sketch(number: u16) -> Sketch {
+    Sketch(std::array::from_fn(|lane| {
         number.wrapping_mul(31).wrapping_add(lane as u16 * 2039).rotate_left(lane as u32 % 16)
     }))
 }
 
 /// `lanes` equal lanes, spread so that as few bands as possible are whole.
-fn resembling(of: &TextSketch, lanes: usize) -> TextSketch {
+fn resembling(of: &Sketch, lanes: usize) -> Sketch {
     let order = (0..32).step_by(2).chain((1..32).step_by(2));
-    let mut other = TextSketch(of.0.map(|lane| lane ^ 0x5555));
+    let mut other = Sketch(of.0.map(|lane| lane ^ 0x5555));
     for lane in order.take(lanes) {
         other.0[lane] = of.0[lane];
     }
     other
 }
 
-fn asked(number: u64, sketch: TextSketch) -> Item {
+fn asked(number: u64, sketch: Sketch) -> Item {
     Item { signature: signature(SignatureKind::Text, number), sketch: Some(sketch) }
 }
 

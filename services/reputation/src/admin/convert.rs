@@ -1,6 +1,6 @@
 //! Wire types of administration to and from the words of the house.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_proto::reputation as wire;
 use tamis_reputation_protocol::packet::Item;
@@ -34,7 +34,7 @@ pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
                 let found = bytes.len();
                 Status::invalid_argument(format!("signature.sketch has {found} bytes, not 64"))
             })?;
-            Some(TextSketch::from_bytes(bytes))
+            Some(Sketch::from_bytes(bytes))
         }
     };
     Ok(Item { signature: Signature { kind, value }, sketch })

@@ -4,7 +4,7 @@
 //! reporter`, and for an add `class u8 | weight u8 | sketch`, where a sketch is `0` or `1 | 64 bytes`.
 //! Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | first u32 | last u32 | times u16) ...`.
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::signatures::{Change, ReportTold, Saved};
 
@@ -86,7 +86,7 @@ fn push_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(kept.as_bytes());
 }
 
-fn push_sketch(out: &mut Vec<u8>, sketch: Option<&TextSketch>) {
+fn push_sketch(out: &mut Vec<u8>, sketch: Option<&Sketch>) {
     match sketch {
         None => out.push(0),
         Some(sketch) => {
@@ -151,10 +151,10 @@ impl Fields<'_> {
         std::str::from_utf8(name).ok().map(str::to_owned)
     }
 
-    fn sketch(&mut self) -> Option<Option<TextSketch>> {
+    fn sketch(&mut self) -> Option<Option<Sketch>> {
         match self.u8()? {
             0 => Some(None),
-            1 => Some(Some(TextSketch::from_bytes(&self.array()?))),
+            1 => Some(Some(Sketch::from_bytes(&self.array()?))),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tamis_domain::digest::{Signature, SignatureKind, TextSketch};
+use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{Change, Rules, Table};
@@ -21,7 +21,7 @@ fn add(number: u8) -> Change {
     let text = name(number).kind == SignatureKind::Text;
     Change::Add {
         signature: name(number),
-        sketch: text.then(|| TextSketch([u16::from(number); 32])),
+        sketch: text.then(|| Sketch([u16::from(number); 32])),
         class: Class::Phishing,
         weight: 33,
         reporter: "desk".to_owned(),

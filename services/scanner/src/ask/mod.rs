@@ -1,3 +1,4 @@
 //! The signals that others must be asked for, one a file.
 
+pub mod questions;
 pub mod reputation;
