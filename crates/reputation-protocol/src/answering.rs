@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use tamis_domain::reputation::Class;
 
+use crate::known::Known;
 use crate::packet::{self, Challenge, Malformed, Question, Trace};
-use crate::signatures::Table;
 use rate::Rates;
 pub use rate::{Rate, SOURCES_MAX};
 
@@ -105,7 +105,7 @@ impl Answering {
         }
     }
 
-    /// Takes a datagram from `source`, asks `table`, and leaves what is to be sent back in `out`.
+    /// Takes a datagram from `source`, asks what is `known`, and leaves what is to be sent back in `out`.
     ///
     /// `now_unix_s` is the time of day, for the age of listings.
     pub fn handle(
@@ -114,7 +114,7 @@ impl Answering {
         source: SocketAddr,
         now: Instant,
         now_unix_s: u32,
-        table: &Table,
+        known: &Known<'_>,
         out: &mut Vec<u8>,
     ) -> Action {
         out.clear();
@@ -135,21 +135,27 @@ impl Answering {
             return Action::Silent(Silence::Limited);
         }
         let fresh = (proof == Proof::Old).then(|| cookie(&self.secret, address, slot));
-        Action::Answer(self.answer(fresh, now_unix_s, table, out))
+        Action::Answer(self.answer(fresh, now_unix_s, known, out))
     }
 
     fn answer(
         &self,
         fresh_cookie: Option<u64>,
         now_unix_s: u32,
-        table: &Table,
+        known: &Known<'_>,
         out: &mut Vec<u8>,
     ) -> Answered {
         let question = &self.question;
-        packet::begin_answer(out, question.id, table.epoch(), fresh_cookie, question.items.len());
+        packet::begin_answer(
+            out,
+            question.id,
+            known.table.epoch(),
+            fresh_cookie,
+            question.items.len(),
+        );
         let mut classes = [0; Class::ALL.len()];
         for item in &question.items {
-            let listing = table.ask(item, now_unix_s);
+            let listing = known.ask(item, now_unix_s);
             if let Some(listing) = listing {
                 classes[usize::from(listing.class.code()) - 1] += 1;
             }

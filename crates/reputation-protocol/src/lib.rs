@@ -15,6 +15,7 @@
 pub mod answering;
 pub mod asking;
 mod hashing;
+pub mod known;
 pub mod naming;
 pub mod packet;
 pub mod signatures;

@@ -13,6 +13,7 @@ mod change;
 
 mod near;
 mod record;
+mod saved;
 
 use std::collections::HashMap;
 
@@ -21,7 +22,7 @@ use tamis_domain::reputation::{Class, Listing};
 
 use crate::hashing::Seeded;
 use crate::packet::Item;
-pub use change::{Applied, Change, REPORTER_CHARS_MAX, Refused, ReportTold, Saved, Why};
+pub use change::{Applied, Authority, Change, REPORTER_CHARS_MAX, Refused, ReportTold, Saved, Why};
 use near::Near;
 pub use near::{BUCKET_OWNERS_MAX, EVICTED_MEANING};
 pub use record::REPORTERS_KEPT_MAX;
@@ -200,10 +201,11 @@ impl Table {
         change.check()?;
         match change {
             Change::Delete { signature, .. } => Ok(self.delete(signature)),
-            Change::Add { signature, sketch, class, weight, reporter, at_unix_s } => {
+            Change::Retract { signature, reporter, .. } => Ok(self.retract(signature, reporter)),
+            Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s } => {
                 let listed = self.record(signature).is_some();
                 let reporter = self.name_id(reporter);
-                let report = record::Report::new(reporter, *class, *weight, *at_unix_s);
+                let report = record::Report::new(reporter, *class, *weight, *authority, *at_unix_s);
                 self.epoch += 1;
                 self.report(*signature, sketch.as_ref(), report);
                 Ok(if listed { Applied::Confirmed } else { Applied::Added })
@@ -273,6 +275,24 @@ impl Table {
         self.counts[slot(signature.kind)] -= 1;
         self.epoch += 1;
         Applied::Deleted
+    }
+
+    fn retract(&mut self, signature: &Signature, reporter: &str) -> Applied {
+        let Some(id) = self.name_ids.get(reporter).copied() else { return Applied::Unknown };
+        let (epoch, needed) = (self.epoch + 1, self.rules.reporters_needed);
+        let Some(record) = self.shard_mut(signature).get_mut(signature) else {
+            return Applied::Unknown;
+        };
+        match record.retract(id) {
+            None => Applied::Unknown,
+            Some(0) => self.delete(signature),
+            Some(_) => {
+                record.changed_epoch = epoch;
+                record.judge(needed);
+                self.epoch = epoch;
+                Applied::Retracted
+            }
+        }
     }
 
     fn find(&self, item: &Item) -> Option<(Signature, &Record, u8)> {

@@ -13,6 +13,7 @@ use std::time::Instant;
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Answering, Limits, Rate};
+use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
 use tamis_reputation_protocol::signatures::{Change, Rules, Table};
 
@@ -44,7 +45,15 @@ fn table(kind: SignatureKind, count: u64) -> Table {
     for number in 0..count {
         let Item { signature, sketch } = item(kind, number);
         let (class, reporter) = (Class::Spam, "desk".to_owned());
-        let change = Change::Add { signature, sketch, class, weight: 9, reporter, at_unix_s: 0 };
+        let change = Change::Add {
+            signature,
+            sketch,
+            class,
+            weight: 9,
+            reporter,
+            authority: Authority::Operator,
+            at_unix_s: 0,
+        };
         table.apply(&change).unwrap();
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -104,12 +113,13 @@ fn questions(table: &Table, kind: SignatureKind, items: u64, count: u64) {
         let items = (0..items).map(|n| item(kind, (first * 7919 + n) % (2 * count))).collect();
         Question { id: first, cookie, trace: None, items }.encode()
     };
-    answering.handle(&of(0, 0), source, now, 0, table, &mut out);
+    answering.handle(&of(0, 0), source, now, 0, &Known::table(table), &mut out);
     let Ok(Reply::Challenge(challenge)) = Reply::decode(&out) else { panic!("no challenge") };
     let datagrams: Vec<_> = (0..100_000).map(|n| of(n, challenge.cookie)).collect();
     rate(&format!("datagrams of {items} {}", kind.word()), 1_000_000, |n| {
         let datagram = &datagrams[n as usize % datagrams.len()];
-        match answering.handle(datagram, source, Instant::now(), 0, table, &mut out) {
+        match answering.handle(datagram, source, Instant::now(), 0, &Known::table(table), &mut out)
+        {
             Action::Answer(answered) => answered.listed().into(),
             other => panic!("{other:?}"),
         }

@@ -19,9 +19,10 @@ use tamis_reputation_protocol::answering::{Answering, Limits};
 use tamis_reputation_protocol::asking::{
     Asking, Cookies, Event, FLIGHTS_MAX, Fact, Outcome, Output, Plan, Sending, Times, Want,
 };
+use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::{DATAGRAM_BYTES_MAX, Item};
-use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 const NOW_UNIX: u32 = 1_800_000_000;
 const BUDGET: Duration = Duration::from_millis(50);
@@ -110,6 +111,7 @@ fn listed() -> Table {
             class: Class::Spam,
             weight: 60,
             reporter: "desk".to_owned(),
+            authority: Authority::Operator,
             at_unix_s: NOW_UNIX,
         };
         table.apply(&change).unwrap();
@@ -221,7 +223,7 @@ impl World {
         }
         let (answering, table) = &mut self.servers[number];
         let mut out = Vec::new();
-        answering.handle(bytes, from, now, NOW_UNIX, table, &mut out);
+        answering.handle(bytes, from, now, NOW_UNIX, &Known::table(table), &mut out);
         assert!(out.len() <= bytes.len(), "an answer longer than its question");
         if !out.is_empty() {
             self.network.send(to, from, out);

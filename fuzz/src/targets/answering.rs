@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Answering, COOKIE_SLOT, Limits, Rate, Silence};
+use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
-use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 use super::packet_there_and_back::question;
 use crate::pick::{Pick, start};
@@ -24,10 +25,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             let sketch = Sketch([u16::from(number); Sketch::LANES]);
             let change = Change::Add {
                 signature: Signature { kind, value: [number; 16] },
-                sketch: (kind == SignatureKind::Text).then_some(sketch),
+                sketch: kind.has_sketch().then_some(sketch),
                 class,
                 weight: 50,
                 reporter: "edge.test".to_owned(),
+                authority: Authority::Operator,
                 at_unix_s: NOW_UNIX_S - 3600,
             };
             table.apply(&change).expect("room for a few");
@@ -45,7 +47,7 @@ pub fn answering(data: &[u8]) {
     let mut server = Answering::new([7; 32], limits, now);
     let source = SocketAddr::from(([192, 0, 2, 1], 4000));
     let mut out = vec![0; 100];
-    let action = server.handle(data, source, now, NOW_UNIX_S, &TABLE, &mut out);
+    let action = server.handle(data, source, now, NOW_UNIX_S, &Known::table(&TABLE), &mut out);
     assert!(out.len() <= data.len(), "{} bytes for {}", out.len(), data.len());
     match Question::decode(data) {
         Err(why) => {
@@ -93,7 +95,7 @@ fn ask(
     now: Instant,
 ) -> Option<Reply> {
     let (datagram, mut out) = (question.encode(), Vec::new());
-    let action = server.handle(&datagram, source, now, NOW_UNIX_S, &TABLE, &mut out);
+    let action = server.handle(&datagram, source, now, NOW_UNIX_S, &Known::table(&TABLE), &mut out);
     assert!(out.len() <= datagram.len(), "{} bytes for {}", out.len(), datagram.len());
     if let Action::Silent(why) = action {
         assert!(out.is_empty());

@@ -4,7 +4,7 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
 use tamis_reputation::log::record::{commit, push_saved, read_commit, read_saved};
-use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 use crate::pick::Pick;
 
@@ -93,10 +93,13 @@ fn change(pick: &mut Pick<'_>) -> Change {
     let signature = Signature { kind, value: [pick.byte(); 16] };
     let at_unix_s = pick.u32();
     let reporter = pick.text(70).chars().take(64).collect();
-    if pick.below(4) == 0 {
-        return Change::Delete { signature, reporter, at_unix_s };
+    match pick.below(8) {
+        0 => return Change::Delete { signature, reporter, at_unix_s },
+        1 => return Change::Retract { signature, reporter, at_unix_s },
+        _ => {}
     }
     let sketch = pick.flag().then(|| Sketch([pick.u16(); Sketch::LANES]));
     let (class, weight) = (pick.one(&Class::ALL), pick.byte());
-    Change::Add { signature, sketch, class, weight, reporter, at_unix_s }
+    let authority = pick.one(&[Authority::Reporter, Authority::Operator]);
+    Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s }
 }

@@ -215,7 +215,7 @@ mod services {
     use tamis_proto::scan;
     use tamis_reputation::log::frame::push;
     use tamis_reputation::log::record::{commit, push_saved};
-    use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+    use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
     use super::{Made, seed};
 
@@ -351,6 +351,7 @@ mod services {
             class: Class::Spam,
             weight: 60,
             reporter: format!("edge-{number}.example.org"),
+            authority: Authority::Operator,
             at_unix_s: 1_800_000_000,
         };
         let (reporter, at_unix_s) = ("operator".to_owned(), 1_800_000_100);

@@ -8,7 +8,7 @@ use tamis_domain::digest::SignatureKind;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_server::{Reputation, ReputationServer};
 use tamis_reputation_protocol::packet::Item;
-use tamis_reputation_protocol::signatures::{Change, Refused};
+use tamis_reputation_protocol::signatures::{Authority, Change, Refused};
 use tamis_runtime::clock;
 use tonic::{Request, Response, Status};
 
@@ -52,6 +52,7 @@ impl Reputation for Admin {
             class,
             weight,
             reporter: request.reporter.clone(),
+            authority: Authority::Operator,
             at_unix_s,
         };
         let changes = items(&request.signatures)?.into_iter().map(add).collect();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tamis_reputation_protocol::answering::{Action, Answered, Answering};
+use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::DATAGRAM_BYTES_MAX;
 use tamis_runtime::clock;
 use tamis_runtime::telemetry::propagation;
@@ -100,7 +101,7 @@ fn batch(
             }
         };
         let bytes = &datagram[..length];
-        let action = answering.handle(bytes, source, began, now_unix_s, &table, out);
+        let action = answering.handle(bytes, source, began, now_unix_s, &Known::table(&table), out);
         if !out.is_empty() && socket.try_send_to(out, source).is_err() {
             // The send buffer is full or the way is gone: the asker asks again.
             shared.metrics.unsent.inc();

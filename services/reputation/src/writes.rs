@@ -195,7 +195,7 @@ impl Writer {
                 match table.replay(change) {
                     Ok(Applied::Added) => committed.added += 1,
                     Ok(Applied::Confirmed) => committed.confirmed += 1,
-                    Ok(Applied::Deleted) => committed.deleted += 1,
+                    Ok(Applied::Deleted | Applied::Retracted) => committed.deleted += 1,
                     Ok(Applied::Unknown) => committed.unknown += 1,
                     // Checked before it was written; a table that changes its mind is a fault of ours.
                     Err(refused) => tracing::error!(%refused, "a checked change was refused"),

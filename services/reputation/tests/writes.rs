@@ -10,7 +10,7 @@ use tamis_reputation::metrics::Metrics;
 use tamis_reputation::shared::Shared;
 use tamis_reputation::writes::{CHANGES_PER_COMMIT_MAX, Committed, WriteError, Writes};
 use tamis_reputation_protocol::naming;
-use tamis_reputation_protocol::signatures::{Change, Refused, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Refused, Rules, Table};
 
 fn add(name: &str) -> Change {
     Change::Add {
@@ -19,6 +19,7 @@ fn add(name: &str) -> Change {
         class: Class::Spam,
         weight: 50,
         reporter: "desk".to_owned(),
+        authority: Authority::Operator,
         at_unix_s: 1,
     }
 }
@@ -79,6 +80,7 @@ async fn a_refused_request_changes_nothing_of_itself_and_nothing_of_its_neighbou
         class: Class::Spam,
         weight: 0,
         reporter: "desk".to_owned(),
+        authority: Authority::Operator,
         at_unix_s: 1,
     };
     let refused = writes.commit(vec![add("a.example"), bad]).await;

@@ -3,7 +3,8 @@
 use super::*;
 use crate::naming;
 use crate::packet::{Answer, Item, Reply};
-use crate::signatures::{Change, Rules};
+use crate::signatures::Table;
+use crate::signatures::{Authority, Change, Rules};
 
 const NOW_UNIX: u32 = 1_800_000_000;
 
@@ -15,6 +16,7 @@ fn table() -> Table {
         class: Class::Phishing,
         weight: 70,
         reporter: "desk".to_owned(),
+        authority: Authority::Operator,
         at_unix_s: NOW_UNIX,
     };
     table.apply(&change).unwrap();
@@ -47,7 +49,14 @@ impl Server {
         let mut out = Vec::new();
         let now = self.start + Duration::from_secs(after_s);
         let source = source.parse().unwrap();
-        let action = self.answering.handle(bytes, source, now, NOW_UNIX, &self.table, &mut out);
+        let action = self.answering.handle(
+            bytes,
+            source,
+            now,
+            NOW_UNIX,
+            &Known::table(&self.table),
+            &mut out,
+        );
         assert!(out.len() <= bytes.len(), "an answer longer than its question");
         let silent = matches!(action, Action::Silent(_));
         assert_eq!(out.is_empty(), silent);

@@ -21,10 +21,21 @@ pub enum Change {
         weight: u8,
         /// Who says so: 1 to [`REPORTER_CHARS_MAX`] printable ASCII characters.
         reporter: String,
+        /// What the reporter's word is worth.
+        authority: Authority,
         /// When, seconds since 1970 (until 2106).
         at_unix_s: u32,
     },
-    /// A signature is taken off, with all that was reported of it.
+    /// A reporter takes back what it said of a signature.
+    Retract {
+        /// Of this exact signature.
+        signature: Signature,
+        /// Whose report goes.
+        reporter: String,
+        /// When, seconds since 1970.
+        at_unix_s: u32,
+    },
+    /// An operator takes a signature off, with all that was reported of it.
     Delete {
         /// What goes: this exact signature.
         signature: Signature,
@@ -35,6 +46,36 @@ pub enum Change {
     },
 }
 
+/// What a reporter's word is worth. Who has which is decided at the door, by the key that the reporter shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// One voice among many: counted together with others.
+    Reporter,
+    /// Runs the service: its `allowed` wins over every report, and it may delete.
+    Operator,
+}
+
+impl Authority {
+    /// The number on disk and in the shared log: 1 or 2.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Reporter => 1,
+            Self::Operator => 2,
+        }
+    }
+
+    /// The authority with this number, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Reporter),
+            2 => Some(Self::Operator),
+            _ => None,
+        }
+    }
+}
+
 /// What a change did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -42,6 +83,8 @@ pub enum Applied {
     Added,
     /// It was listed before; the report was taken.
     Confirmed,
+    /// It is listed still; one reporter's report went.
+    Retracted,
     /// It was listed and no longer is.
     Deleted,
     /// It was not listed; nothing changed.
@@ -89,6 +132,8 @@ pub struct ReportTold {
     pub last_unix_s: u32,
     /// Reports made, saturating.
     pub times: u16,
+    /// What the word was worth at the last report.
+    pub authority: Authority,
 }
 
 /// Why an item is answered the way it is.
@@ -129,12 +174,22 @@ impl Change {
     pub fn check(&self) -> Result<(), Refused> {
         match self {
             Self::Add { signature, sketch, class, weight, reporter, .. } => {
-                if sketch.is_some() && signature.kind != SignatureKind::Text {
+                if sketch.is_some() && !signature.kind.has_sketch() {
                     return Err(Refused::Sketch(signature.kind));
                 }
                 check_report(*class, *weight, reporter)
             }
-            Self::Delete { reporter, .. } => check_name(reporter),
+            Self::Retract { reporter, .. } | Self::Delete { reporter, .. } => check_name(reporter),
+        }
+    }
+
+    /// The signature that it is about.
+    #[must_use]
+    pub const fn signature(&self) -> &Signature {
+        match self {
+            Self::Add { signature, .. }
+            | Self::Retract { signature, .. }
+            | Self::Delete { signature, .. } => signature,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tamis_domain::reputation::{Class, Listing};
 
-use super::change::ReportTold;
+use super::change::{Authority, ReportTold};
 use super::near::TextId;
 
 /// Reporters kept by name for one signature. Further ones renew its time and are not counted, so that inventing
@@ -20,6 +20,7 @@ pub(super) struct Report {
     times: u16,
     class: Class,
     weight: u8,
+    authority: Authority,
 }
 
 /// One listed signature.
@@ -39,8 +40,19 @@ pub(super) struct Record {
 }
 
 impl Report {
-    pub(super) const fn new(reporter: u32, class: Class, weight: u8, at_unix_s: u32) -> Self {
-        Self { reporter, first_unix_s: at_unix_s, last_unix_s: at_unix_s, times: 1, class, weight }
+    pub(super) const fn new(
+        reporter: u32,
+        class: Class,
+        weight: u8,
+        authority: Authority,
+        at_unix_s: u32,
+    ) -> Self {
+        let (first_unix_s, last_unix_s) = (at_unix_s, at_unix_s);
+        Self { reporter, first_unix_s, last_unix_s, times: 1, class, weight, authority }
+    }
+
+    fn allows(&self) -> bool {
+        self.class == Class::Allowed && self.authority == Authority::Operator
     }
 
     pub(super) const fn restored(reporter: u32, told: &ReportTold) -> Self {
@@ -51,6 +63,7 @@ impl Report {
             times: told.times,
             class: told.class,
             weight: told.weight,
+            authority: told.authority,
         }
     }
 
@@ -62,12 +75,14 @@ impl Report {
             first_unix_s: self.first_unix_s,
             last_unix_s: self.last_unix_s,
             times: self.times,
+            authority: self.authority,
         }
     }
 
     fn renew(&mut self, newer: &Self) {
         self.class = newer.class;
         self.weight = newer.weight;
+        self.authority = newer.authority;
         self.last_unix_s = self.last_unix_s.max(newer.last_unix_s);
         self.times = self.times.saturating_add(newer.times);
     }
@@ -106,11 +121,24 @@ impl Record {
             return;
         }
         self.first.last_unix_s = self.first.last_unix_s.max(report.last_unix_s);
-        if report.class == Class::Allowed
-            && let Some(place) = more.iter_mut().rev().find(|known| known.class != Class::Allowed)
+        if report.allows()
+            && let Some(place) = more.iter_mut().rev().find(|known| !known.allows())
         {
             *place = report;
         }
+    }
+
+    /// Takes back the reports of one reporter; how many other reporters are left, none when it had not reported.
+    pub(super) fn retract(&mut self, reporter: u32) -> Option<usize> {
+        let mut all: Vec<Report> = self.reports().copied().collect();
+        let place = all.iter().position(|report| report.reporter == reporter)?;
+        all.remove(place);
+        let left = all.len();
+        if left > 0 {
+            self.first = all.remove(0);
+            self.more = (!all.is_empty()).then(|| Box::new(all));
+        }
+        Some(left)
     }
 
     /// Draws the conclusion from all reports, see the rules of [`super`].
@@ -121,13 +149,14 @@ impl Record {
             named.map(|it| it.weight).max().unwrap_or(1)
         };
         let all = self.reports().count();
-        let (class, weight) = if count(Class::Allowed) > 0 {
+        let (class, weight) = if self.reports().any(Report::allows) {
             (Class::Allowed, strongest(Some(Class::Allowed)))
         } else if all < usize::from(reporters_needed) {
             (Class::Suspected, strongest(None))
         } else {
             // The last of equals wins: gravest at the end.
-            let classes = [Class::Bulk, Class::Spam, Class::Phishing, Class::Malware];
+            let classes =
+                [Class::Bulk, Class::Spam, Class::Phishing, Class::Malware, Class::Allowed];
             let class = classes.into_iter().max_by_key(|class| count(*class));
             (class.unwrap_or(Class::Suspected), strongest(class))
         };

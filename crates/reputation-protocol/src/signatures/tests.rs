@@ -12,7 +12,15 @@ fn signature(kind: SignatureKind, number: u64) -> Signature {
 
 fn add(signature: Signature, class: Class, reporter: &str) -> Change {
     let reporter = reporter.to_owned();
-    Change::Add { signature, sketch: None, class, weight: 80, reporter, at_unix_s: NOW }
+    Change::Add {
+        signature,
+        sketch: None,
+        class,
+        weight: 80,
+        reporter,
+        authority: Authority::Operator,
+        at_unix_s: NOW,
+    }
 }
 
 fn add_text(number: u64, sketch: Sketch, class: Class) -> Change {
@@ -22,6 +30,7 @@ fn add_text(number: u64, sketch: Sketch, class: Class) -> Change {
         class,
         weight: 80,
         reporter: "desk".to_owned(),
+        authority: Authority::Operator,
         at_unix_s: NOW,
     }
 }
@@ -214,6 +223,7 @@ fn changes_that_make_no_sense_are_refused_by_name() {
         class: Class::Spam,
         weight,
         reporter: reporter.to_owned(),
+        authority: Authority::Operator,
         at_unix_s: NOW,
     };
     assert_eq!(table.apply(&of(0, "desk", None)), Err(Refused::Weight(0)));

@@ -1,16 +1,18 @@
 //! The bytes of changes and of saved signatures inside frames. Big-endian; a reporter's name is `length u8 | bytes`.
 //!
-//! Commit: `1 | epoch before u64 | count u32 | change ...`. Change: `1 (add) or 2 (delete) | kind u8 | value 16 | time u32 |
-//! reporter`, and for an add `class u8 | weight u8 | sketch`, where a sketch is `0` or `1 | 64 bytes`.
-//! Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | first u32 | last u32 | times u16) ...`.
+//! Commit: `2 | epoch before u64 | count u32 | change ...`. Change: `1 (add), 2 (delete) or 3 (retract) | kind u8 | value 16 |
+//! time u32 | reporter`, and for an add `class u8 | weight u8 | authority u8 | sketch`, where a sketch is `0` or
+//! `1 | 64 bytes`. Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | authority | first u32 |
+//! last u32 | times u16) ...`.
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
-use tamis_reputation_protocol::signatures::{Change, ReportTold, Saved};
+use tamis_reputation_protocol::signatures::{Authority, Change, ReportTold, Saved};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const ADD: u8 = 1;
 const DELETE: u8 = 2;
+const RETRACT: u8 = 3;
 
 /// Changes that were committed together.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,16 +44,18 @@ pub fn may_be_commit(payload: &[u8]) -> bool {
 
 fn push_change(out: &mut Vec<u8>, change: &Change) {
     match change {
-        Change::Add { signature, sketch, class, weight, reporter, at_unix_s } => {
+        Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s } => {
             out.push(ADD);
             push_signature(out, signature);
             out.extend_from_slice(&at_unix_s.to_be_bytes());
             push_name(out, reporter);
-            out.extend_from_slice(&[class.code(), *weight]);
+            out.extend_from_slice(&[class.code(), *weight, authority.code()]);
             push_sketch(out, sketch.as_ref());
         }
-        Change::Delete { signature, reporter, at_unix_s } => {
-            out.push(DELETE);
+        Change::Delete { signature, reporter, at_unix_s }
+        | Change::Retract { signature, reporter, at_unix_s } => {
+            let is_deletion = matches!(change, Change::Delete { .. });
+            out.push(if is_deletion { DELETE } else { RETRACT });
             push_signature(out, signature);
             out.extend_from_slice(&at_unix_s.to_be_bytes());
             push_name(out, reporter);
@@ -67,7 +71,7 @@ pub fn push_saved(out: &mut Vec<u8>, saved: &Saved) {
     out.push(u8::try_from(saved.reports.len()).unwrap_or(u8::MAX));
     for report in saved.reports.iter().take(u8::MAX.into()) {
         push_name(out, &report.reporter);
-        out.extend_from_slice(&[report.class.code(), report.weight]);
+        out.extend_from_slice(&[report.class.code(), report.weight, report.authority.code()]);
         out.extend_from_slice(&report.first_unix_s.to_be_bytes());
         out.extend_from_slice(&report.last_unix_s.to_be_bytes());
         out.extend_from_slice(&report.times.to_be_bytes());
@@ -168,10 +172,20 @@ impl Fields<'_> {
             ADD => {
                 let class = Class::from_code(self.u8()?)?;
                 let weight = self.u8()?;
+                let authority = Authority::from_code(self.u8()?)?;
                 let sketch = self.sketch()?;
-                Some(Change::Add { signature, sketch, class, weight, reporter, at_unix_s })
+                Some(Change::Add {
+                    signature,
+                    sketch,
+                    class,
+                    weight,
+                    reporter,
+                    authority,
+                    at_unix_s,
+                })
             }
             DELETE => Some(Change::Delete { signature, reporter, at_unix_s }),
+            RETRACT => Some(Change::Retract { signature, reporter, at_unix_s }),
             _ => None,
         }
     }
@@ -187,6 +201,7 @@ impl Fields<'_> {
                 reporter: self.name()?,
                 class: Class::from_code(self.u8()?)?,
                 weight: self.u8()?,
+                authority: Authority::from_code(self.u8()?)?,
                 first_unix_s: self.u32()?,
                 last_unix_s: self.u32()?,
                 times: u16::from_be_bytes(self.array()?),

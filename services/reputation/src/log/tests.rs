@@ -6,7 +6,7 @@ use std::path::Path;
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::packet::Item;
-use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 use tempfile::tempdir;
 
 use super::local::{COMPACT_BYTES, LocalLog, Opened};
@@ -25,6 +25,7 @@ fn add(number: u8) -> Change {
         class: Class::Phishing,
         weight: 33,
         reporter: "desk".to_owned(),
+        authority: Authority::Operator,
         at_unix_s: 1_800_000_000,
     }
 }
