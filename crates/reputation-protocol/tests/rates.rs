@@ -15,7 +15,7 @@ use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Answering, Limits, Rate};
 use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
-use tamis_reputation_protocol::signatures::{Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 struct Random(u64);
 
