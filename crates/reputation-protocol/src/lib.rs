@@ -18,4 +18,5 @@ mod hashing;
 pub mod known;
 pub mod naming;
 pub mod packet;
+pub mod sightings;
 pub mod signatures;
