@@ -20,4 +20,5 @@ pub mod metrics;
 pub mod serve;
 pub mod service;
 pub mod shared;
+pub mod sightings;
 pub mod writes;
