@@ -9,6 +9,7 @@ use tamis_mail_protocols::milter::negotiate::{Actions, Offer, ProtocolSteps};
 use tamis_reputation_protocol::packet::{
     Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, Question, Trace,
 };
+use tamis_reputation_protocol::sightings::{News, encode_news};
 
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Made> {
     all.extend(milter());
     all.extend(packets());
     all.extend(picked());
+    all.extend(news());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all
@@ -180,6 +182,25 @@ fn packets() -> Vec<Made> {
         [seed("packet_there_and_back", name, bytes.clone()), seed("answering", name, bytes)]
     };
     seeds.into_iter().flat_map(both).collect()
+}
+
+fn news() -> Vec<Made> {
+    let of = |kind, sketch| {
+        let item = Item { signature: Signature { kind, value: [7; 16] }, sketch };
+        encode_news(&[News { item, copies: 40, clients: 5 }])
+    };
+    let text = of(SignatureKind::Text, Some(Sketch([9; Sketch::LANES])));
+    let mut sketch_on_a_link = text.clone();
+    sketch_on_a_link[3] = 0x84;
+    let seeds = [
+        ("one_link.bin", of(SignatureKind::Link, None)),
+        ("cut.bin", text[..text.len() - 1].to_vec()),
+        ("one_text.bin", text),
+        ("sketch_on_a_link.bin", sketch_on_a_link),
+        ("count_too_high.bin", vec![1, 0xff, 0xff]),
+        ("nothing.bin", vec![1, 0, 0]),
+    ];
+    seeds.into_iter().map(|(name, bytes)| seed("sightings_news", name, bytes)).collect()
 }
 
 /// Bytes from a seeded generator, for targets that pick all their values.
