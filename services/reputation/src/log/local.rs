@@ -16,6 +16,9 @@ use super::segment::{self, Segment};
 use super::snapshot::Snapshot;
 use super::{AppendError, Durability, OpenError, Position, frame, record};
 
+/// A whole snapshot of this name in the directory takes the place of everything else there at the next start.
+pub const INSTALL: &str = files::INSTALL;
+
 /// Bytes of log before it is compacted, unless the last snapshot is large: replaying as much takes about a second.
 pub const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -155,10 +158,12 @@ impl LocalLog {
         Histories(Source::Disk(Arc::clone(&self.present)))
     }
 
-    /// The last snapshot's file, if there is one. A compaction may replace it: [`Histories::snapshot`] gives an open one.
+    /// Epoch, place in the shared order and file of the last snapshot, if there is one. A compaction may replace the file:
+    /// [`Histories::snapshot`] gives one that is open.
     #[must_use]
-    pub fn snapshot_path(&self) -> Option<PathBuf> {
-        self.present.in_force().snapshot.as_ref().map(|snapshot| snapshot.path().to_path_buf())
+    pub fn snapshot(&self) -> Option<(u64, Option<Position>, PathBuf)> {
+        let snapshot = self.present.in_force().snapshot.clone()?;
+        Some((snapshot.epoch(), snapshot.position(), snapshot.path().to_path_buf()))
     }
 
     /// Whether a snapshot would pay: the log has outgrown both the threshold and a part of the last snapshot, so that the
@@ -342,6 +347,7 @@ fn install(dir: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let snapshot = Snapshot::open(&path)?;
+    snapshot.verify()?;
     let files = Files::of(dir)?;
     let segments = files.segments.into_iter().map(|(_, path)| path);
     for old in files.snapshots.into_iter().map(|(_, path)| path).chain(segments) {

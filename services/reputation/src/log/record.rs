@@ -14,7 +14,7 @@ use tamis_reputation_protocol::signatures::{Change, ReporterRecord, Saved};
 
 use super::Position;
 use fields::Fields;
-pub(super) use raw::{KEY_BYTES, Key, RawChanges, RawSaved, saved_records};
+pub(super) use raw::{KEY_BYTES, Key, RawChange, RawChanges, RawSaved, saved_records};
 
 const FORMAT: u8 = 2;
 const FORMAT_WITH_POSITION: u8 = 3;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::SegmentId;
 pub use replay::replay_into;
-pub(super) use replay::{Replay, tidied};
+pub(super) use replay::tidied;
 pub(super) use scan::{apply, read_change_at};
 
 /// A segment that is open for reading. The file may be unlinked meanwhile; it is read all the same.

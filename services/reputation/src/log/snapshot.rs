@@ -204,6 +204,15 @@ impl Snapshot {
         load::load(self, table)
     }
 
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// The disk's, or damage.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        self.reporters()?;
+        (0..self.blocks()).try_for_each(|number| self.block(number).map(drop))
+    }
+
     /// The payload of the frame at `at`, which must end at `end` at the latest.
     fn frame_at(&self, at: u64, end: u64) -> Result<Vec<u8>, OpenError> {
         let mut length = [0; 4];

@@ -1,6 +1,6 @@
 //! A directory into a table: the snapshot, then the segments behind it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -84,28 +84,37 @@ impl Opened {
             replay.position = snapshot.position();
         }
         replay.snapshot = self.snapshot;
-        let mut segments = self.segments.into_iter();
+        let mut segments = self.segments.iter();
         while let Some((id, path, file)) = segments.next() {
-            let mut reading = Reading { table, replay: &mut replay, may_cut };
-            let is_last = segments.as_slice().is_empty();
-            let ended = reading.segment(id, &path, &file, is_last)?;
-            replay.segments.push(id);
-            if ended == Ended::Whole {
-                continue;
-            }
             let rest = segments.as_slice();
-            if let Some((_, later, _)) = rest.iter().find(|(id, ..)| !id.is_copy) {
-                return Err(OpenError::damaged(later, 0, "changes before it are missing"));
+            let has_more = |later: &&File| length(later).is_ok_and(|bytes| bytes > 0);
+            // One that was made and not written to changes nothing: the one before may end in a torn write.
+            let is_last = !rest.iter().any(|(_, _, file)| has_more(&file));
+            let mut reading = Reading { table, replay: &mut replay, may_cut };
+            let ended = reading.segment(*id, path, file, is_last)?;
+            replay.segments.push(*id);
+            if ended == Ended::Cut && !is_last {
+                drop_copies(rest, may_cut)?;
+                break;
             }
-            if may_cut {
-                for (_, later, _) in rest {
-                    fs::remove_file(later).map_err(OpenError::io(later))?;
-                }
-            }
-            break;
         }
         Ok(replay)
     }
+}
+
+/// After a copy that was cut, more copies are of no use; originals would be missing what was cut.
+fn drop_copies(rest: &[(SegmentId, PathBuf, File)], may_cut: bool) -> Result<(), OpenError> {
+    if let Some((_, later, _)) = rest.iter().find(|(id, ..)| !id.is_copy) {
+        return Err(OpenError::damaged(later, 0, "changes before it are missing"));
+    }
+    for (_, later, _) in rest.iter().filter(|_| may_cut) {
+        files::remove(later).map_err(OpenError::io(later))?;
+    }
+    Ok(())
+}
+
+fn length(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.len())
 }
 
 #[derive(PartialEq, Eq)]
@@ -131,7 +140,7 @@ impl Reading<'_> {
         file: &File,
         is_last: bool,
     ) -> Result<Ended, OpenError> {
-        let length = file.metadata().map_err(OpenError::io(path))?.len();
+        let length = length(file).map_err(OpenError::io(path))?;
         let mut reader = Reader::new(BufReader::with_capacity(READ_BYTES, file), 0);
         loop {
             let at = reader.at();

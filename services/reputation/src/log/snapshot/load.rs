@@ -17,9 +17,10 @@ type Block = Result<(u64, Vec<Saved>), OpenError>;
 
 pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenError> {
     reserve(snapshot, table);
-    // Before the signatures, which are judged by what their reporters are worth.
     for reporter in snapshot.reporters()? {
-        table.load_reporter(&reporter);
+        let loaded = table.load_reporter(&reporter);
+        let reporters_at = snapshot.foot.reporters_at;
+        loaded.map_err(|refused| snapshot.damaged(reporters_at, &refused.to_string()))?;
     }
     std::thread::scope(|scope| {
         let (blocks, decoded) = mpsc::sync_channel(BLOCKS_AHEAD);
@@ -48,7 +49,7 @@ fn reserve(snapshot: &Snapshot, table: &mut Table) {
     let sum = |count: fn(&super::Count) -> u64| {
         usize::try_from(snapshot.counts().iter().map(count).sum::<u64>()).unwrap_or(0)
     };
-    table.reserve(sum(|count| count.signatures), sum(|count| count.sketched));
+    table.reserve(sum(|count| count.signatures - count.sketched), sum(|count| count.sketched));
 }
 
 /// Sends the blocks in order until the end, the first error, or nobody listens.
