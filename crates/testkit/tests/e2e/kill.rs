@@ -15,7 +15,7 @@ use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{Rules, Table};
 use tamis_testkit::peers::Tamis;
 use tonic::Code;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 /// Kills, unless `TAMIS_TEST_KILLS` says how many.
 const KILLS: u64 = 40;
@@ -223,7 +223,8 @@ fn is_in_compaction(state: &Path) -> bool {
 
 async fn client(tamis: &Tamis) -> ReputationClient<Channel> {
     let address = format!("http://{}", tamis.address("reputation", "grpc"));
-    ReputationClient::connect(address).await.expect("the administration port")
+    let endpoint = Endpoint::from_shared(address).expect("an address");
+    ReputationClient::new(endpoint.connect().await.expect("the administration port"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
