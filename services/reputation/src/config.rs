@@ -9,6 +9,8 @@ use tamis_reputation_protocol::signatures::{AGREEMENT_MIN, REPORTERS_KEPT_MAX, R
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 
+use crate::log::local::{COMPACT_BYTES, COMPACT_BYTES_MAX, COMPACT_BYTES_MIN};
+
 /// The name of the section.
 pub const SECTION: &str = "reputation";
 
@@ -28,6 +30,8 @@ pub struct Typed {
     pub admin: ListenAddress,
     /// Where the log and the snapshots are kept; empty: in memory only, reports end with the process.
     pub state_dir: PathBuf,
+    /// Bytes of log before it is compacted into a snapshot.
+    pub compact_bytes: u64,
     /// Sockets that share the UDP port, each with a task of its own.
     pub sockets: u16,
     /// Independent reporters before a class other than suspected is answered.
@@ -50,6 +54,7 @@ impl Default for Typed {
             grpc: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 7063))),
             admin: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9073))),
             state_dir: PathBuf::new(),
+            compact_bytes: COMPACT_BYTES,
             sockets: 1,
             reporters_needed: rules.reporters_needed,
             agreement_min: rules.agreement_min,
@@ -71,6 +76,8 @@ pub struct Config {
     pub admin: ListenAddress,
     /// State directory, if any.
     pub state_dir: Option<PathBuf>,
+    /// Bytes of log before it is compacted.
+    pub compact_bytes: u64,
     /// Sockets on the UDP port.
     pub sockets: u16,
     /// Rules of the table; the seed is drawn at start.
@@ -95,6 +102,12 @@ impl Typed {
         between("agreement_min", self.agreement_min.into(), AGREEMENT_MIN.into(), 32)
             .map_err(bad)?;
         between("signatures_max", self.signatures_max, 1, u32::MAX as usize).map_err(bad)?;
+        if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
+            return Err(bad(format!(
+                "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
+                self.compact_bytes
+            )));
+        }
         let defaults = Limits::default();
         let state_dir = Some(self.state_dir).filter(|dir| !dir.as_os_str().is_empty());
         Ok(Config {
@@ -102,12 +115,14 @@ impl Typed {
             grpc: self.grpc,
             admin: self.admin,
             state_dir,
+            compact_bytes: self.compact_bytes,
             sockets: self.sockets,
             rules: Rules {
                 reporters_needed: self.reporters_needed,
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
                 seed: 0,
+                ..Rules::default()
             },
             limits: Limits {
                 // What may come at once is what may come in a second.
@@ -150,6 +165,14 @@ mod tests {
             (Typed { agreement_min: 17, ..typed() }, Typed { agreement_min: 16, ..typed() }),
             (Typed { agreement_min: 32, ..typed() }, Typed { agreement_min: 33, ..typed() }),
             (Typed { signatures_max: 1, ..typed() }, Typed { signatures_max: 0, ..typed() }),
+            (
+                Typed { compact_bytes: COMPACT_BYTES_MIN, ..typed() },
+                Typed { compact_bytes: COMPACT_BYTES_MIN - 1, ..typed() },
+            ),
+            (
+                Typed { compact_bytes: COMPACT_BYTES_MAX, ..typed() },
+                Typed { compact_bytes: COMPACT_BYTES_MAX + 1, ..typed() },
+            ),
         ] {
             assert!(good.clone().check().is_ok(), "{good:?}");
             assert!(bad.clone().check().is_err(), "{bad:?}");

@@ -1,14 +1,41 @@
-//! The order of writes. Today one kind: segments and snapshots in a directory of this machine, see [`local`].
+//! The home of histories: who reported what, when first, how often. The table keeps conclusions only, see
+//! `tamis_reputation_protocol::signatures`; all of it is here, on disk in [`local`] or, where no directory is set, in
+//! [`memory`]. [`histories`] looks one up.
 
+mod files;
 pub mod frame;
+pub mod histories;
 pub mod local;
+pub mod memory;
+mod merge;
 pub mod record;
+mod segment;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::PathBuf;
+
+pub use segment::replay_into;
+
+/// A place in the shared order of a cluster. A directory whose commits carry one is a copy: what it lost is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Milliseconds since 1970, by the clock of who keeps the order.
+    pub ms: u64,
+    /// Number within the millisecond.
+    pub seq: u64,
+}
+
+/// When a commit counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk: it survives the machine's loss of power.
+    Synced,
+    /// When the system has it: it survives the process. Enough for a copy of what is kept elsewhere.
+    Buffered,
+}
 
 /// Why a log cannot be opened. Somebody has to look: starting without it would lose acknowledged writes.
 #[derive(Debug, thiserror::Error)]
@@ -53,5 +80,21 @@ impl OpenError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn damaged(path: impl Into<PathBuf>, at: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.into(), at, what: what.into() }
+    }
+}
+
+/// A file that was damaged since it was opened, for those who only know `io::Error`.
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { path, source } => {
+                Self::new(source.kind(), format!("{}: {source}", path.display()))
+            }
+            other => Self::new(io::ErrorKind::InvalidData, other.to_string()),
+        }
     }
 }

@@ -19,7 +19,7 @@ use tonic::transport::Server;
 use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::log::OpenError;
-use crate::log::local::{COMPACT_BYTES, LocalLog};
+use crate::log::local::LocalLog;
 use crate::metrics::Metrics;
 use crate::serve;
 use crate::shared::Shared;
@@ -72,8 +72,8 @@ impl Service {
                 None
             }
             Some(dir) => {
-                let load =
-                    move || LocalLog::open(&dir, &mut table, COMPACT_BYTES).map(|it| (it, table));
+                let bytes = config.compact_bytes;
+                let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
                 let loaded = tokio::task::spawn_blocking(load).await;
                 let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
                 let (opened, loaded) = loaded.map_err(unusable)?;

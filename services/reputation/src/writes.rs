@@ -10,8 +10,10 @@ use tamis_reputation_protocol::signatures::{Applied, Change, Refused};
 use tamis_runtime::clock;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::log::AppendError;
+use crate::log::histories::Histories;
 use crate::log::local::LocalLog;
+use crate::log::memory::MemoryLog;
+use crate::log::{AppendError, Durability};
 use crate::shared::Shared;
 
 /// Requests that wait for the writer; the next one waits for a place, and with it its caller.
@@ -22,6 +24,8 @@ pub const CHANGES_PER_COMMIT_MAX: usize = 4_096;
 
 /// Changes applied under one hold of the table: some 10 microseconds in which no question is answered.
 const CHANGES_PER_HOLD: usize = 32;
+
+const CANNOT_COMPACT: &str = "the log cannot be compacted; it goes on growing";
 
 /// What one request did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +70,7 @@ struct Request {
 pub struct Writes {
     requests: mpsc::Sender<Request>,
     durable: bool,
+    histories: Histories,
 }
 
 impl Writes {
@@ -79,17 +84,25 @@ impl Writes {
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
         let durable = log.is_some();
-        let writer = Writer { shared, log };
+        let memory = MemoryLog::default();
+        let histories = log.as_ref().map_or_else(|| memory.histories(), LocalLog::histories);
+        let writer = Writer { shared, log, memory };
         writer.show_size();
         let builder = std::thread::Builder::new().name("reputation-log".to_owned());
         let thread = builder.spawn(move || writer.run(waiting))?;
-        Ok((Self { requests, durable }, thread))
+        Ok((Self { requests, durable, histories }, thread))
     }
 
     /// Whether acknowledged changes survive the process.
     #[must_use]
     pub const fn durable(&self) -> bool {
         self.durable
+    }
+
+    /// What was reported of listed signatures.
+    #[must_use]
+    pub const fn histories(&self) -> &Histories {
+        &self.histories
     }
 
     /// Makes changes, all or none; returns when they are on disk and in the table.
@@ -110,6 +123,7 @@ impl Writes {
 struct Writer {
     shared: Arc<Shared>,
     log: Option<LocalLog>,
+    memory: MemoryLog,
 }
 
 impl Writer {
@@ -172,13 +186,14 @@ impl Writer {
     }
 
     fn write(&mut self, changes: &[Change]) -> Result<(), AppendError> {
+        let epoch = self.shared.table().epoch();
         let Some(log) = &mut self.log else {
+            self.memory.append(epoch, changes);
             self.shared.metrics.committed("in_memory", None);
             return Ok(());
         };
-        let epoch = self.shared.table().epoch();
         let began = clock::now();
-        let written = log.append(epoch, changes);
+        let written = log.append(epoch, None, changes, Durability::Synced);
         let seconds = clock::now().saturating_duration_since(began).as_secs_f64();
         if written.is_ok() {
             self.shared.metrics.committed("durable", Some(seconds));
@@ -206,20 +221,24 @@ impl Writer {
         committed
     }
 
+    /// Another thread does the work; questions and writes go on.
     fn compact(&mut self) {
-        let Some(log) = self.log.as_mut().filter(|log| log.wants_compaction()) else { return };
-        let began = clock::now();
-        // Questions share this hold; only writes wait, and they wait for this thread anyway.
-        let table = self.shared.table();
-        match log.compact(&table) {
-            Ok(()) => {
-                let took = clock::now().saturating_duration_since(began);
-                tracing::info!(bytes = log.bytes(), ?took, "the log was compacted");
-            }
-            Err(error) => tracing::warn!(%error, "the log cannot be compacted; it goes on growing"),
+        let Some(log) = self.log.as_mut() else { return };
+        let bytes = log.bytes();
+        match log.compacted() {
+            None => {}
+            Some(Ok(())) => tracing::info!(bytes, "the log was compacted"),
+            Some(Err(error)) => tracing::warn!(%error, "{CANNOT_COMPACT}"),
         }
+        if !log.wants_compaction() {
+            return;
+        }
+        let table = self.shared.table();
+        let (epoch, reporters) = (table.epoch(), table.reporters().collect());
         drop(table);
-        self.show_size();
+        if let Err(error) = log.begin_compaction(epoch, reporters) {
+            tracing::warn!(%error, "{CANNOT_COMPACT}");
+        }
     }
 
     fn show_size(&self) {

@@ -10,6 +10,7 @@ mod conformance;
 mod corpus;
 mod documents;
 mod doors;
+mod kill;
 mod mails;
 mod never_lose_mail;
 mod operations;
