@@ -19,7 +19,8 @@ use tamis_reputation_protocol::asking::{
     Sending, Server, Times, Want,
 };
 use tamis_reputation_protocol::naming;
-use tamis_reputation_protocol::packet::{Answer, Challenge, Item, Question};
+use tamis_reputation_protocol::packet::{Answer, Challenge, Hello, Item, Question};
+use tamis_reputation_protocol::seal::{Client, Key, Seal};
 
 const ID: u64 = 77;
 
@@ -108,12 +109,12 @@ fn a_challenge_is_met_once_and_measured_from_the_second_datagram() {
     let mut asking = Asking::new(plan(links(1)), now);
     drain(&mut asking);
     let challenge = Challenge { id: ID, cookie: 99 }.encode();
-    let received = Event::Received { from: server(1), datagram: &challenge };
-    asking.handle(received, now + ms(1));
+    let received = || Event::Received { from: server(1), datagram: &challenge };
+    asking.handle(received(), now + ms(1));
     let outputs = drain(&mut asking);
     assert_eq!(outputs[0], Output::Noted(Fact::Cookie { server: server(1), cookie: 99 }));
     assert_eq!(sent(&outputs), [(server(1), Sending::Proof, 99)]);
-    asking.handle(received, now + ms(1));
+    asking.handle(received(), now + ms(1));
     let twice = Fact::Ignored { from: server(1), why: Disbelief::Twice };
     assert_eq!(drain(&mut asking), [Output::Noted(twice)]);
     asking.handle(Event::Received { from: server(1), datagram: &answer(vec![None]) }, now + ms(2));
@@ -301,4 +302,47 @@ fn with_nobody_to_race_the_hedge_wakes_nobody_up() {
     asking.handle(Event::Nobody, now + ms(10));
     asking.handle(Event::Timer, now + ms(20));
     assert_eq!(asking.deadline(), Some(now + ms(50)), "a deadline in the past would spin");
+}
+
+/// Questions go out under a seal or in clear, never one in the other's place.
+#[test]
+fn a_server_without_a_seal_is_not_asked_what_was_meant_for_sealed_ones_nor_the_other_way_round() {
+    let now = Instant::now();
+    let shared = format!("{:016x} {:062x}ab", 1, 1);
+    let mut seals = Client::new(Key::parse(&shared).unwrap(), [1; 32]);
+    let mut asking = Asking::new(plan(links(1)), now);
+    drain(&mut asking);
+    asking.handle(Event::Ask(seals.equip(at(2), now)), now);
+    assert_eq!(drain(&mut asking), []);
+
+    let sealed = Plan { first: seals.equip(at(1), now), ..plan(links(1)) };
+    let mut asking = Asking::new(sealed, now);
+    let outputs = drain(&mut asking);
+    assert!(matches!(&outputs[..], [Output::Send { sending: Sending::First, datagram, .. }]
+        if Hello::decode(datagram).is_ok()));
+    asking.handle(Event::Ask(at(2)), now);
+    assert_eq!(drain(&mut asking), []);
+    // Refused by the only server, and offered one in clear: the end, at once.
+    asking.handle(Event::Refused(server(1)), now);
+    drain(&mut asking);
+    asking.handle(Event::Ask(at(2)), now);
+    assert_eq!(drain(&mut asking), [Output::Finished(Outcome::Unanswered)]);
+}
+
+#[test]
+fn a_sealed_question_leaves_room_for_its_seal() {
+    let now = Instant::now();
+    let shared = format!("{:016x} {:062x}ab", 1, 1);
+    let mut seals = Client::new(Key::parse(&shared).unwrap(), [1; 32]);
+    // 24 + 71 * 17 = 1231 bytes would fit in clear, were 64 items not the end; texts show it.
+    let text = |n: u8| Item {
+        signature: naming::text(&PartDigest([n; 32])),
+        sketch: Some(Sketch([3; 32])),
+    };
+    let items: Vec<Item> = (0..14).map(text).chain(links(4)).collect();
+    for (first, left_out) in [(at(1), 0), (seals.equip(at(1), now), 2)] {
+        let mut asking = Asking::new(Plan { first, ..plan(items.clone()) }, now);
+        let noted = drain(&mut asking).contains(&Output::Noted(Fact::LeftOut(left_out)));
+        assert_eq!(noted, left_out > 0, "{left_out}");
+    }
 }
