@@ -18,6 +18,6 @@ mod hashing;
 pub mod known;
 pub mod naming;
 pub mod packet;
-pub mod sightings;
 pub mod seal;
+pub mod sightings;
 pub mod signatures;

@@ -31,8 +31,8 @@ mod redis_address;
 mod redis_value;
 #[cfg(feature = "services")]
 mod scan_convert;
-mod sightings_news;
 mod sealing;
+mod sightings_news;
 mod smtp_client;
 mod smtp_data;
 mod smtp_line;
