@@ -146,8 +146,8 @@ impl Metrics {
     pub fn acted(&self, action: &Action, seconds: f64) {
         match action {
             Action::Silent(Silence::Malformed(_)) => self.malformed.inc(),
-            Action::Silent(Silence::Limited) => self.limited.inc(),
-            Action::Challenge => self.challenges.inc(),
+            Action::Silent(Silence::Limited | Silence::Seal(_)) => self.limited.inc(),
+            Action::Challenge | Action::Session => self.challenges.inc(),
             Action::Answer(answered) => {
                 self.items.inc_by(answered.items.into());
                 for (counter, count) in self.listings.iter().zip(answered.classes) {

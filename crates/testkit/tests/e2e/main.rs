@@ -17,6 +17,7 @@ mod operations;
 mod peers;
 mod postfix;
 mod postfix_queue;
+mod python_client;
 mod redis_memory;
 mod reputation;
 mod sendmail;

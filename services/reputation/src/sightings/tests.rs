@@ -7,7 +7,7 @@ use super::*;
 
 fn question(links: &[&str]) -> Question {
     let items = links.iter().map(|link| Item::exact(naming::link(link))).collect();
-    Question { id: 1, cookie: 1, trace: None, items }
+    Question { id: 1, cookie: 1, trace: None, is_sighting: false, items }
 }
 
 fn start(exchange: Option<Exchange>) -> Watch {
