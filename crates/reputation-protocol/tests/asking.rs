@@ -28,7 +28,7 @@ fn server(number: u8) -> SocketAddr {
 }
 
 fn at(number: u8) -> Server {
-    Server { address: server(number), cookie: 5 }
+    Server { address: server(number), cookie: 5, seal: Seal::Off }
 }
 
 fn ms(ms: u64) -> Duration {
@@ -40,6 +40,7 @@ fn plan(items: Vec<Item>) -> Plan {
         items,
         id: ID,
         trace: None,
+        is_sighting: false,
         times: Times { hedge_after: Some(ms(3)), answer_within: ms(10), budget: ms(50) },
         first: at(1),
         probe: None,
@@ -55,7 +56,7 @@ fn listing(weight: u8) -> Option<Listing> {
 }
 
 fn answer(listings: Vec<Option<Listing>>) -> Vec<u8> {
-    Answer { id: ID, epoch: 3, fresh_cookie: None, listings }.encode()
+    Answer { id: ID, epoch: 3, fresh_cookie: None, is_stale: false, listings }.encode()
 }
 
 fn drain(asking: &mut Asking) -> Vec<Output> {
@@ -92,7 +93,8 @@ fn the_first_good_answer_ends_the_question_in_the_order_of_the_mail() {
 
     let reply = answer(vec![listing(10), listing(20)]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(1));
-    let fact = Fact::Answered { server: server(1), after: ms(1), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(1), epoch: 3, is_stale: false, late: false };
     let listings = vec![listing(20), listing(10)];
     let outcome = Outcome::Answered { server: server(1), epoch: 3, listings };
     assert_eq!(drain(&mut asking), [Output::Noted(fact), Output::Finished(outcome)]);
@@ -115,7 +117,8 @@ fn a_challenge_is_met_once_and_measured_from_the_second_datagram() {
     let twice = Fact::Ignored { from: server(1), why: Disbelief::Twice };
     assert_eq!(drain(&mut asking), [Output::Noted(twice)]);
     asking.handle(Event::Received { from: server(1), datagram: &answer(vec![None]) }, now + ms(2));
-    let fact = Fact::Answered { server: server(1), after: ms(1), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(1), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
 }
 
@@ -124,7 +127,8 @@ fn datagrams_of_strangers_other_questions_and_wrong_shapes_are_not_believed() {
     let now = Instant::now();
     let good = answer(vec![None]);
     let other_id =
-        Answer { id: ID + 1, epoch: 3, fresh_cookie: None, listings: vec![None] }.encode();
+        Answer { id: ID + 1, epoch: 3, fresh_cookie: None, is_stale: false, listings: vec![None] }
+            .encode();
     let longer = answer(vec![None; 3]);
     let count = answer(vec![None; 2]);
     for (from, datagram, why) in [
@@ -162,7 +166,8 @@ fn a_late_first_server_is_raced_and_the_loser_is_still_measured() {
     assert!(!asking.is_settled());
     assert_eq!(asking.deadline(), Some(now + ms(10)));
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(6));
-    let fact = Fact::Answered { server: server(1), after: ms(6), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(6), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking), [Output::Noted(fact)], "no second end");
     assert!(asking.is_settled());
 }
@@ -182,7 +187,8 @@ fn a_silent_server_is_replaced_and_its_late_answer_is_still_taken() {
     assert_eq!(sent(&drain(&mut asking)), [(server(2), Sending::Another, 5)]);
     let reply = answer(vec![None]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(12));
-    let fact = Fact::Answered { server: server(1), after: ms(12), epoch: 3, late: true };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(12), epoch: 3, is_stale: false, late: true };
     let outputs = drain(&mut asking);
     assert_eq!(outputs[0], Output::Noted(fact));
     assert!(matches!(outputs[1], Output::Finished(Outcome::Answered { .. })));
@@ -280,7 +286,8 @@ fn a_server_that_was_asked_twice_is_not_praised_for_its_first_answer() {
     drain(&mut asking);
     let reply = answer(vec![None]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(11));
-    let fact = Fact::Answered { server: server(1), after: ms(11), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(11), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
 }
 

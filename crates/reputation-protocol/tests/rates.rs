@@ -111,7 +111,7 @@ fn questions(table: &Table, kind: SignatureKind, items: u64, count: u64) {
     let mut out = Vec::new();
     let of = |first: u64, cookie| {
         let items = (0..items).map(|n| item(kind, (first * 7919 + n) % (2 * count))).collect();
-        Question { id: first, cookie, trace: None, items }.encode()
+        Question { id: first, cookie, trace: None, is_sighting: false, items }.encode()
     };
     answering.handle(&of(0, 0), source, now, 0, &Known::table(table), &mut out);
     let Ok(Reply::Challenge(challenge)) = Reply::decode(&out) else { panic!("no challenge") };

@@ -178,6 +178,7 @@ impl World {
             items: items.clone(),
             id: self.network.random.next(),
             trace: None,
+            is_sighting: false,
             times: Times {
                 hedge_after: Some(Duration::from_millis(3)),
                 answer_within: Duration::from_millis(10),
