@@ -270,10 +270,7 @@ impl Split {
 
 /// Which of two shards' listings is told: what is allowed wins, then the more similar, then the owner's, since only it can
 /// hold the exact value, then the weightier.
-fn better(
-    one: Option<(Listing, bool)>,
-    other: Option<(Listing, bool)>,
-) -> Option<(Listing, bool)> {
+fn better(one: Option<(Listing, bool)>, other: Option<(Listing, bool)>) -> Option<(Listing, bool)> {
     let rank = |(listing, is_owner): &(Listing, bool)| {
         (listing.class == Class::Allowed, listing.similarity, *is_owner, listing.weight)
     };
@@ -298,7 +295,8 @@ fn parse_place(text: &str) -> Result<u16, ShardFault> {
 /// `host:port` in printable ASCII, of bounded length, with a port that can be sent to.
 #[must_use]
 pub fn is_host_and_port(server: &str) -> bool {
-    let sane = server.len() <= SERVER_NAME_BYTES_MAX && server.bytes().all(|it| it.is_ascii_graphic());
+    let sane =
+        server.len() <= SERVER_NAME_BYTES_MAX && server.bytes().all(|it| it.is_ascii_graphic());
     let parts = server.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     sane && parts.and_then(|(_, port)| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
 }

@@ -97,8 +97,7 @@ fn every_value_has_one_owner_whose_range_holds_it_and_no_other_does() {
 #[test]
 fn the_ends_of_a_range_belong_to_it_and_their_neighbours_do_not() {
     let map = ShardMap::new(vec![shard(0), shard(0x4000), shard(0x8000)]).unwrap();
-    for (value, owner) in
-        [(0, 0), (0x3fff, 0), (0x4000, 1), (0x7fff, 1), (0x8000, 2), (0xffff, 2)]
+    for (value, owner) in [(0, 0), (0x3fff, 0), (0x4000, 1), (0x7fff, 1), (0x8000, 2), (0xffff, 2)]
     {
         assert_eq!(map.owner(&exact(value).signature), owner, "{value:04x}");
     }
@@ -233,7 +232,9 @@ fn limits_hold_at_n_and_break_at_n_plus_1() {
 
 #[test]
 fn hostile_places_are_refused() {
-    for text in ["", "-", "0-f", "0000", "0000-", "0000-7fff-", "+000-7fff", "0000-fffff", "é00-7fff"] {
+    for text in
+        ["", "-", "0-f", "0000", "0000-", "0000-7fff-", "+000-7fff", "0000-fffff", "é00-7fff"]
+    {
         assert_eq!(text.parse::<ShardRange>(), Err(ShardFault::Place), "{text:?}");
     }
     assert_eq!("8000-7fff".parse::<ShardRange>(), Err(ShardFault::Backwards));
