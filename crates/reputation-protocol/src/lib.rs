@@ -19,5 +19,6 @@ pub mod known;
 pub mod naming;
 pub mod packet;
 pub mod seal;
+pub mod sharding;
 pub mod sightings;
 pub mod signatures;

@@ -1,4 +1,5 @@
-//! Extra questions are earned by questions, never borrowed: the cap holds at every moment, not on average.
+//! Extra questions are earned by questions, never borrowed: the cap holds at every moment, not on average. Only a
+//! client that starts has a few in hand.
 
 /// How many questions were asked and how many were added to them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,9 +29,9 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// An empty bucket that gains `earned_per_mille` thousandths with each question.
-    pub(crate) fn new(earned_per_mille: u32) -> Self {
-        Self { earned_per_mille, tokens_milli: 0 }
+    /// A bucket with `in_hand` questions that gains `earned_per_mille` thousandths with each question.
+    pub(crate) fn new(earned_per_mille: u32, in_hand: u32) -> Self {
+        Self { earned_per_mille, tokens_milli: in_hand.min(SAVED_MAX) * WHOLE }
     }
 
     /// One question was asked.
@@ -60,13 +61,16 @@ const WHOLE: u32 = 1000;
 /// double the load of the others.
 pub(crate) const SAVED_MAX: u32 = 32;
 
+/// Hedges that a selector has in hand when it starts: what it earns by its first two hundred questions.
+pub const HEDGES_AT_START: u32 = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn never_more_than_its_share_of_the_questions_because_nothing_is_borrowed() {
-        let mut bucket = Bucket::new(20);
+        let mut bucket = Bucket::new(20, 0);
         let mut spent = 0_u64;
         for questions in 1..=10_000_u64 {
             bucket.earn();
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn savings_stop_at_the_limit() {
-        let mut bucket = Bucket::new(1000);
+        let mut bucket = Bucket::new(1000, 0);
         for _ in 0..=SAVED_MAX {
             bucket.earn();
         }
@@ -87,8 +91,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_hand_at_the_start_can_be_spent_once() {
+        let mut bucket = Bucket::new(0, HEDGES_AT_START);
+        let spent = (0..=HEDGES_AT_START).filter(|_| bucket.spend()).count();
+        assert_eq!(spent, HEDGES_AT_START as usize);
+    }
+
+    #[test]
     fn nothing_earned_nothing_spent() {
-        let mut bucket = Bucket::new(0);
+        let mut bucket = Bucket::new(0, 0);
         bucket.earn();
         assert!(!bucket.spend());
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::budget::{Accounting, Bucket};
+use crate::budget::{Accounting, Bucket, HEDGES_AT_START};
 use crate::estimate::{hedge_per_mille, probe_per_mille};
 use crate::flights::Flight;
 use crate::server::{Failure, Server, ServerReport, Standing};
@@ -46,8 +46,8 @@ impl<K: Clone + Eq> Selector<K> {
     /// A selector without servers.
     pub fn new(settings: Settings) -> Self {
         Self {
-            probe_bucket: Bucket::new(probe_per_mille(&settings)),
-            hedge_bucket: Bucket::new(hedge_per_mille(&settings)),
+            probe_bucket: Bucket::new(probe_per_mille(&settings), 0),
+            hedge_bucket: Bucket::new(hedge_per_mille(&settings), hedges_at_start(&settings)),
             settings,
             servers: Vec::new(),
             next_id: 0,
@@ -144,7 +144,8 @@ impl<K: Clone + Eq> Selector<K> {
         }
     }
 
-    /// How far the server's data were behind the newest at its last answer, see [`crate::Freshness::lag`].
+    /// How far the server's data were behind the newest at its last answer, see [`crate::Freshness::lag`];
+    /// [`crate::CUT_OFF`] when it said so itself.
     pub fn staleness(&mut self, server: &K, lag: Duration) {
         if let Some(known) = self.servers.iter_mut().find(|known| known.key == *server) {
             known.set_lag(lag);
@@ -223,6 +224,11 @@ impl<K: Clone + Eq> Selector<K> {
         let server = self.servers.iter_mut().find(|server| server.id() == flight.server_id)?;
         Some((server, &self.settings))
     }
+}
+
+/// None where nothing is duplicated.
+fn hedges_at_start(settings: &Settings) -> u32 {
+    if settings.extra_per_mille == 0 { 0 } else { HEDGES_AT_START }
 }
 
 /// Spreads a seed over 64 bits (the finaliser of SplitMix64, Steele et al. 2014), so that even a counter will do.

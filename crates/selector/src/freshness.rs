@@ -45,6 +45,10 @@ impl Freshness {
     }
 }
 
+/// The lag of a server that says itself that it is cut off from the order of writes: as long as can be, since nobody
+/// knows how much it missed. It then ranks behind every server that is not, by [`crate::Settings::stale_cost_max`].
+pub const CUT_OFF: Duration = Duration::MAX;
+
 /// Marks kept: lags are told up to 16 spacings (or, when writes are rare, 16 writes) back, beyond every sensible
 /// [`crate::Settings::lag_allowed`] plus [`crate::Settings::stale_cost_max`].
 pub const EPOCHS_KEPT_MAX: usize = 16;

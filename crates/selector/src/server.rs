@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::estimate::Estimate;
 use crate::flights::{Flight, Flights};
+use crate::loss::Loss;
 use crate::settings::Settings;
 
 /// Why a question brought no answer. The first two blame the server or the way to it, the last the server alone.
@@ -56,11 +57,14 @@ pub(crate) struct Server<K> {
     id: u64,
     estimate: Estimate,
     flights: Flights,
+    loss: Loss,
     /// Failures since the last answer.
     failures_in_row: u32,
     outage: Option<Outage>,
     /// Outages that followed each other without a calm time between.
     strikes: u32,
+    /// Of these, the times it was back in between.
+    flaps: u32,
     in_since: Instant,
     probe_due: Instant,
     cold_probes_left: u32,
@@ -103,9 +107,11 @@ impl<K: Clone> Server<K> {
             id,
             estimate: Estimate::default(),
             flights: Flights::new(settings.patience, now),
+            loss: Loss::new(now),
             failures_in_row: 0,
             outage: None,
             strikes: 0,
+            flaps: 0,
             in_since: now,
             probe_due: now,
             cold_probes_left: COLD_PROBES,
@@ -134,8 +140,11 @@ impl<K: Clone> Server<K> {
         self.flights.settled(flight.sent_at);
         self.flights.heard(now);
         if self.outage.take().is_some() {
+            // What it failed during an outage is the outage's; only what it fails between answers is loss.
             self.estimate.forget();
             self.in_since = now;
+        } else {
+            self.loss.answered(self.failures_in_row, now, settings);
         }
         self.failures_in_row = 0;
         self.estimate.observe(time, now, settings);
@@ -178,12 +187,29 @@ impl<K: Clone> Server<K> {
         if echo || !enough {
             return;
         }
-        let calm = now.saturating_duration_since(self.in_since) > settings.retry_max * CALM_RESTS;
-        self.strikes = if self.outage.is_none() && calm { 1 } else { self.strikes + 1 };
+        let calm = self.outage.is_none() && self.is_calm(now, settings);
+        if self.outage.is_none() {
+            self.flaps = if calm || self.strikes == 0 { 0 } else { self.flaps.saturating_add(1) };
+        }
+        self.strikes = if calm { 1 } else { self.strikes.saturating_add(1) };
         let doublings = self.strikes.saturating_sub(1).min(DOUBLINGS_MAX);
         let rest = settings.retry_first.saturating_mul(1 << doublings).min(settings.retry_max);
         self.outage = Some(Outage { until: now + rest });
         self.probe_due = now + rest;
+    }
+
+    /// In for long enough that the next outage would be a new one.
+    fn is_calm(&self, now: Instant, settings: &Settings) -> bool {
+        now.saturating_duration_since(self.in_since) > settings.retry_max * CALM_RESTS
+    }
+
+    /// What another outage would cost, if it has flapped lately: until it is calm, questions go where they are safer.
+    fn probation_s(&self, now: Instant, settings: &Settings) -> f64 {
+        let flaps = self.flaps.min(FLAPS_PRICED_MAX);
+        if flaps == 0 || self.is_calm(now, settings) {
+            return 0.0;
+        }
+        f64::from(flaps) / f64::from(FLAPS_PRICED_MAX) * settings.failure_cost.as_secs_f64()
     }
 
     pub(crate) fn set_lag(&mut self, lag: Duration) {
@@ -206,7 +232,8 @@ impl<K: Clone> Server<K> {
         let silence_s = self.flights.silence(now).as_secs_f64();
         let stale = self.lag.saturating_sub(settings.lag_allowed).min(settings.stale_cost_max);
         let in_flight = f64::from(self.flights.count(now));
-        (expected_s.max(silence_s) + stale.as_secs_f64()) * (in_flight + 1.0)
+        let unreliable_s = self.loss.cost_s(now, settings) + self.probation_s(now, settings);
+        (expected_s.max(silence_s) + stale.as_secs_f64() + unreliable_s) * (in_flight + 1.0)
     }
 
     /// Expected seconds without load; none if never heard.
@@ -277,5 +304,7 @@ pub const COLD_PROBES: u32 = 2;
 const FAILURES_TO_BE_OUT: u32 = 3;
 /// In for this many longest rests, and an outage is a new one; before, the server flaps and rests longer.
 const CALM_RESTS: u32 = 4;
+/// A server that fell out so often again before it was calm is expected to fail the next question too.
+const FLAPS_PRICED_MAX: u32 = 16;
 /// Keeps the doubling inside 32 bits; `retry_max` is reached long before.
 const DOUBLINGS_MAX: u32 = 16;

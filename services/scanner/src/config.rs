@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tamis_reputation_protocol::sharding::{REPLICAS_MAX, ShardFault, ShardMap, is_host_and_port};
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 
+use crate::ask::reputation::{Plan, TypedShard, map_of};
 use crate::memory::FarSettings;
 use crate::memory::address::Address;
 
@@ -31,6 +33,16 @@ pub struct Typed {
     pub redis_keep_hours: u64,
     /// Reputation servers, `host:port`; host names are resolved again and again. Empty list: none is asked.
     pub reputation: Vec<String>,
+    /// Where the listed set is too large for one server: ranges of values and their replicas, instead of `reputation`.
+    pub reputation_shards: Vec<TypedShard>,
+    /// File with newer `reputation_shards`, as bases bring it; read again when it changes.
+    pub reputation_map: PathBuf,
+    /// File with a filter of all listed signatures, as bases bring it; read again when it changes.
+    pub reputation_filter: PathBuf,
+    /// Seconds after which a filter is too old to spare a question; 0: never.
+    pub reputation_filter_age_s: u64,
+    /// Whether servers may count questions, so that campaigns show as bulk before anybody reports them.
+    pub reputation_sightings: bool,
     /// Milliseconds a mail waits for reputation at most.
     pub reputation_budget_ms: u64,
     /// Bytes of facts remembered in this process.
@@ -53,6 +65,11 @@ impl Default for Typed {
             redis_budget_ms: 50,
             redis_keep_hours: 7 * 24,
             reputation: vec!["127.0.0.1:7060".to_owned()],
+            reputation_shards: Vec::new(),
+            reputation_map: PathBuf::new(),
+            reputation_filter: PathBuf::new(),
+            reputation_filter_age_s: 600,
+            reputation_sightings: false,
             reputation_budget_ms: 50,
             memory_bytes_max: 64 << 20,
             mails_max: 200,
@@ -71,8 +88,18 @@ pub struct Config {
     pub admin: ListenAddress,
     /// The far memory, if there is one.
     pub far: Option<FarSettings>,
-    /// Reputation servers as `host:port`.
+    /// Reputation servers as `host:port`, those of all shards. Empty: nobody is asked.
     pub reputation: Vec<String>,
+    /// Which of them hold what, when not each holds all.
+    pub reputation_shards: Option<ShardMap>,
+    /// File with a newer map.
+    pub reputation_map: Option<PathBuf>,
+    /// File with the filter of all listed signatures.
+    pub reputation_filter: Option<PathBuf>,
+    /// Age at which a filter is no longer believed; `None`: never.
+    pub reputation_filter_age_max: Option<Duration>,
+    /// Whether questions may be counted as sightings.
+    pub reputation_sightings: bool,
     /// Longest wait for reputation.
     pub reputation_budget: Duration,
     /// Bytes of the near memory.
@@ -106,22 +133,33 @@ impl Typed {
             ));
         }
         for server in &self.reputation {
-            let port = server.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
+            if !is_host_and_port(server) {
                 return Err(wrong(format!("reputation: {server:?} is not host:port")));
             }
         }
+        if self.reputation.len() > REPLICAS_MAX {
+            return Err(wrong(format!("reputation: more than {REPLICAS_MAX} servers")));
+        }
+        let (reputation, reputation_shards) =
+            servers(self.reputation.clone(), self.reputation_shards.clone())
+                .map_err(|fault| wrong(format!("reputation_shards: {fault}")))?;
+        let age_max = Duration::from_secs(self.reputation_filter_age_s);
         let far = self.far().map_err(|error| wrong(error.to_string()))?;
         Ok(Config {
             listen: self.listen,
             admin: self.admin,
             far,
-            reputation: self.reputation,
+            reputation,
+            reputation_shards,
+            reputation_map: path(self.reputation_map),
+            reputation_filter: path(self.reputation_filter),
+            reputation_filter_age_max: Some(age_max).filter(|age| !age.is_zero()),
+            reputation_sightings: self.reputation_sightings,
             reputation_budget: Duration::from_millis(self.reputation_budget_ms),
             memory_bytes_max: self.memory_bytes_max,
             mails_max: self.mails_max,
             supply_bytes_max: self.supply_bytes_max,
-            hash_list: Some(self.hash_list).filter(|path| !path.as_os_str().is_empty()),
+            hash_list: path(self.hash_list),
         })
     }
 
@@ -144,6 +182,45 @@ impl Typed {
     }
 }
 
+impl Config {
+    /// Whom to ask about reputation; `None`: nobody.
+    #[must_use]
+    pub fn reputation_plan(&self) -> Option<Plan> {
+        if self.reputation.is_empty() {
+            return None;
+        }
+        let map = match &self.reputation_shards {
+            Some(map) => map.clone(),
+            None => ShardMap::unsharded(self.reputation.clone()).ok()?,
+        };
+        Some(Plan {
+            map,
+            map_file: self.reputation_map.clone(),
+            filter_file: self.reputation_filter.clone(),
+            filter_age_max: self.reputation_filter_age_max,
+            is_sighting: self.reputation_sightings,
+            budget: self.reputation_budget,
+        })
+    }
+}
+
+/// All servers, and the map where there is one.
+fn servers(
+    all: Vec<String>,
+    shards: Vec<TypedShard>,
+) -> Result<(Vec<String>, Option<ShardMap>), ShardFault> {
+    if shards.is_empty() {
+        return Ok((all, None));
+    }
+    let map = map_of(shards)?;
+    let all = map.shards().iter().flat_map(|shard| shard.servers.clone()).collect();
+    Ok((all, Some(map)))
+}
+
+fn path(typed: PathBuf) -> Option<PathBuf> {
+    Some(typed).filter(|path| !path.as_os_str().is_empty())
+}
+
 fn loopback(port: u16) -> ListenAddress {
     ListenAddress::Tcp(([127, 0, 0, 1], port).into())
 }
@@ -160,6 +237,23 @@ mod tests {
     }
 
     #[test]
+    fn shards_take_the_place_of_servers_and_their_absence_asks_nobody() {
+        let shard = |from: &str, server: &str| TypedShard {
+            from: from.to_owned(),
+            servers: vec![server.to_owned()],
+        };
+        let shards = vec![shard("0000", "a:1"), shard("8000", "b:2")];
+        let typed = Typed { reputation_shards: shards, ..Typed::default() };
+        let mut config = typed.check().expect("a sound map");
+        assert_eq!(config.reputation, ["a:1", "b:2"]);
+        assert_eq!(config.reputation_plan().map(|plan| plan.map.shards().len()), Some(2));
+        config.reputation.clear();
+        assert!(config.reputation_plan().is_none());
+        let typed = Typed { reputation: vec!["a:1".into(); REPLICAS_MAX], ..Typed::default() };
+        assert!(typed.check().is_ok());
+    }
+
+    #[test]
     fn a_wrong_value_is_named_with_its_key() {
         let with = |change: fn(&mut Typed)| {
             let mut typed = Typed::default();
@@ -171,6 +265,17 @@ mod tests {
             (with(|typed| typed.redis_budget_ms = 0), "redis_budget_ms"),
             (with(|typed| typed.reputation_budget_ms = 10_001), "reputation_budget_ms"),
             (with(|typed| typed.reputation = vec!["host".into()]), "reputation"),
+            (
+                with(|typed| {
+                    let from = "4000".to_owned();
+                    typed.reputation_shards = vec![TypedShard { from, servers: vec![] }];
+                }),
+                "reputation_shards: the first shard must begin at 0000",
+            ),
+            (
+                with(|typed| typed.reputation = vec!["host:1".into(); REPLICAS_MAX + 1]),
+                "reputation: more than 256",
+            ),
             (with(|typed| typed.redis = "mysql://h".into()), "redis"),
         ] {
             assert!(message.contains(key), "{message}");

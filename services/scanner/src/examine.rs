@@ -281,8 +281,7 @@ impl Examination {
             return;
         }
         let span = tracing::info_span!("scanner.reputation", items = asked.len());
-        let answer = timeout_at(until.into(), service.ask(asked)).instrument(span).await;
-        (self.heard, self.answers) = answer.unwrap_or((Heard::Silent, Vec::new()));
+        (self.heard, self.answers) = service.ask(asked, until).instrument(span).await;
     }
 
     /// All findings that are the same for every group.
@@ -293,7 +292,7 @@ impl Examination {
             all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
-        if self.heard == Heard::Silent {
+        if self.heard.may_have_missed() {
             // Whether a signature matches is not known, so nothing is taken for a mere formality.
             return all;
         }
@@ -332,6 +331,7 @@ impl Examination {
         let is_complete = known == leaves(offer).count();
         match self.heard {
             Heard::Silent if is_complete || known == 0 => Rung::Local,
+            Heard::Partly => Rung::Cached,
             _ if is_complete => Rung::Full,
             _ => Rung::Cached,
         }

@@ -68,9 +68,7 @@ impl Scanner {
     #[must_use]
     pub fn new(config: &Config, snapshot: Snapshot, metrics: Metrics) -> Self {
         let units = u32::try_from(config.supply_bytes_max / 1024).unwrap_or(u32::MAX >> 4).max(1);
-        let reputation = (!config.reputation.is_empty()).then(|| {
-            Service::start(config.reputation.clone(), config.reputation_budget, metrics.clone())
-        });
+        let reputation = config.reputation_plan().map(|plan| Service::start(plan, metrics.clone()));
         Self {
             memory: Memory::new(config.memory_bytes_max, config.far.clone()),
             reputation,

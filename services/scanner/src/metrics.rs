@@ -8,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::metrics::duration_histogram;
 
@@ -27,6 +28,8 @@ struct Inner {
     recalled: Family<RecalledLabels, Counter>,
     reputation: Family<HeardLabels, Counter>,
     reputation_seconds: Histogram,
+    reputation_spared: Counter,
+    reputation_shard_silent: Family<ShardLabels, Counter>,
     needed_parts: Counter,
     supplied_bytes: Counter,
     inline_bytes: Counter,
@@ -68,6 +71,11 @@ struct HeardLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ShardLabels {
+    shard: String,
+}
+
 /// What a memory said about one part (or, for `Silent`, about all of one mail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recalled {
@@ -94,6 +102,8 @@ impl Default for Inner {
             recalled: Family::default(),
             reputation: Family::default(),
             reputation_seconds: duration_histogram(),
+            reputation_spared: Counter::default(),
+            reputation_shard_silent: Family::default(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
             inline_bytes: Counter::default(),
@@ -102,6 +112,21 @@ impl Default for Inner {
             remembered_bytes: Gauge::default(),
             redis_connected: Gauge::default(),
         }
+    }
+}
+
+impl Inner {
+    fn register_sparing(&self, to: &mut Registry) {
+        to.register(
+            "reputation_spared",
+            "Mails that needed no question, since the filter knew nothing of them",
+            self.reputation_spared.clone(),
+        );
+        to.register(
+            "reputation_shard_silent",
+            "Questions that a shard did not answer in time, by its range",
+            self.reputation_shard_silent.clone(),
+        );
     }
 }
 
@@ -140,6 +165,7 @@ impl Metrics {
                 "Waiting for the reputation service",
                 it.reputation_seconds.clone(),
             );
+            it.register_sparing(to);
             to.register("needed_parts", "Parts asked of edges in Needs", it.needed_parts.clone());
             to.register(
                 "supplied_bytes",
@@ -214,12 +240,24 @@ impl Metrics {
     /// The reputation service was asked.
     pub fn reputation(&self, heard: Heard, waited: Duration) {
         let outcome = match heard {
-            Heard::NotAsked => return,
+            Heard::NotAsked | Heard::Spared => return,
             Heard::Silent => "silent",
+            Heard::Partly => "partly",
             Heard::Answered => "answered",
         };
         self.0.reputation.get_or_create(&HeardLabels { outcome }).inc();
         self.0.reputation_seconds.observe(waited.as_secs_f64());
+    }
+
+    /// The filter knew nothing of a mail.
+    pub fn reputation_spared(&self) {
+        self.0.reputation_spared.inc();
+    }
+
+    /// A shard did not answer.
+    pub fn reputation_shard_silent(&self, range: &str) {
+        let labels = ShardLabels { shard: range.to_owned() };
+        self.0.reputation_shard_silent.get_or_create(&labels).inc();
     }
 
     /// Parts were asked of an edge.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tamis_selector::{Accounting, Choice, Failure, Flight, Selector, Settings};
 
-use crate::world::Random;
+use super::world::Random;
 
 /// Whom to ask.
 pub struct Plan {

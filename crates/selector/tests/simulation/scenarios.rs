@@ -1,7 +1,9 @@
 //! One property, one scene.
 
-use crate::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
-use crate::world::{Behaviour, MS, Nanos, Nature, Outcome, SECOND, Scene, US, run};
+use tamis_selector::HEDGES_AT_START;
+
+use super::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
+use super::world::{Behaviour, MS, Nanos, Nature, Outcome, SECOND, Scene, US, run};
 
 const SEEDS: u64 = 8;
 const FOREVER: Nanos = Nanos::MAX;
@@ -57,7 +59,8 @@ fn compare(title: &str, scene: &Scene) -> Outcome {
 }
 
 fn assert_cap(outcome: &Outcome) {
-    let earned = outcome.times.len() as u64 * 30 / 1000;
+    let at_start = outcome.clients * u64::from(HEDGES_AT_START);
+    let earned = outcome.times.len() as u64 * 30 / 1000 + at_start;
     let extra = outcome.extra - outcome.cold_probes;
     assert!(extra <= earned, "{extra} extra questions, {earned} earned");
 }

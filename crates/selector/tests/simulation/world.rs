@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use tamis_selector::{Accounting, Failure, Freshness, Settings};
+use tamis_selector::{Accounting, CUT_OFF, Failure, Freshness, Settings};
 
-use crate::rivals::{Plan, Policy};
+use super::rivals::{Plan, Policy};
 
 /// Nanoseconds since the start of a world.
 pub type Nanos = u64;
@@ -74,6 +74,8 @@ pub enum Behaviour {
     Lossy(f64),
     /// Healthy, but its data stand still from the start.
     Stale,
+    /// The same, and it says so in its answers.
+    CutOff,
     /// Silent in the second half of each period.
     Flapping(Nanos),
     /// Silent for ever.
@@ -84,6 +86,12 @@ pub enum Behaviour {
     DeadBetween(Nanos, Nanos),
     /// Appears at this time with empty caches: its first fifty answers take 5 ms longer.
     Cold(Nanos),
+}
+
+impl Behaviour {
+    fn is_stale(self) -> bool {
+        matches!(self, Self::Stale | Self::CutOff)
+    }
 }
 
 /// What to simulate.
@@ -112,6 +120,8 @@ pub struct Outcome {
     pub lost: usize,
     pub extra: u64,
     pub cold_probes: u64,
+    /// Clients, each of which begins with some hedges in hand.
+    pub clients: u64,
 }
 
 impl Outcome {
@@ -133,6 +143,7 @@ impl Outcome {
         self.lost += other.lost;
         self.extra += other.extra;
         self.cold_probes += other.cold_probes;
+        self.clients += other.clients;
     }
 }
 
@@ -281,6 +292,7 @@ impl<P: Policy> World<P> {
             let Accounting { cold_probes, .. } = policy.accounting();
             self.outcome.extra += policy.accounting().extra();
             self.outcome.cold_probes += cold_probes;
+            self.outcome.clients += 1;
         }
         self.outcome.lost = self.questions.iter().filter(|question| !question.answered).count();
         self.outcome
@@ -329,7 +341,7 @@ impl<P: Policy> World<P> {
             Some(at) if at < patience_ends => self.plan(at, Event::Answer(id)),
             _ => self.plan(patience_ends, Event::Timeout(id)),
         }
-        let stale = self.servers[server].behaviour == Behaviour::Stale;
+        let stale = self.servers[server].behaviour.is_stale();
         let epoch = if stale { 0 } else { now / (100 * MS) }; // ten writes a second
         self.datagrams.insert(id, Datagram { question, server, refused, epoch, token });
     }
@@ -344,7 +356,7 @@ impl<P: Policy> World<P> {
         let server = &mut self.servers[server];
         let mut late = 0;
         match server.behaviour {
-            Behaviour::Healthy | Behaviour::Stale => {}
+            Behaviour::Healthy | Behaviour::Stale | Behaviour::CutOff => {}
             Behaviour::Slow(more) => late = more,
             Behaviour::SlowUntil(more, until) if now < until => late = more,
             Behaviour::SlowUntil(..) => {}
@@ -375,13 +387,16 @@ impl<P: Policy> World<P> {
             return self.ask_again(datagram.question, datagram.server, now);
         }
         policy.answered(datagram.token, datagram.server, instant);
-        let lag = freshness.lag(datagram.epoch, instant);
+        let behaviour = self.servers[datagram.server].behaviour;
+        let lag = match behaviour {
+            Behaviour::CutOff => CUT_OFF,
+            _ => freshness.lag(datagram.epoch, instant),
+        };
         policy.lagged(datagram.server, lag);
         if !question.answered {
             question.answered = true;
             self.outcome.times[datagram.question] = now - question.asked_at;
-            let stale = self.servers[datagram.server].behaviour == Behaviour::Stale;
-            self.outcome.stale_answers += usize::from(stale);
+            self.outcome.stale_answers += usize::from(behaviour.is_stale());
         }
     }
 

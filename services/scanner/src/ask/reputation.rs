@@ -1,104 +1,121 @@
-//! One question to the reputation service for one mail, over the server that answers fastest.
+//! One question to the reputation service for one mail, over the servers that answer fastest.
 //!
-//! `tamis-reputation-protocol` thinks about datagrams, `tamis-selector` about servers; here are the sockets. Each
-//! server has a connected socket of its own: the kernel then drops datagrams of anybody else, and tells at once when
-//! nobody listens there.
+//! `tamis-reputation-protocol` thinks about datagrams and shards, `tamis-selector` about servers; here are the sockets.
+//! Each server has a connected socket of its own: the kernel then drops datagrams of anybody else, and tells at once
+//! when nobody listens there. Each shard has a pool of replicas with a selector of its own; one mail asks all shards
+//! that it concerns at the same time, under one budget.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tamis_domain::reputation::Answered;
-use tamis_reputation_protocol::asking::{
-    Asking, Cookies, Event, Fact, Outcome, Output, Plan, Sending, Times, Want,
-};
-use tamis_reputation_protocol::packet::Trace;
-use tamis_runtime::{clock, telemetry};
-use tamis_selector::{Failure, Flight, Freshness, Selector, ServerReport, Settings};
-use tokio::sync::mpsc;
+use futures_util::future::join_all;
+use tamis_domain::reputation::{Answered, Listing};
+use tamis_reputation_protocol::packet::Item;
+use tamis_reputation_protocol::sharding::{Joined, ShardMap};
+use tamis_runtime::clock;
+use tamis_selector::ServerReport;
 
 use super::questions::Asked;
 use crate::metrics::Metrics;
 
+mod files;
 mod lanes;
+mod pool;
+mod question;
+mod routing;
+mod sieve;
 
-use lanes::{Came, Lanes};
+use routing::Routing;
+use sieve::Sieve;
 
-/// Datagrams waiting for one question. A server sends two at most; the rest is somebody else's.
-const CAME_MAX: usize = 16;
-
-/// Share of the budget after which a silent server is given up for another.
-const ANSWER_SHARE: u32 = 2;
+pub use routing::{BadMap, TypedShard, map_of};
 
 /// Whether there was an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Nothing was asked: no server is configured, or there was nothing to ask.
     NotAsked,
+    /// Nothing was asked, since the filter of all that is listed knows nothing of this mail.
+    Spared,
     /// No server answered in time.
     Silent,
-    /// One did.
+    /// Some shards did, others did not: what those hold is not known.
+    Partly,
+    /// All that were asked did.
     Answered,
+}
+
+impl Heard {
+    /// Whether something about the mail may be listed that was not heard.
+    #[must_use]
+    pub const fn may_have_missed(self) -> bool {
+        matches!(self, Self::Silent | Self::Partly)
+    }
+}
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which servers hold what, until the file says otherwise.
+    pub map: ShardMap,
+    /// A file with a newer map, read again when it changes.
+    pub map_file: Option<PathBuf>,
+    /// A filter of all that is listed, read again when it changes.
+    pub filter_file: Option<PathBuf>,
+    /// A filter older than this is not believed: what was listed since is not in it. `None`: it is believed at any age.
+    pub filter_age_max: Option<Duration>,
+    /// Whether servers may count questions as sightings. Then every question is sent, whatever the filter says.
+    pub is_sighting: bool,
+    /// Longest wait of a mail.
+    pub budget: Duration,
 }
 
 /// The reputation service, as the scanner asks it.
 #[derive(Debug)]
 pub struct Service {
-    shared: Arc<Shared>,
-    budget: Duration,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    plan: Plan,
+    routing: RwLock<Arc<Routing>>,
+    sieve: RwLock<Option<Arc<Sieve>>>,
     metrics: Metrics,
 }
 
-#[derive(Debug)]
-struct Shared {
-    lanes: Lanes,
-    mind: Mutex<Mind>,
-}
-
-/// What is known about servers.
-#[derive(Debug)]
-struct Mind {
-    selector: Selector<SocketAddr>,
-    cookies: Cookies,
-    freshness: Freshness,
-}
-
 impl Service {
-    /// Opens the lanes to the servers named (`host:port`) and keeps them up to date.
+    /// Opens the lanes to the servers and keeps servers, map and filter up to date.
     /// Must be called inside a tokio runtime.
     #[must_use]
-    pub fn start(servers: Vec<String>, budget: Duration, metrics: Metrics) -> Self {
-        let settings = Settings {
-            patience: budget.max(Settings::datagrams().patience),
-            ..Settings::datagrams()
-        };
-        let mind = Mind {
-            selector: Selector::new(settings),
-            cookies: Cookies::default(),
-            freshness: Freshness::default(),
-        };
-        let shared = Arc::new(Shared { lanes: Lanes::default(), mind: Mutex::new(mind) });
-        tokio::spawn(lanes::discover(Arc::downgrade(&shared), servers));
-        Self { shared, budget, metrics }
+    pub fn start(plan: Plan, metrics: Metrics) -> Self {
+        let routing = RwLock::new(Arc::new(Routing::start(plan.map.clone(), plan.budget)));
+        let inner = Arc::new(Inner { plan, routing, sieve: RwLock::new(None), metrics });
+        if inner.plan.map_file.is_some() || inner.plan.filter_file.is_some() {
+            tokio::spawn(files::follow(Arc::downgrade(&inner)));
+        }
+        Self { inner }
     }
 
-    /// Asks once for everything, within the budget.
-    pub async fn ask(&self, asked: Vec<Asked>) -> (Heard, Vec<Answered>) {
-        let Some(mut question) = self.question(&asked) else {
-            self.metrics.reputation(Heard::Silent, Duration::ZERO);
-            return (Heard::Silent, Vec::new());
+    /// Asks once for everything, within the budget and not after `until`.
+    pub async fn ask(&self, asked: Vec<Asked>, until: Instant) -> (Heard, Vec<Answered>) {
+        let mut listings: Vec<Option<Listing>> = vec![None; asked.len()];
+        let places = self.worth_asking(&asked);
+        let heard = if asked.is_empty() {
+            Heard::NotAsked
+        } else if places.is_empty() {
+            self.inner.metrics.reputation_spared();
+            Heard::Spared
+        } else {
+            let items: Vec<Item> = places.iter().map(|place| asked[*place].item).collect();
+            let (heard, found) = self.ask_servers(&items, until).await;
+            for (place, listing) in places.into_iter().zip(found) {
+                listings[place] = listing;
+            }
+            heard
         };
-        let began = clock::now();
-        let outcome = question.run().await;
-        let waited = clock::now().saturating_duration_since(began);
-        question.settle_later();
-        let (heard, listings) = match outcome {
-            Outcome::Answered { listings, .. } => (Heard::Answered, listings),
-            Outcome::Unanswered => (Heard::Silent, Vec::new()),
-            Outcome::NothingToAsk => (Heard::NotAsked, Vec::new()),
-        };
-        self.metrics.reputation(heard, waited);
         let answered = asked.iter().zip(listings).map(|(asked, listing)| Answered {
             signature: asked.item.signature,
             part: asked.part,
@@ -110,190 +127,81 @@ impl Service {
     /// What the selector thinks of each server.
     #[must_use]
     pub fn report(&self) -> Vec<ServerReport<SocketAddr>> {
-        self.shared.mind().selector.snapshot(clock::now())
-    }
-
-    /// A question on its way; `None` when no server is known.
-    fn question(&self, asked: &[Asked]) -> Option<Question> {
+        let routing = self.inner.routing();
         let now = clock::now();
-        let id = random();
-        let mut mind = self.shared.mind();
-        let choice = mind.selector.choose(now, id)?;
-        let plan = Plan {
-            items: asked.iter().map(|asked| asked.item).collect(),
-            id,
-            trace: telemetry::propagation::current_trace()
-                .map(|(trace_id, parent_span_id)| Trace { trace_id, parent_span_id }),
-            is_sighting: false,
-            times: Times {
-                hedge_after: choice.hedge_after,
-                answer_within: self.budget / ANSWER_SHARE,
-                budget: self.budget,
-            },
-            first: mind.cookies.of(choice.server),
-            probe: choice.probe.map(|probe| mind.cookies.of(probe)),
-        };
-        drop(mind);
-        let (sender, came) = mpsc::channel(CAME_MAX);
-        self.shared.lanes.expect(id, sender);
-        let shared = Arc::clone(&self.shared);
-        let asking = Asking::new(plan, now);
-        Some(Question { shared, asking, flights: HashMap::new(), came, seed: id })
-    }
-}
-
-impl Shared {
-    fn mind(&self) -> MutexGuard<'_, Mind> {
-        self.mind.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One question between sockets and thought.
-struct Question {
-    shared: Arc<Shared>,
-    asking: Asking,
-    flights: HashMap<SocketAddr, Flight>,
-    came: mpsc::Receiver<Came>,
-    seed: u64,
-}
-
-impl Question {
-    /// Until there is an outcome.
-    async fn run(&mut self) -> Outcome {
-        loop {
-            if let Some(outcome) = self.act() {
-                return outcome;
-            }
-            if !self.wait().await {
-                return Outcome::Unanswered;
-            }
-        }
+        routing.pools().iter().flat_map(|pool| pool.mind().selector.snapshot(now)).collect()
     }
 
-    /// Lets servers that lost the race still be measured, without keeping the mail.
-    fn settle_later(mut self) {
-        if self.asking.is_settled() {
-            return;
-        }
-        tokio::spawn(async move {
-            while !self.asking.is_settled() && self.wait().await {
-                self.act();
+    /// Keys of the filter in force, if there is one young enough.
+    #[must_use]
+    pub fn filter_keys(&self) -> Option<u64> {
+        self.inner.sieve().map(|sieve| sieve.keys())
+    }
+
+    /// Places of the items of which something may be known.
+    fn worth_asking(&self, asked: &[Asked]) -> Vec<usize> {
+        let sieve = if self.inner.plan.is_sighting { None } else { self.inner.sieve() };
+        let may_be_listed =
+            |item: &Item| sieve.as_ref().is_none_or(|sieve| sieve.may_be_listed(item));
+        let numbered = asked.iter().enumerate();
+        numbered.filter(|(_, asked)| may_be_listed(&asked.item)).map(|(place, _)| place).collect()
+    }
+
+    async fn ask_servers(&self, items: &[Item], until: Instant) -> (Heard, Vec<Option<Listing>>) {
+        let began = clock::now();
+        let plan = &self.inner.plan;
+        let budget = plan.budget.min(until.saturating_duration_since(began));
+        let routing = self.inner.routing();
+        let split = routing.map().split(items);
+        let questions = routing.pools().iter().enumerate().map(|(shard, pool)| {
+            let items = split.question(shard, items);
+            async move {
+                if items.is_empty() {
+                    return None;
+                }
+                question::ask(pool, items, plan.is_sighting, budget).await
             }
         });
-    }
-
-    /// Waits for a datagram or a deadline; `false` when there is nothing to wait for.
-    async fn wait(&mut self) -> bool {
-        let Some(deadline) = self.asking.deadline() else { return false };
-        tokio::select! {
-            () = tokio::time::sleep_until(deadline.into()) => {
-                self.asking.handle(Event::Timer, clock::now());
-            }
-            came = self.came.recv() => match came {
-                None => return false,
-                Some(Came::Datagram { from, bytes }) => {
-                    self.asking.handle(Event::Received { from, datagram: &bytes }, clock::now());
-                }
-                Some(Came::Refused(server)) => {
-                    self.asking.handle(Event::Refused(server), clock::now());
-                }
-            },
-        }
-        true
-    }
-
-    /// Does all that is to be done now.
-    fn act(&mut self) -> Option<Outcome> {
-        let mut outcome = None;
-        while let Some(output) = self.asking.poll() {
-            match output {
-                Output::Send { server, datagram, sending } => self.send(server, &datagram, sending),
-                Output::Want(want) => self.find(want),
-                Output::Noted(fact) => self.note(fact),
-                Output::Finished(found) => outcome = Some(found),
-            }
-        }
-        outcome
-    }
-
-    fn send(&mut self, server: SocketAddr, datagram: &[u8], sending: Sending) {
-        if sending != Sending::Proof
-            && let Some(flight) = self.shared.mind().selector.sent(&server, clock::now())
-        {
-            self.flights.insert(server, flight);
-        }
-        if !self.shared.lanes.send(server, datagram) {
-            self.asking.handle(Event::Refused(server), clock::now());
-        }
-    }
-
-    fn find(&mut self, want: Want) {
-        let now = clock::now();
-        if let Want::Seal(server) = want {
-            let server = self.shared.mind().cookies.of(server);
-            return self.asking.handle(Event::Equipped(server), now);
-        }
-        self.seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
-        let mut mind = self.shared.mind();
-        let found = match want {
-            Want::Hedge(first) => mind.selector.hedge(&first, now, self.seed),
-            Want::Another(_) | Want::Seal(_) => mind.selector.choose(now, self.seed).map(|choice| choice.server),
+        let answers = join_all(questions).await;
+        let heard_of = answers.iter().flatten().count();
+        let Joined { listings, unknown, silent } = split.join(&answers);
+        let heard = match (silent.is_empty(), heard_of) {
+            (true, _) => Heard::Answered,
+            (false, 0) => Heard::Silent,
+            (false, _) => Heard::Partly,
         };
-        let server = found.map(|server| mind.cookies.of(server));
-        drop(mind);
-        self.asking.handle(server.map_or(Event::Nobody, Event::Ask), now);
+        if routing.pools().len() > 1 {
+            self.tell_silent(&routing, &silent, unknown);
+        }
+        let waited = clock::now().saturating_duration_since(began);
+        self.inner.metrics.reputation(heard, waited);
+        (heard, listings)
     }
 
-    fn note(&mut self, fact: Fact) {
-        let now = clock::now();
-        let mut mind = self.shared.mind();
-        match fact {
-            Fact::Answered { server, epoch, .. } => {
-                let lag = mind.freshness.lag(epoch, now);
-                mind.selector.staleness(&server, lag);
-                if let Some(flight) = self.flights.remove(&server) {
-                    mind.selector.answered(flight, now);
-                }
-                self.shared.lanes.is_alive(server);
-            }
-            Fact::TimedOut(server) => {
-                if let Some(flight) = self.flights.remove(&server) {
-                    mind.selector.failed(flight, Failure::Timeout, now);
-                }
-                self.shared.lanes.is_silent(server);
-            }
-            Fact::Refused(server) => {
-                if let Some(flight) = self.flights.remove(&server) {
-                    mind.selector.failed(flight, Failure::Refused, now);
-                }
-            }
-            Fact::Cookie { server, cookie } => mind.cookies.learn(server, cookie),
-            Fact::Ignored { from, why } => {
-                tracing::debug!(%from, %why, "reputation datagram ignored")
-            }
-            // Nothing is asked under a seal here.
-            Fact::Session { .. } | Fact::SessionLost { .. } => {}
-            Fact::LeftOut(items) => tracing::debug!(items, "signatures left out of a question"),
+    fn tell_silent(&self, routing: &Routing, silent: &[usize], unknown: usize) {
+        for range in silent.iter().filter_map(|shard| routing.map().range(*shard)) {
+            self.inner.metrics.reputation_shard_silent(&range.to_string());
+            tracing::debug!(%range, unknown, "shard of the reputation service did not answer");
         }
     }
 }
 
-impl Drop for Question {
-    /// Whatever is still in flight has an unknown outcome.
-    fn drop(&mut self) {
-        self.shared.lanes.forget(self.asking.id());
-        let now = clock::now();
-        let mut mind = self.shared.mind();
-        for (_, flight) in self.flights.drain() {
-            mind.selector.abandoned(flight, now);
-        }
+impl Inner {
+    fn routing(&self) -> Arc<Routing> {
+        Arc::clone(&self.routing.read().unwrap_or_else(PoisonError::into_inner))
     }
-}
 
-/// 64 bits that nobody can guess. Without them (no random source at all) answers could be forged, so time helps out.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| {
-        let now: Instant = clock::now();
-        u64::from(clock::unix_time().subsec_nanos()) ^ ((now.elapsed().as_nanos() as u64) << 32)
-    })
+    fn route(&self, routing: Routing) {
+        *self.routing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routing);
+    }
+
+    /// The filter, while it is young enough to be believed.
+    fn sieve(&self) -> Option<Arc<Sieve>> {
+        let sieve = self.sieve.read().unwrap_or_else(PoisonError::into_inner);
+        sieve.as_ref().filter(|sieve| sieve.is_young(self.plan.filter_age_max)).map(Arc::clone)
+    }
+
+    fn sift(&self, sieve: Option<Sieve>) {
+        *self.sieve.write().unwrap_or_else(PoisonError::into_inner) = sieve.map(Arc::new);
+    }
 }

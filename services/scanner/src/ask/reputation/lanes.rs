@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::Shared;
+use super::pool::Pool;
 
 #[cfg(test)]
 mod tests;
@@ -134,17 +134,19 @@ impl Lanes {
 }
 
 /// Resolves the names again and again, and opens and closes lanes accordingly, until the service is gone.
-pub(super) async fn discover(shared: Weak<Shared>, names: Vec<String>) {
+pub(super) async fn discover(shared: Weak<Pool>, names: Vec<String>) {
     let mut known = vec![Vec::new(); names.len()];
     loop {
         let found = resolve(&names, &mut known).await;
         let Some(strong) = shared.upgrade() else { return };
-        strong.mind().selector.update(&found, clock::now());
         strong.mind().cookies.retain(|address| found.contains(address));
+        strong.mind().seal.retain(|address| found.contains(address));
         strong.lanes.lanes().retain(|address, _| found.contains(address));
-        for address in found {
-            open(&strong, address).await;
+        for address in &found {
+            open(&strong, *address).await;
         }
+        // Only now: a server chosen before its lane is open would seem to refuse, and rest.
+        strong.mind().selector.update(&found, clock::now());
         let wake = Arc::clone(&strong.lanes.wake);
         drop(strong);
         tokio::time::sleep(DISCOVERY_GAP_MIN).await;
@@ -168,7 +170,7 @@ async fn resolve(names: &[String], known: &mut [Vec<SocketAddr>]) -> Vec<SocketA
 }
 
 /// Opens a lane unless there is a fresh one; a stale one is replaced.
-async fn open(shared: &Arc<Shared>, server: SocketAddr) {
+async fn open(shared: &Arc<Pool>, server: SocketAddr) {
     if shared.lanes.has_fresh(server) {
         return;
     }
@@ -191,7 +193,7 @@ async fn open(shared: &Arc<Shared>, server: SocketAddr) {
     }
 }
 
-async fn read(shared: Weak<Shared>, socket: Arc<UdpSocket>, server: SocketAddr) {
+async fn read(shared: Weak<Pool>, socket: Arc<UdpSocket>, server: SocketAddr) {
     let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
     loop {
         let received = socket.recv(&mut buffer).await;

@@ -1,23 +1,15 @@
 //! Lanes to a server on this machine.
 
 use futures_util::FutureExt;
-use tamis_reputation_protocol::asking::Cookies;
-use tamis_selector::{Freshness, Selector, Settings};
 
-use super::super::Mind;
 use super::*;
 
-fn shared() -> Arc<Shared> {
-    let mind = Mind {
-        selector: Selector::new(Settings::datagrams()),
-        cookies: Cookies::default(),
-        freshness: Freshness::default(),
-    };
-    Arc::new(Shared { lanes: Lanes::default(), mind: Mutex::new(mind) })
+fn shared() -> Arc<Pool> {
+    Arc::new(Pool::new(Duration::from_millis(50)))
 }
 
 /// The source of the one datagram that is sent.
-async fn source(shared: &Shared, server: &UdpSocket) -> SocketAddr {
+async fn source(shared: &Pool, server: &UdpSocket) -> SocketAddr {
     assert!(shared.lanes.send(server.local_addr().unwrap(), b"question"));
     let mut buffer = [0; 16];
     let received = server.recv_from(&mut buffer);
