@@ -158,7 +158,8 @@ fn a_suspicion_hides_no_listing() {
         let (signature, reporter) = (text(number), reporter.to_owned());
         let (sketch, authority, weight) = (Some(sketch), Authority::Reporter, 9);
         let at_unix_s = NOW;
-        let change = Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s };
+        let change =
+            Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s };
         table.apply(&change).unwrap();
     };
     let mut variant = sketch;

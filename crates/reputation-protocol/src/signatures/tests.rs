@@ -141,7 +141,8 @@ fn so_many_reporters_are_kept_and_one_more_counts_only_if_it_is_an_operator() {
     assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
     table.apply(&ordinary(name, Class::Spam, "one more")).unwrap();
     assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
-    let retracted = Change::Retract { signature: name, reporter: "one more".to_owned(), at_unix_s: NOW };
+    let retracted =
+        Change::Retract { signature: name, reporter: "one more".to_owned(), at_unix_s: NOW };
     assert_eq!(table.apply(&retracted), Ok(Applied::Unknown), "it was not kept");
     table.apply(&add(name, Class::Allowed, "the operator")).unwrap();
     assert_eq!(table.ask(&Item::exact(name), NOW).unwrap().class, Class::Allowed);
@@ -199,7 +200,8 @@ fn several_texts_own_one_key_and_one_too_many_displaces_the_oldest() {
         table.apply(&add_text(number.into(), sharing(number), Class::Spam)).unwrap();
     }
     assert_eq!(table.evicted(), 0);
-    let is_found = |table: &Table, number| table.ask(&asked(1000, of_first_band(number)), NOW).is_some();
+    let is_found =
+        |table: &Table, number| table.ask(&asked(1000, of_first_band(number)), NOW).is_some();
     assert!((0..owners).all(|number| is_found(&table, number)));
     table.apply(&add_text(owners.into(), sharing(owners), Class::Spam)).unwrap();
     assert_eq!(table.evicted(), 1);
@@ -287,7 +289,10 @@ fn so_many_reporters_are_known_by_name_and_one_more_is_refused() {
         table.apply(&add(name(number), Class::Spam, &format!("reporter {number}"))).unwrap();
     }
     assert_eq!(table.apply(&add(name(1), Class::Spam, "one more")), Err(Refused::TooManyReporters));
-    assert_eq!(table.replay(&add(name(1), Class::Spam, "one more")), Err(Refused::TooManyReporters));
+    assert_eq!(
+        table.replay(&add(name(1), Class::Spam, "one more")),
+        Err(Refused::TooManyReporters)
+    );
     assert!(table.apply(&add(name(1), Class::Spam, "reporter 5")).is_ok(), "a known one goes on");
     assert_eq!(table.apply(&delete(name(2))), Ok(Applied::Deleted), "deleting needs no name");
 }
