@@ -47,7 +47,7 @@ pub use change::{
     Saved,
 };
 use exact::{Exact, Place};
-use ids::Ids;
+use ids::{Ids, Owners};
 use judge::{Judged, judge, rank};
 use kept::{Kept, Name, Said};
 pub use limits::{
@@ -455,7 +455,7 @@ impl Table {
         let seeded = Seeded::new(self.rules.seed);
         let hash = name.hash(seeded);
         let slab = &self.slab;
-        self.names.push(hash, ids::tag_of(hash), id, |id| slab.entry(id).name().hash(seeded));
+        self.names.push(hash, ids::tag_of(hash), id, &NamesOf { hash: seeded, slab });
         self.near.insert(id, sketch, slab);
     }
 
@@ -475,6 +475,22 @@ impl Table {
                 self.slab.remove(id);
             }
         }
+    }
+}
+
+/// The owners of the index by name.
+struct NamesOf<'a> {
+    hash: Seeded,
+    slab: &'a Slab,
+}
+
+impl Owners for NamesOf<'_> {
+    fn hash(&self, id: u32) -> u64 {
+        self.slab.entry(id).name().hash(self.hash)
+    }
+
+    fn touch(&self, id: u32) -> u8 {
+        self.slab.entry(id).name().value[0]
     }
 }
 
@@ -512,5 +528,7 @@ fn slot(kind: SignatureKind) -> usize {
     usize::from(kind.code()) - 1
 }
 
+#[cfg(test)]
+mod judge_tests;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,18 @@ struct Segment {
     depth: u32,
 }
 
+/// Entries whose owners are read together when a segment is rebuilt: 32 KiB of them.
+const TOUCHED: usize = 256;
+
+/// What the numbers of an index stand for.
+pub(super) trait Owners {
+    /// The hash that a number was put in with.
+    fn hash(&self, id: u32) -> u64;
+
+    /// Reads something of what the hash is made from, whatever it is.
+    fn touch(&self, id: u32) -> u8;
+}
+
 /// The tag of an entry about which nothing but its hash is known.
 pub(super) const fn tag_of(hash: u64) -> u32 {
     // The last bits: places are chosen by the first.
@@ -61,10 +73,8 @@ impl Ids {
 
     /// Entries that may have this hash and tag, oldest first, with their places.
     pub(super) fn visit(&self, hash: u64, tag: u32, mut seen: impl FnMut(usize, u32)) {
-        self.0.of(hash).walk(hash, |place, entry| {
-            if entry >> ID_BITS == tag && entry != GONE {
-                seen(place, entry & ID_MASK);
-            }
+        self.0.of(hash).walk_tagged(hash, tag, |place, id| {
+            seen(place, id);
             false
         });
     }
@@ -72,21 +82,21 @@ impl Ids {
     /// The first number with this hash and tag that `is` the one.
     pub(super) fn find(&self, hash: u64, tag: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
         let mut found = None;
-        self.0.of(hash).walk(hash, |_, entry| {
-            if entry >> ID_BITS == tag && entry != GONE && is(entry & ID_MASK) {
-                found = Some(entry & ID_MASK);
+        self.0.of(hash).walk_tagged(hash, tag, |_, id| {
+            if is(id) {
+                found = Some(id);
             }
             found.is_some()
         });
         found
     }
 
-    /// Adds an entry behind the others of its hash. `hash_of` says the hash of any number that was put in.
-    pub(super) fn push(&mut self, hash: u64, tag: u32, id: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Adds an entry behind the others of its hash. `owners` say the hash of any number that was put in.
+    pub(super) fn push(&mut self, hash: u64, tag: u32, id: u32, owners: &impl Owners) {
         while self.0.of(hash).is_full() {
             let segment = self.0.of_mut(hash);
             let depth = segment.depth;
-            if let Some(upper) = segment.make_room(&hash_of) {
+            if let Some(upper) = segment.make_room(owners) {
                 self.0.split(hash, depth, upper);
             }
         }
@@ -148,6 +158,27 @@ impl Segment {
         }
     }
 
+    /// The same for entries with a tag alone. Most of eight have another one, and eight are compared at once.
+    fn walk_tagged(&self, hash: u64, tag: u32, mut seen: impl FnMut(usize, u32) -> bool) {
+        let mut place = self.home(hash);
+        loop {
+            let rest = self.pages.rest(place);
+            for eight in rest.chunks(8) {
+                let ends = |entry: u32| (entry == 0) | (entry >> ID_BITS == tag);
+                if eight.iter().fold(false, |any, entry| any | ends(*entry)) {
+                    for (step, entry) in eight.iter().enumerate() {
+                        let is_meant = entry >> ID_BITS == tag && *entry != GONE && *entry != 0;
+                        if *entry == 0 || is_meant && seen(place + step, entry & ID_MASK) {
+                            return;
+                        }
+                    }
+                }
+                place += eight.len();
+            }
+            place %= self.pages.places();
+        }
+    }
+
     fn put(&mut self, hash: u64, entry: u32) {
         let mut end = self.home(hash);
         while self.pages.at(end) != 0 {
@@ -168,9 +199,15 @@ impl Segment {
 
     /// Lays all entries out anew, with a page more if they need it; the upper half comes back where even 16 pages are
     /// too few.
-    fn make_room(&mut self, hash_of: &impl Fn(u32) -> u64) -> Option<Self> {
-        let mut entries: Vec<_> =
-            self.entries().into_iter().map(|entry| (hash_of(entry & ID_MASK), entry)).collect();
+    fn make_room(&mut self, owners: &impl Owners) -> Option<Self> {
+        let kept = self.entries();
+        let mut entries = Vec::with_capacity(kept.len());
+        for some in kept.chunks(TOUCHED) {
+            // What a touch brings in comes while the next is asked for: the machine waits for many at a time.
+            let early = some.iter().fold(0, |all, entry| all ^ owners.touch(entry & ID_MASK));
+            std::hint::black_box(early);
+            entries.extend(some.iter().map(|entry| (owners.hash(entry & ID_MASK), *entry)));
+        }
         let pages = Pages::<u32, PLACES>::wanted(entries.len());
         if pages <= super::pages::PAGES_MAX {
             self.lay_out(pages, &entries);
@@ -199,10 +236,15 @@ impl Segment {
     fn entries(&self) -> Vec<u32> {
         let places = self.pages.places();
         let first = (0..places).find(|place| self.pages.at(*place) == 0).unwrap_or_default();
-        (first..places)
-            .chain(0..first)
-            .map(|place| self.pages.at(place))
-            .filter(|entry| *entry != 0 && *entry != GONE)
-            .collect()
+        let mut entries = Vec::with_capacity(self.live);
+        let mut place = first;
+        while place < places {
+            let rest = self.pages.rest(place);
+            entries.extend(rest.iter().filter(|entry| **entry != 0 && **entry != GONE));
+            place += rest.len();
+        }
+        entries
+            .extend((0..first).map(|place| self.pages.at(place)).filter(|e| *e != 0 && *e != GONE));
+        entries
     }
 }

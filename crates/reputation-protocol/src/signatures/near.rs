@@ -1,12 +1,12 @@
 //! Which listed signatures resemble this one: a banded index over sketches (Indyk and Motwani 1998, as in Broder's
 //! near-duplicate work), several owners of a key, every candidate confirmed on its whole sketch.
 //!
-//! A sketch of 32 lanes is cut into 16 bands of two; a signature stands once in the index of each band, under its kind
-//! and 12 bits of both lanes. The other 4 bits of both lanes make the tag of the entry.
+//! A sketch of 32 lanes is cut into 16 bands of two; a signature stands once in the index of each band, under 12
+//! bits of both lanes. The other 4 bits of both lanes make the tag of the entry.
 
 use tamis_domain::digest::Sketch;
 
-use super::ids::{Ids, TAG_BITS};
+use super::ids::{Ids, Owners, TAG_BITS};
 use super::slab::{Lanes, Slab};
 use crate::hashing::Seeded;
 
@@ -47,27 +47,22 @@ impl Near {
 
     /// Puts in the entry `id` of the slab, whose whole sketch this is.
     pub(super) fn insert(&mut self, id: u32, sketch: &Sketch, slab: &Slab) {
-        let (lanes, kind) = (slab.entry(id).lanes, slab.entry(id).kept.kind_code());
-        for band in 0..BANDS {
-            let hash = self.hash_of(kind, &lanes, band);
+        let lanes = slab.entry(id).lanes;
+        let hashes = self.hashes(&lanes);
+        for (band, hash) in hashes.into_iter().enumerate() {
             let tag = tag(hash, sketch, band);
             if self.displaced(id, band, hash, tag, slab) {
                 self.evicted += 1;
                 continue;
             }
-            let seeded = self.hash;
-            self.bands[band].push(hash, tag, id, |other| {
-                let other = slab.entry(other);
-                hash_of(seeded, other.kept.kind_code(), &other.lanes, band)
-            });
+            self.bands[band].push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
         }
     }
 
     /// Takes the entry `id` out; it stands in the slab still.
     pub(super) fn remove(&mut self, id: u32, slab: &Slab) {
-        let entry = slab.entry(id);
-        for band in 0..BANDS {
-            let hash = self.hash_of(entry.kept.kind_code(), &entry.lanes, band);
+        let hashes = self.hashes(&slab.entry(id).lanes);
+        for (band, hash) in hashes.into_iter().enumerate() {
             self.bands[band].remove(hash, id);
         }
     }
@@ -86,10 +81,7 @@ impl Near {
             return;
         }
         let lanes = Lanes::of(sketch);
-        let hashes: [u64; BANDS] = std::array::from_fn(|band| self.hash_of(kind, &lanes, band));
-        // All 16 places at once, so that the machine waits for memory once and not 16 times.
-        let early = self.bands.iter().zip(hashes).fold(0, |all, (ids, hash)| all ^ ids.first(hash));
-        std::hint::black_box(early);
+        let hashes = self.hashes(&lanes);
         let mut candidates = [0; CANDIDATES_MAX];
         let mut count = 0;
         for (band, hash) in hashes.into_iter().enumerate() {
@@ -100,6 +92,8 @@ impl Near {
                 }
             });
         }
+        let early = candidates[..count].iter().fold(0, |all, id| all ^ slab.touch(*id));
+        std::hint::black_box(early);
         for id in &candidates[..count] {
             let entry = slab.entry(*id);
             let agreement = entry.lanes.agreement(&lanes);
@@ -111,13 +105,16 @@ impl Near {
 
     /// Whether the key has all its owners and the oldest made place for this one.
     fn displaced(&mut self, id: u32, band: usize, hash: u64, tag: u32, slab: &Slab) -> bool {
+        let mut tagged = 0;
+        self.bands[band].visit(hash, tag, |_, _| tagged += 1);
+        if tagged < OWNERS_MAX {
+            return false;
+        }
         let mut places = [0; OWNERS_MAX];
         let mut count = 0;
-        let own = slab.entry(id);
-        let key = |id: u32| (slab.entry(id).kept.kind_code(), slab.entry(id).lanes.pair(band));
-        let own = (own.kept.kind_code(), own.lanes.pair(band));
+        let key = slab.entry(id).lanes.pair(band);
         self.bands[band].visit(hash, tag, |place, other| {
-            if count < OWNERS_MAX && key(other) == own {
+            if count < OWNERS_MAX && slab.entry(other).lanes.pair(band) == key {
                 places[count] = place;
                 count += 1;
             }
@@ -128,13 +125,34 @@ impl Near {
         count == OWNERS_MAX
     }
 
-    fn hash_of(&self, kind: u8, lanes: &Lanes, band: usize) -> u64 {
-        hash_of(self.hash, kind, lanes, band)
+    /// The hash of each band. All 16 places are looked at, so that the machine waits for memory once and not 16 times.
+    fn hashes(&self, lanes: &Lanes) -> [u64; BANDS] {
+        let hashes = std::array::from_fn(|band| hash_of(self.hash, lanes, band));
+        let early = self.bands.iter().zip(hashes).fold(0, |all, (ids, hash)| all ^ ids.first(hash));
+        std::hint::black_box(early);
+        hashes
     }
 }
 
-fn hash_of(seeded: Seeded, kind: u8, lanes: &Lanes, band: usize) -> u64 {
-    seeded.word(u64::from(kind) << 32 | (band as u64) << 24 | u64::from(lanes.pair(band)))
+/// The owners of the index of one band.
+struct BandOf<'a> {
+    hash: Seeded,
+    band: usize,
+    slab: &'a Slab,
+}
+
+impl Owners for BandOf<'_> {
+    fn hash(&self, id: u32) -> u64 {
+        hash_of(self.hash, &self.slab.entry(id).lanes, self.band)
+    }
+
+    fn touch(&self, id: u32) -> u8 {
+        self.slab.touch(id)
+    }
+}
+
+fn hash_of(seeded: Seeded, lanes: &Lanes, band: usize) -> u64 {
+    seeded.word((band as u64) << 24 | u64::from(lanes.pair(band)))
 }
 
 /// Six bits of the eight that the kept lanes lost, disguised by the hash: owners of one key have equal tags on every

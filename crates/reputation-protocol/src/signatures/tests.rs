@@ -23,6 +23,11 @@ fn add(signature: Signature, class: Class, reporter: &str) -> Change {
     }
 }
 
+fn ordinary(signature: Signature, class: Class, reporter: &str) -> Change {
+    let (reporter, authority) = (reporter.to_owned(), Authority::Reporter);
+    Change::Add { signature, sketch: None, class, weight: 50, reporter, authority, at_unix_s: NOW }
+}
+
 fn add_text(number: u64, sketch: Sketch, class: Class) -> Change {
     Change::Add {
         signature: signature(SignatureKind::Text, number),
@@ -98,21 +103,21 @@ fn a_class_needs_k_independent_reporters_and_repeating_oneself_does_not_count() 
     let name = signature(SignatureKind::Link, 1);
     let class =
         |table: &Table| table.ask(&Item::exact(name), NOW).map(|it| (it.class, it.reporters));
-    table.apply(&add(name, Class::Phishing, "desk")).unwrap();
+    table.apply(&ordinary(name, Class::Phishing, "desk")).unwrap();
     assert_eq!(class(&table), Some((Class::Suspected, 1)));
-    assert_eq!(table.apply(&add(name, Class::Phishing, "desk")), Ok(Applied::Confirmed));
+    assert_eq!(table.apply(&ordinary(name, Class::Phishing, "desk")), Ok(Applied::Confirmed));
     assert_eq!(class(&table), Some((Class::Suspected, 1)));
-    table.apply(&add(name, Class::Phishing, "trap")).unwrap();
+    table.apply(&ordinary(name, Class::Phishing, "trap")).unwrap();
     assert_eq!(class(&table), Some((Class::Phishing, 2)));
 }
 
 #[test]
-fn one_allowed_report_wins_and_most_reporters_decide_the_rest() {
+fn an_operators_allowed_wins_and_most_reporters_decide_the_rest() {
     for (reports, expected) in [
         (vec![Class::Spam, Class::Spam, Class::Malware], Class::Spam),
         (vec![Class::Spam, Class::Malware], Class::Malware),
-        (vec![Class::Bulk, Class::Spam], Class::Spam),
-        (vec![Class::Bulk, Class::Bulk, Class::Spam], Class::Bulk),
+        (vec![Class::Bulk, Class::Bulk, Class::Spam], Class::Spam),
+        (vec![Class::Bulk], Class::Bulk),
         (vec![Class::Malware, Class::Malware, Class::Allowed], Class::Allowed),
     ] {
         let mut table = table(1);
@@ -125,18 +130,23 @@ fn one_allowed_report_wins_and_most_reporters_decide_the_rest() {
 }
 
 #[test]
-fn sixteen_reporters_are_kept_and_a_seventeenth_counts_only_to_allow() {
+fn so_many_reporters_are_kept_and_one_more_counts_only_if_it_is_an_operator() {
     let mut table = table(1);
     let name = signature(SignatureKind::Part, 1);
     let reporters = |table: &Table| table.ask(&Item::exact(name), NOW).unwrap().reporters;
     for number in 0..REPORTERS_KEPT_MAX {
-        table.apply(&add(name, Class::Spam, &format!("reporter {number}"))).unwrap();
+        assert_eq!(usize::from(if number == 0 { 0 } else { reporters(&table) }), number);
+        table.apply(&ordinary(name, Class::Spam, &format!("reporter {number}"))).unwrap();
     }
     assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
-    table.apply(&add(name, Class::Spam, "one more")).unwrap();
+    table.apply(&ordinary(name, Class::Spam, "one more")).unwrap();
     assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
-    table.apply(&add(name, Class::Allowed, "the brand itself")).unwrap();
+    let retracted =
+        Change::Retract { signature: name, reporter: "one more".to_owned(), at_unix_s: NOW };
+    assert_eq!(table.apply(&retracted), Ok(Applied::Unknown), "it was not kept");
+    table.apply(&add(name, Class::Allowed, "the operator")).unwrap();
     assert_eq!(table.ask(&Item::exact(name), NOW).unwrap().class, Class::Allowed);
+    assert_eq!(usize::from(reporters(&table)), REPORTERS_KEPT_MAX);
 }
 
 #[test]
@@ -170,27 +180,36 @@ fn the_exact_listing_comes_before_a_neighbour_an_allowed_neighbour_before_a_near
 }
 
 #[test]
-fn several_texts_own_one_bucket_and_the_eleventh_displaces_the_oldest() {
+fn several_texts_own_one_key_and_one_too_many_displaces_the_oldest() {
     let mut table = table(1);
-    // All share the first band only: one bucket of ten places, and nothing else in common.
+    // All share the first band only, and nothing else.
     let sharing = |number: u16| {
         let mut one = sketch(number);
-        one.0[0] = 1;
-        one.0[1] = 1;
+        one.0[..2].fill(1);
         one
     };
-    for number in 0..BUCKET_OWNERS_MAX as u16 {
+    let of_first_band = |number: u16| {
+        let mut one = Sketch(sharing(number).0.map(|lane| !lane));
+        one.0[..2].fill(1);
+        // Sixteen more lanes agree, none of them with its neighbour.
+        (2..32).step_by(2).for_each(|lane| one.0[lane] = sharing(number).0[lane]);
+        one
+    };
+    let owners = u16::try_from(OWNERS_MAX).unwrap();
+    for number in 0..owners {
         table.apply(&add_text(number.into(), sharing(number), Class::Spam)).unwrap();
     }
     assert_eq!(table.evicted(), 0);
-    table.apply(&add_text(10, sharing(10), Class::Spam)).unwrap();
+    let is_found =
+        |table: &Table, number| table.ask(&asked(1000, of_first_band(number)), NOW).is_some();
+    assert!((0..owners).all(|number| is_found(&table, number)));
+    table.apply(&add_text(owners.into(), sharing(owners), Class::Spam)).unwrap();
     assert_eq!(table.evicted(), 1);
-    for number in 0..=10 {
-        // The displaced text is still found: by any other band.
-        let mut other = sharing(number);
-        other.0[0] = 2;
-        assert!(table.ask(&asked(1000, other), NOW).is_some(), "{number}");
-    }
+    assert!(!is_found(&table, 0), "the oldest lost its place");
+    assert!((1..=owners).all(|number| is_found(&table, number)));
+    let mut by_others = sharing(0);
+    by_others.0[0] = 2;
+    assert!(table.ask(&asked(1000, by_others), NOW).is_some(), "its other bands find it still");
 }
 
 #[test]
@@ -265,11 +284,28 @@ fn deleted_texts_give_their_places_back() {
 #[test]
 fn so_many_reporters_are_known_by_name_and_one_more_is_refused() {
     let mut table = table(1);
+    let name = |number: usize| signature(SignatureKind::Part, number as u64);
     for number in 0..REPORTER_NAMES_MAX {
-        let name = signature(SignatureKind::Part, number as u64 % 100);
-        table.apply(&add(name, Class::Spam, &format!("reporter {number}"))).unwrap();
+        table.apply(&add(name(number), Class::Spam, &format!("reporter {number}"))).unwrap();
     }
-    let name = signature(SignatureKind::Part, 1);
-    assert_eq!(table.apply(&add(name, Class::Spam, "one more")), Err(Refused::TooManyReporters));
-    assert!(table.apply(&add(name, Class::Spam, "reporter 5")).is_ok(), "a known one goes on");
+    assert_eq!(table.apply(&add(name(1), Class::Spam, "one more")), Err(Refused::TooManyReporters));
+    assert_eq!(
+        table.replay(&add(name(1), Class::Spam, "one more")),
+        Err(Refused::TooManyReporters)
+    );
+    assert!(table.apply(&add(name(1), Class::Spam, "reporter 5")).is_ok(), "a known one goes on");
+    assert_eq!(table.apply(&delete(name(2))), Ok(Applied::Deleted), "deleting needs no name");
+}
+
+#[test]
+fn no_table_holds_more_than_its_numbers_can_name() {
+    let held = |bare, sketched, names| limits::Held { bare, sketched, names };
+    let full = |signatures_max| Err(Refused::Full { signatures_max });
+    assert_eq!(held(SIGNATURES_MAX, 0, 0).check(None), Ok(()));
+    assert_eq!(held(SIGNATURES_MAX + 1, 0, 0).check(None), full(SIGNATURES_MAX));
+    assert_eq!(held(SIGNATURES_MAX + 1, 0, 0).check(Some(usize::MAX)), full(SIGNATURES_MAX));
+    assert_eq!(held(9, SKETCHED_MAX, 0).check(None), Ok(()));
+    assert_eq!(held(9, SKETCHED_MAX + 1, 0).check(None), full(SKETCHED_MAX));
+    assert_eq!(held(0, 0, REPORTER_NAMES_MAX).check(None), Ok(()));
+    assert_eq!(held(0, 0, REPORTER_NAMES_MAX + 1).check(None), Err(Refused::TooManyReporters));
 }
