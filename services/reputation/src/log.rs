@@ -1,14 +1,34 @@
-//! The order of writes. Today one kind: segments and snapshots in a directory of this machine, see [`local`].
+//! The order of writes: segments and snapshots in a directory of this machine, see [`local`]; where several nodes share
+//! one order, it is a Redis stream, see [`streams`], and the directory keeps a copy of it.
 
 pub mod frame;
 pub mod local;
 pub mod record;
 pub mod snapshot;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::PathBuf;
+
+/// A place in the shared order of a cluster. A directory whose commits carry one is a copy: what it lost is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Milliseconds since 1970, by the clock of who keeps the order.
+    pub ms: u64,
+    /// Number within the millisecond.
+    pub seq: u64,
+}
+
+/// When a commit counts as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk: it survives the machine's loss of power.
+    Synced,
+    /// When the system has it: it survives the process. Enough for a copy of what is kept elsewhere.
+    Buffered,
+}
 
 /// Why a log cannot be opened. Somebody has to look: starting without it would lose acknowledged writes.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 
 use crate::memory::FarSettings;
-use crate::memory::address::Address;
+use tamis_runtime::redis_address::Address;
 
 /// Name of the section.
 pub const SECTION: &str = "scanner";

@@ -18,6 +18,8 @@ mod postfix;
 mod postfix_queue;
 mod redis_memory;
 mod reputation;
+mod reputation_cluster;
+mod reputation_reporters;
 mod sendmail;
 mod shared_memory;
 mod telemetry;

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use tamis_reputation_protocol::signatures::{Change, Table};
 
 use super::frame::{self, Next, Reader};
-use super::{AppendError, OpenError, record, snapshot};
+use super::{AppendError, Durability, OpenError, Position, record, snapshot};
 
 /// Bytes of log before it is compacted, unless the last snapshot is larger: replaying as much takes about a second.
 pub const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A whole snapshot that takes the place of everything else in the directory, at this start or the next.
+pub const INSTALL: &str = "snapshot.install";
 
 /// An open log. One writer; every acknowledged commit is on disk.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct LocalLog {
     segment_bytes: u64,
     snapshot_bytes: u64,
     compact_bytes: u64,
+    position: Option<Position>,
+    snapshot: Option<(u64, Option<Position>)>,
     broken: Option<String>,
 }
 
@@ -33,6 +38,8 @@ pub struct Opened {
     pub log: LocalLog,
     /// For instance a tail that was cut off.
     pub warnings: Vec<String>,
+    /// The place in the shared order up to which this directory goes, if it is a copy of one.
+    pub position: Option<Position>,
 }
 
 impl LocalLog {
@@ -45,15 +52,18 @@ impl LocalLog {
         fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
         let lock = lock(dir)?;
         let mut warnings = Vec::new();
+        install(dir).map_err(OpenError::io(dir))?;
         let files = Files::of(dir)?;
-        let mut snapshot_bytes = 0;
-        if let Some((_, path)) = files.snapshots.last() {
-            snapshot::read(path, table)?;
+        let (mut snapshot_bytes, mut position, mut snapshot) = (0, None, None);
+        if let Some((epoch, path)) = files.snapshots.last() {
+            position = snapshot::read(path, table)?;
+            snapshot = Some((*epoch, position));
             snapshot_bytes = fs::metadata(path).map_err(OpenError::io(path))?.len();
         }
         let last = files.segments.len().saturating_sub(1);
         for (number, (_, path)) in files.segments.iter().enumerate() {
-            replay(path, number == last, table, &mut warnings)?;
+            let reached = replay(path, number == last, table, &mut warnings)?;
+            position = position.max(reached);
         }
         let segment_path = match files.segments.last() {
             Some((_, path)) => path.clone(),
@@ -70,9 +80,11 @@ impl LocalLog {
             segment_bytes,
             snapshot_bytes,
             compact_bytes,
+            position,
+            snapshot,
             broken: None,
         };
-        Ok(Opened { log, warnings })
+        Ok(Opened { log, warnings, position })
     }
 
     /// Writes changes that follow `epoch_before`, all or none, and returns when they are on disk.
@@ -80,22 +92,37 @@ impl LocalLog {
     /// # Errors
     /// [`AppendError`]. Nothing may be applied. After [`AppendError::Full`] none of the changes is on disk; after
     /// [`AppendError::Broken`] that is not known: a write whose synchronisation failed may be there at the next start.
-    pub fn append(&mut self, epoch_before: u64, changes: &[Change]) -> Result<(), AppendError> {
+    pub fn append(
+        &mut self,
+        epoch_before: u64,
+        position: Option<Position>,
+        changes: &[Change],
+        durability: Durability,
+    ) -> Result<(), AppendError> {
         if let Some(why) = &self.broken {
             return Err(AppendError::Broken(why.clone()));
         }
         let mut bytes = Vec::new();
-        frame::push(&mut bytes, &record::commit(epoch_before, changes));
+        frame::push(&mut bytes, &record::commit(epoch_before, position, changes));
         if let Err(error) = self.segment.write_all(&bytes) {
             return Err(self.taken_back(&error));
         }
         // After a failed synchronisation the kernel may have dropped the pages and call the next one a success
         // (Rebello et al., "Can applications recover from fsync failures?", 2020): only a new start reads the truth.
-        if let Err(error) = self.segment.sync_data() {
+        if durability == Durability::Synced
+            && let Err(error) = self.segment.sync_data()
+        {
             return Err(self.broken(error.to_string()));
         }
         self.segment_bytes += bytes.len() as u64;
+        self.position = position;
         Ok(())
+    }
+
+    /// Epoch, place in the shared order and file of the last snapshot, if there is one.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<(u64, Option<Position>, PathBuf)> {
+        self.snapshot.map(|(epoch, place)| (epoch, place, snapshot::path(&self.dir, epoch)))
     }
 
     /// Bytes on disk.
@@ -125,7 +152,8 @@ impl LocalLog {
     }
 
     fn replace_by_snapshot(&mut self, table: &Table) -> io::Result<()> {
-        let snapshot_bytes = snapshot::write(&self.dir, table)?;
+        let snapshot_bytes = snapshot::write(&self.dir, table, self.position)?;
+        self.snapshot = Some((table.epoch(), self.position));
         let path = segment_path(&self.dir, table.epoch());
         if path != self.segment_path {
             // All that can fail comes first: file, path and length change together or not at all.
@@ -212,6 +240,22 @@ impl Files {
     }
 }
 
+/// Lets a whole snapshot that came from another node take the place of everything else.
+fn install(dir: &Path) -> io::Result<()> {
+    let new = dir.join(INSTALL);
+    if !new.exists() {
+        return Ok(());
+    }
+    let files = Files::of(dir).map_err(io::Error::other)?;
+    for (_, old) in files.snapshots.iter().chain(&files.segments) {
+        fs::remove_file(old)?;
+    }
+    let mut table = Table::new(tamis_reputation_protocol::signatures::Rules::default());
+    snapshot::read(&new, &mut table).map_err(io::Error::other)?;
+    fs::rename(&new, snapshot::path(dir, table.epoch()))?;
+    snapshot::sync_dir(dir)
+}
+
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let file = OpenOptions::new()
@@ -242,7 +286,8 @@ fn replay(
     is_last: bool,
     table: &mut Table,
     warnings: &mut Vec<String>,
-) -> Result<(), OpenError> {
+) -> Result<Option<Position>, OpenError> {
+    let mut position = None;
     let io = |source| OpenError::Io { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
@@ -251,11 +296,12 @@ fn replay(
         let at = reader.at();
         let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), at, what };
         match reader.frame().map_err(io)? {
-            Next::End => return Ok(()),
+            Next::End => return Ok(position),
             Next::Payload(payload) => {
                 let commit = record::read_commit(&payload);
                 let commit = commit.ok_or_else(|| damaged("no such record".to_owned()))?;
                 apply(&commit, table).map_err(damaged)?;
+                position = position.max(commit.position);
             }
             Next::Bad => {
                 if !is_last || !is_torn_write(path, at, length).map_err(io)? {
@@ -267,7 +313,7 @@ fn replay(
                     "the log ended in a write that is not whole: {} bytes from byte {at} on were cut off",
                     length - at
                 ));
-                return Ok(());
+                return Ok(position);
             }
         }
     }

@@ -9,7 +9,10 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::signatures::{Authority, Change, ReportTold, Saved};
 
+use super::Position;
+
 const FORMAT: u8 = 2;
+const FORMAT_WITH_POSITION: u8 = 3;
 const ADD: u8 = 1;
 const DELETE: u8 = 2;
 const RETRACT: u8 = 3;
@@ -19,15 +22,21 @@ const RETRACT: u8 = 3;
 pub struct Commit {
     /// Epoch of the table before the first of them.
     pub epoch_before: u64,
+    /// Place in the shared order after the last of them, where there is such an order.
+    pub position: Option<Position>,
     /// The changes, in order.
     pub changes: Vec<Change>,
 }
 
 /// The bytes of a commit.
 #[must_use]
-pub fn commit(epoch_before: u64, changes: &[Change]) -> Vec<u8> {
-    let mut out = vec![FORMAT];
+pub fn commit(epoch_before: u64, position: Option<Position>, changes: &[Change]) -> Vec<u8> {
+    let mut out = vec![if position.is_some() { FORMAT_WITH_POSITION } else { FORMAT }];
     out.extend_from_slice(&epoch_before.to_be_bytes());
+    if let Some(position) = position {
+        out.extend_from_slice(&position.ms.to_be_bytes());
+        out.extend_from_slice(&position.seq.to_be_bytes());
+    }
     out.extend_from_slice(&u32::try_from(changes.len()).unwrap_or(u32::MAX).to_be_bytes());
     for change in changes {
         push_change(&mut out, change);
@@ -39,7 +48,7 @@ pub fn commit(epoch_before: u64, changes: &[Change]) -> Vec<u8> {
 /// sees 2^48 changes.
 #[must_use]
 pub fn may_be_commit(payload: &[u8]) -> bool {
-    payload.starts_with(&[FORMAT, 0, 0])
+    payload.starts_with(&[FORMAT, 0, 0]) || payload.starts_with(&[FORMAT_WITH_POSITION, 0, 0])
 }
 
 fn push_change(out: &mut Vec<u8>, change: &Change) {
@@ -104,16 +113,22 @@ fn push_sketch(out: &mut Vec<u8>, sketch: Option<&Sketch>) {
 #[must_use]
 pub fn read_commit(bytes: &[u8]) -> Option<Commit> {
     let mut fields = Fields(bytes);
-    if fields.u8()? != FORMAT {
-        return None;
-    }
+    let format = fields.u8()?;
     let epoch_before = u64::from_be_bytes(fields.array()?);
+    let position = match format {
+        FORMAT => None,
+        FORMAT_WITH_POSITION => Some(Position {
+            ms: u64::from_be_bytes(fields.array()?),
+            seq: u64::from_be_bytes(fields.array()?),
+        }),
+        _ => return None,
+    };
     let count = u32::from_be_bytes(fields.array()?);
     let mut changes = Vec::new();
     for _ in 0..count {
         changes.push(fields.change()?);
     }
-    fields.0.is_empty().then_some(Commit { epoch_before, changes })
+    fields.0.is_empty().then_some(Commit { epoch_before, position, changes })
 }
 
 /// Reads the saved signatures of one frame. None as in [`read_commit`].

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tamis_reputation_protocol::signatures::Table;
 
 use super::frame::{self, Next, Reader};
-use super::{OpenError, record};
+use super::{OpenError, Position, record};
 
 const FORMAT: u8 = 1;
 
@@ -27,13 +27,17 @@ pub fn path(dir: &Path, epoch: u64) -> PathBuf {
 ///
 /// # Errors
 /// The disk's; nothing but a file named `snapshot.new` is left behind.
-pub fn write(dir: &Path, table: &Table) -> io::Result<u64> {
+pub fn write(dir: &Path, table: &Table, position: Option<Position>) -> io::Result<u64> {
     let new = dir.join("snapshot.new");
     let mut file = BufWriter::new(File::create(&new)?);
     let mut bytes = 0;
     let mut head = vec![FORMAT];
     head.extend_from_slice(&table.epoch().to_be_bytes());
     head.extend_from_slice(&(table.len() as u64).to_be_bytes());
+    if let Some(position) = position {
+        head.extend_from_slice(&position.ms.to_be_bytes());
+        head.extend_from_slice(&position.seq.to_be_bytes());
+    }
     bytes += write_frame(&mut file, &head)?;
     let mut payload = Vec::new();
     for saved in table.export() {
@@ -64,12 +68,12 @@ fn write_frame(file: &mut impl Write, payload: &[u8]) -> io::Result<u64> {
 ///
 /// # Errors
 /// The disk's, or damage: a snapshot is whole or it is not believed.
-pub fn read(file: &Path, table: &mut Table) -> Result<(), OpenError> {
+pub fn read(file: &Path, table: &mut Table) -> Result<Option<Position>, OpenError> {
     let io = |source| OpenError::Io { path: file.to_path_buf(), source };
     let mut reader = Reader::new(BufReader::new(File::open(file).map_err(io)?), 0);
     let damaged =
         |at, what: &str| OpenError::Damaged { path: file.to_path_buf(), at, what: what.to_owned() };
-    let mut head: Option<(u64, u64)> = None;
+    let mut head: Option<(u64, u64, Option<Position>)> = None;
     loop {
         let at = reader.at();
         let payload = match reader.frame().map_err(io)? {
@@ -86,20 +90,29 @@ pub fn read(file: &Path, table: &mut Table) -> Result<(), OpenError> {
             table.restore(saved).map_err(|refused| damaged(at, &refused.to_string()))?;
         }
     }
-    let (epoch, signatures) = head.ok_or_else(|| damaged(0, "it is empty"))?;
+    let (epoch, signatures, position) = head.ok_or_else(|| damaged(0, "it is empty"))?;
     if table.len() as u64 != signatures {
         let what = format!("{} signatures where {signatures} were written", table.len());
         return Err(damaged(reader.at(), &what));
     }
     table.at_epoch(epoch);
-    Ok(())
+    Ok(position)
 }
 
-fn read_head(payload: &[u8]) -> Option<(u64, u64)> {
+fn read_head(payload: &[u8]) -> Option<(u64, u64, Option<Position>)> {
     let (format, rest) = payload.split_first()?;
-    let (epoch, signatures) = rest.split_first_chunk::<8>()?;
-    let signatures: [u8; 8] = signatures.try_into().ok()?;
-    (*format == FORMAT).then(|| (u64::from_be_bytes(*epoch), u64::from_be_bytes(signatures)))
+    let numbers: Vec<u64> = rest
+        .chunks(8)
+        .map(|bytes| bytes.try_into().map(u64::from_be_bytes))
+        .collect::<Result<_, _>>()
+        .ok()?;
+    match (*format, &*numbers) {
+        (FORMAT, [epoch, signatures]) => Some((*epoch, *signatures, None)),
+        (FORMAT, &[epoch, signatures, ms, seq]) => {
+            Some((epoch, signatures, Some(Position { ms, seq })))
+        }
+        _ => None,
+    }
 }
 
 /// Makes names in a directory durable.

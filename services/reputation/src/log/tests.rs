@@ -10,7 +10,7 @@ use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 use tempfile::tempdir;
 
 use super::local::{COMPACT_BYTES, LocalLog, Opened};
-use super::{AppendError, OpenError, frame, record};
+use super::{AppendError, Durability, OpenError, frame, record};
 
 fn name(number: u8) -> Signature {
     let kind = if number.is_multiple_of(2) { SignatureKind::Text } else { SignatureKind::Link };
@@ -41,7 +41,7 @@ fn open(dir: &Path) -> Result<(Opened, Table), OpenError> {
 }
 
 fn commit(log: &mut LocalLog, table: &mut Table, changes: &[Change]) {
-    log.append(table.epoch(), changes).unwrap();
+    log.append(table.epoch(), None, changes, Durability::Synced).unwrap();
     for change in changes {
         table.replay(change).unwrap();
     }
@@ -67,8 +67,8 @@ fn only_segment(dir: &Path) -> std::path::PathBuf {
 #[test]
 fn records_read_back_what_was_written_and_refuse_every_cut() {
     let changes = vec![add(1), add(2), delete(1)];
-    let bytes = record::commit(7, &changes);
-    assert_eq!(record::read_commit(&bytes), Some(record::Commit { epoch_before: 7, changes }));
+    let bytes = record::commit(7, None, &changes);
+    assert_eq!(record::read_commit(&bytes), Some(record::Commit { epoch_before: 7, position: None, changes }));
     for length in 0..bytes.len() {
         assert_eq!(record::read_commit(&bytes[..length]), None, "{length}");
     }
@@ -191,7 +191,7 @@ fn a_file_shorter_than_what_was_acknowledged_is_never_extended() {
     commit(&mut opened.log, &mut table, &[add(1)]);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     opened.log.write_keeping_length(full);
-    let refused = opened.log.append(table.epoch(), &[add(2)]).unwrap_err();
+    let refused = opened.log.append(table.epoch(), None, &[add(2)], Durability::Synced).unwrap_err();
     // Found before anything was tried.
     assert!(matches!(refused, AppendError::Broken(_)), "{refused:?}");
     assert!(refused.to_string().contains("the segment has 0 bytes instead of"), "{refused}");
@@ -302,12 +302,12 @@ fn a_full_disk_refuses_the_write_and_the_next_one_tries_again() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     opened.log.write_to(full);
     for _ in 0..2 {
-        let refused = opened.log.append(table.epoch(), &[add(1)]);
+        let refused = opened.log.append(table.epoch(), None, &[add(1)], Durability::Synced);
         assert!(matches!(refused, Err(AppendError::Full(_))), "{refused:?}");
     }
     let whole = fs::OpenOptions::new().append(true).open(only_segment(dir.path())).unwrap();
     opened.log.write_to(whole);
-    assert_eq!(opened.log.append(table.epoch(), &[add(1)]), Ok(()));
+    assert_eq!(opened.log.append(table.epoch(), None, &[add(1)], Durability::Synced), Ok(()));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tamis_domain::reading::PartFacts;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::address::Address;
+use tamis_runtime::redis_address::Address;
 use super::{Key, VALUE_BYTES_MAX, Writes};
 
 /// How the far memory is reached.

@@ -1,0 +1,72 @@
+//! A snapshot on its way to a peer: read in chunks, hashed, and never more in memory than a few of them.
+
+use std::io::Read;
+
+use tamis_proto::reputation as wire;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::log::streams::entry;
+use crate::log::streams::{CHUNK_BYTES_MAX, NoSnapshot, SnapshotFile, Snapshots};
+
+/// Chunks that wait for the peer to take them.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+/// What is sent.
+pub(super) type Chunks = ReceiverStream<Result<wire::SnapshotChunk, Status>>;
+
+pub(super) async fn send(
+    snapshots: &Snapshots,
+    request: &wire::SnapshotRequest,
+) -> Result<Chunks, Status> {
+    let at_least = entry::position(&request.at_least)
+        .ok_or_else(|| Status::invalid_argument("at_least: write milliseconds-sequence"))?;
+    let found = snapshots.reaching(&request.service, at_least).await;
+    let (file, place) = found.map_err(|error| {
+        let message = error.to_string();
+        match error {
+            NoSnapshot::OtherService(_) => Status::invalid_argument(message),
+            NoSnapshot::NotHere(_) => Status::unavailable(message),
+            NoSnapshot::TooMany => Status::resource_exhausted(message),
+        }
+    })?;
+    let (chunks, sent) = mpsc::channel(CHUNKS_WAITING_MAX);
+    tokio::task::spawn_blocking(move || read(file, &chunks, place));
+    Ok(ReceiverStream::new(sent))
+}
+
+fn read(
+    snapshot: SnapshotFile,
+    chunks: &mpsc::Sender<Result<wire::SnapshotChunk, Status>>,
+    _place: OwnedSemaphorePermit,
+) {
+    let SnapshotFile { mut file, epoch, position } = snapshot;
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = 0;
+    loop {
+        let mut data = Vec::with_capacity(CHUNK_BYTES_MAX);
+        let chunk = match (&mut file).take(CHUNK_BYTES_MAX as u64).read_to_end(&mut data) {
+            Ok(0) => break,
+            Ok(_) => {
+                hasher.update(&data);
+                bytes += data.len() as u64;
+                Ok(wire::SnapshotChunk { data, ..Default::default() })
+            }
+            Err(error) => Err(Status::unavailable(format!("the snapshot cannot be read: {error}"))),
+        };
+        let has_failed = chunk.is_err();
+        // A peer that went away needs no more.
+        if chunks.blocking_send(chunk).is_err() || has_failed {
+            return;
+        }
+    }
+    let end = wire::SnapshotChunk {
+        data: Vec::new(),
+        blake3: hasher.finalize().as_bytes().to_vec(),
+        bytes,
+        epoch,
+        position: entry::text(position),
+    };
+    let _ = chunks.blocking_send(Ok(end));
+}
