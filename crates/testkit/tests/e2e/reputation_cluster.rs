@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// What the field is promised, from acknowledged to visible on every node.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Questions at the same time to one node.
+const ASKERS: usize = 16;
+
 /// Nodes of one service; the ports of all are known before the first is started.
 struct Nodes {
     url: String,
@@ -219,11 +222,21 @@ async fn write(
 
 /// Asks every node for everything.
 async fn all_listed(nodes: &Nodes, acknowledged: &BTreeMap<u64, Duration>) {
-    for (node, mut client) in nodes.clients().into_iter().take(nodes.running.len()).enumerate() {
-        for number in acknowledged.keys() {
-            let listed = is_listed(&mut client, *number).await.expect("an answer");
-            assert!(listed, "node {node} lost acknowledged {number:#x}\n{}", nodes.logs());
-        }
+    let numbers: Vec<u64> = acknowledged.keys().copied().collect();
+    let clients = nodes.clients().into_iter().take(nodes.running.len()).enumerate();
+    let questions = clients.flat_map(|(node, client)| {
+        numbers.chunks(numbers.len().div_ceil(ASKERS).max(1)).map(move |some| {
+            let (mut client, some) = (client.clone(), some.to_vec());
+            tokio::spawn(async move {
+                for number in some {
+                    let listed = is_listed(&mut client, number).await.expect("an answer");
+                    assert!(listed, "node {node} lost acknowledged {number:#x}");
+                }
+            })
+        })
+    });
+    for asked in questions.collect::<Vec<_>>() {
+        assert!(asked.await.is_ok(), "{}", nodes.logs());
     }
 }
 
