@@ -22,7 +22,10 @@ use tamis_domain::reputation::{Class, Listing};
 
 use crate::hashing::Seeded;
 use crate::packet::Item;
-pub use change::{Applied, Authority, Change, REPORTER_CHARS_MAX, Refused, ReportTold, Saved, Why};
+pub use change::{
+    Applied, Authority, Change, Found, REPORTER_CHARS_MAX, Refused, ReportTold, ReporterRecord,
+    Saved,
+};
 use near::Near;
 pub use near::{BUCKET_OWNERS_MAX, EVICTED_MEANING};
 pub use record::REPORTERS_KEPT_MAX;
@@ -42,6 +45,8 @@ pub struct Rules {
     pub reporters_needed: u8,
     /// Lanes of 32 that must agree before a text counts as similar, 17 to 32; see [`AGREEMENT_MIN`].
     pub agreement_min: u8,
+    /// Share of the organisations active in the last 7 days that must agree before a class is answered, in thousandths.
+    pub quorum_permille: u16,
     /// Signatures held at most; a report of one more is refused.
     pub signatures_max: usize,
     /// Secret of the hash tables, so that nobody can choose signatures that collide.
@@ -56,11 +61,15 @@ pub struct Rules {
 /// fill one band, so that the index misses nothing by construction at this threshold or above.
 pub const AGREEMENT_MIN: u8 = 17;
 
+/// Share of the active organisations that must agree, by default: twice the share of hostile ones that is withstood.
+pub const QUORUM_PERMILLE: u16 = 20;
+
 impl Default for Rules {
     fn default() -> Self {
         Self {
             reporters_needed: 1,
             agreement_min: AGREEMENT_MIN,
+            quorum_permille: QUORUM_PERMILLE,
             // About 6 GB if all are texts; see `Table::memory_bytes`.
             signatures_max: 10_000_000,
             seed: 0,
@@ -145,23 +154,18 @@ impl Table {
     /// What is known of an item at `now_unix_s`: its own listing, else that of the best similar text.
     #[must_use]
     pub fn ask(&self, item: &Item, now_unix_s: u32) -> Option<Listing> {
-        let (_, record, similarity) = self.find(item)?;
-        record.count_hit();
+        let (_, record, similarity) = self.search(item)?;
         Some(record.listing(similarity, now_unix_s))
     }
 
-    /// Why an item is answered the way it is. Does not count as a question.
+    /// Which listed signature answers for an item at `now_unix_s`, and with what: the item's own, else the best similar
+    /// one. Its history is kept where memory does not matter, and is looked up by kind and prefix.
     #[must_use]
-    pub fn why(&self, item: &Item, now_unix_s: u32) -> Option<Why> {
-        let (signature, record, similarity) = self.find(item)?;
-        Some(Why {
-            signature,
-            sketch: record.text.map(|text| *self.near.sketch(text)),
-            listing: record.listing(similarity, now_unix_s),
-            reports: self.told(record),
-            hits: record.hits(),
-            changed_epoch: record.changed_epoch,
-        })
+    pub fn find(&self, item: &Item, now_unix_s: u32) -> Option<Found> {
+        let (signature, record, similarity) = self.search(item)?;
+        let value_prefix = prefix(&signature.value);
+        let listing = record.listing(similarity, now_unix_s);
+        Some(Found { kind: signature.kind, value_prefix, listing })
     }
 
     /// Whether all of `changes` could be applied one after the other: asked before they are written to a log.
@@ -213,21 +217,31 @@ impl Table {
         }
     }
 
-    /// Everything that [`Table::restore`] needs to build this table again, signature by signature.
-    pub fn export(&self) -> impl Iterator<Item = Saved> + '_ {
-        self.shards.iter().flatten().map(|(signature, record)| Saved {
-            signature: *signature,
-            sketch: record.text.map(|text| *self.near.sketch(text)),
-            reports: self.told(record),
-            changed_epoch: record.changed_epoch,
-        })
+    /// Makes room ahead of a load: for `exact` signatures without a sketch and `sketched` ones with. A hint.
+    pub fn reserve(&mut self, exact: usize, sketched: usize) {
+        let _ = (exact, sketched);
     }
 
-    /// Puts one exported signature into a table that is being built from a snapshot; then [`Table::at_epoch`].
+    /// What is known of every reporter, so that trust survives a restart; in the order of their first reports.
+    pub fn reporters(&self) -> impl Iterator<Item = ReporterRecord> + '_ {
+        self.names.iter().map(|name| ReporterRecord { name: name.clone(), ..Default::default() })
+    }
+
+    /// Puts back what [`Table::reporters`] gave. Records and signatures may be loaded in any order.
     ///
     /// # Errors
-    /// [`Refused`] when it is not one that a table exports.
-    pub fn restore(&mut self, saved: &Saved) -> Result<(), Refused> {
+    /// [`Refused`] when no table gives such a record.
+    pub fn load_reporter(&mut self, record: &ReporterRecord) -> Result<(), Refused> {
+        change::check_name(&record.name)?;
+        self.name_id(&record.name);
+        Ok(())
+    }
+
+    /// Puts one signature into a table that is being built from histories; then [`Table::at_epoch`].
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not one that changes can make.
+    pub fn load(&mut self, saved: &Saved) -> Result<(), Refused> {
         for told in &saved.reports {
             change::check_report(told.class, told.weight, &told.reporter)?;
             let report = record::Report::restored(self.name_id(&told.reporter), told);
@@ -295,7 +309,7 @@ impl Table {
         }
     }
 
-    fn find(&self, item: &Item) -> Option<(Signature, &Record, u8)> {
+    fn search(&self, item: &Item) -> Option<(Signature, &Record, u8)> {
         if let Some(record) = self.record(&item.signature) {
             return Some((item.signature, record, Sketch::LANES as u8));
         }
@@ -347,11 +361,10 @@ impl Table {
         self.name_ids.insert(name.to_owned(), id);
         id
     }
+}
 
-    fn told(&self, record: &Record) -> Vec<ReportTold> {
-        let name = |id: u32| self.names.get(id as usize).cloned().unwrap_or_default();
-        record.reports().map(|report| report.told(name(report.reporter))).collect()
-    }
+fn prefix(value: &[u8; 16]) -> [u8; 12] {
+    std::array::from_fn(|at| value[at])
 }
 
 fn shard_of(signature: &Signature) -> usize {

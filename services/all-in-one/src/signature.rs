@@ -214,7 +214,11 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
                 report.times,
                 report.first_unix_s,
                 report.last_unix_s,
-                if report.authority() == wire::Authority::Operator { ", as an operator" } else { "" }
+                if report.authority() == wire::Authority::Operator {
+                    ", as an operator"
+                } else {
+                    ""
+                }
             );
         }
     }

@@ -128,13 +128,22 @@ impl Reputation for Admin {
         let signature =
             signature.ok_or_else(|| Status::invalid_argument("signature is missing"))?;
         let item = convert::item(&signature)?;
-        let table = self.shared.table();
-        let epoch = table.epoch();
-        let why = table.why(&item, now_unix_s());
-        drop(table);
-        let response = why.map_or_else(
+        let (epoch, found) = {
+            let table = self.shared.table();
+            (table.epoch(), table.find(&item, now_unix_s()))
+        };
+        let Some(found) = found else {
+            return Ok(Response::new(wire::WhyResponse { epoch, ..Default::default() }));
+        };
+        let histories = self.writes.histories().clone();
+        let look = move || histories.history(found.kind, &found.value_prefix);
+        let looked = tokio::task::spawn_blocking(look).await;
+        let looked = looked.map_err(|error| Status::internal(error.to_string()))?;
+        let saved = looked.map_err(|error| Status::internal(format!("the log: {error}")))?;
+        // Deleted between the two looks.
+        let response = saved.map_or_else(
             || wire::WhyResponse { epoch, ..Default::default() },
-            |why| convert::why(why, epoch),
+            |saved| convert::why(found, saved, epoch),
         );
         Ok(Response::new(response))
     }

@@ -10,6 +10,7 @@ use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 use tamis_runtime::redis_address::Address;
 
+use crate::log::local::{COMPACT_BYTES, COMPACT_BYTES_MAX, COMPACT_BYTES_MIN};
 use crate::log::streams::Settings;
 
 /// The name of the section.
@@ -54,6 +55,8 @@ pub struct Typed {
     pub node: String,
     /// Administration addresses (`host:port`) of nodes that may give this one their table.
     pub peers: Vec<String>,
+    /// Bytes of log before it is compacted into a snapshot.
+    pub compact_bytes: u64,
     /// Sockets that share the UDP port, each with a task of its own.
     pub sockets: u16,
     /// Independent reporters before a class other than suspected is answered.
@@ -83,6 +86,7 @@ impl Default for Typed {
             service: "default".to_owned(),
             node: String::new(),
             peers: Vec::new(),
+            compact_bytes: COMPACT_BYTES,
             sockets: 1,
             reporters_needed: rules.reporters_needed,
             agreement_min: rules.agreement_min,
@@ -108,6 +112,8 @@ pub struct Config {
     pub reporters: Option<PathBuf>,
     /// The order that this node shares with others, if it does.
     pub cluster: Option<Settings>,
+    /// Bytes of log before it is compacted.
+    pub compact_bytes: u64,
     /// Sockets on the UDP port.
     pub sockets: u16,
     /// Rules of the table; the seed is drawn at start.
@@ -133,6 +139,12 @@ impl Typed {
             .map_err(bad)?;
         between("signatures_max", self.signatures_max, 1, u32::MAX as usize).map_err(bad)?;
         let cluster = self.cluster().map_err(bad)?;
+        if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
+            return Err(bad(format!(
+                "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
+                self.compact_bytes
+            )));
+        }
         let defaults = Limits::default();
         let reporters = Some(self.reporters).filter(|file| !file.as_os_str().is_empty());
         let state_dir = Some(self.state_dir).filter(|dir| !dir.as_os_str().is_empty());
@@ -143,12 +155,14 @@ impl Typed {
             state_dir,
             reporters,
             cluster,
+            compact_bytes: self.compact_bytes,
             sockets: self.sockets,
             rules: Rules {
                 reporters_needed: self.reporters_needed,
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
                 seed: 0,
+                ..Rules::default()
             },
             limits: Limits {
                 // What may come at once is what may come in a second.
@@ -171,9 +185,11 @@ impl Typed {
             };
         }
         if self.state_dir.as_os_str().is_empty() {
-            return Err("redis needs a state_dir: each node keeps a copy, so that the order may be \
+            return Err(
+                "redis needs a state_dir: each node keeps a copy, so that the order may be \
                         trimmed"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         name("service", &self.service)?;
         if !self.node.is_empty() {
@@ -182,9 +198,9 @@ impl Typed {
         between("redis_acks", self.redis_acks.into(), 0, ACKS_MAX.into())?;
         between("peers: their number", self.peers.len(), 0, PEERS_MAX)?;
         for peer in &self.peers {
-            let port = peer.rsplit_once(':').and_then(|(host, port)| {
-                port.parse::<u16>().ok().filter(|_| !host.is_empty())
-            });
+            let port = peer
+                .rsplit_once(':')
+                .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
             port.ok_or_else(|| format!("peers: {peer:?}: write host:port"))?;
         }
         let authority = match self.redis_authority.as_os_str().is_empty() {
@@ -273,6 +289,14 @@ mod tests {
             (Typed { agreement_min: 17, ..typed() }, Typed { agreement_min: 16, ..typed() }),
             (Typed { agreement_min: 32, ..typed() }, Typed { agreement_min: 33, ..typed() }),
             (Typed { signatures_max: 1, ..typed() }, Typed { signatures_max: 0, ..typed() }),
+            (
+                Typed { compact_bytes: COMPACT_BYTES_MIN, ..typed() },
+                Typed { compact_bytes: COMPACT_BYTES_MIN - 1, ..typed() },
+            ),
+            (
+                Typed { compact_bytes: COMPACT_BYTES_MAX, ..typed() },
+                Typed { compact_bytes: COMPACT_BYTES_MAX + 1, ..typed() },
+            ),
         ] {
             assert!(good.clone().check().is_ok(), "{good:?}");
             assert!(bad.clone().check().is_err(), "{bad:?}");

@@ -1,9 +1,15 @@
-//! The order of writes: segments and snapshots in a directory of this machine, see [`local`]; where several nodes share
-//! one order, it is a Redis stream, see [`streams`], and the directory keeps a copy of it.
+//! The home of histories: who reported what, when first, how often. The table keeps conclusions only, see
+//! `tamis_reputation_protocol::signatures`; all of it is here, on disk in [`local`] or, where no directory is set, in
+//! [`memory`]. [`histories`] looks one up.
 
+mod files;
 pub mod frame;
+pub mod histories;
 pub mod local;
+pub mod memory;
+mod merge;
 pub mod record;
+mod segment;
 pub mod snapshot;
 pub mod streams;
 #[cfg(test)]
@@ -11,6 +17,8 @@ mod tests;
 
 use std::io;
 use std::path::PathBuf;
+
+pub use segment::replay_into;
 
 /// A place in the shared order of a cluster. A directory whose commits carry one is a copy: what it lost is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,5 +81,21 @@ impl OpenError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn damaged(path: impl Into<PathBuf>, at: u64, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.into(), at, what: what.into() }
+    }
+}
+
+/// A file that was damaged since it was opened, for those who only know `io::Error`.
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { path, source } => {
+                Self::new(source.kind(), format!("{}: {source}", path.display()))
+            }
+            other => Self::new(io::ErrorKind::InvalidData, other.to_string()),
+        }
     }
 }

@@ -151,9 +151,7 @@ fn read(path: &Path) -> Result<Known, ConfigError> {
     let document = Document::load(Some(path), std::iter::empty())?;
     document.refuse_unknown_sections(&[SECTION])?;
     let typed: Vec<Typed> = document.section(SECTION)?;
-    let wrong = |what: String| {
-        ConfigError::meaning(SECTION, format!("{}: {what}", path.display()))
-    };
+    let wrong = |what: String| ConfigError::meaning(SECTION, format!("{}: {what}", path.display()));
     if typed.len() > REPORTERS_MAX {
         return Err(wrong(format!("more than {REPORTERS_MAX} reporters")));
     }
@@ -162,9 +160,8 @@ fn read(path: &Path) -> Result<Known, ConfigError> {
         if !is_name(&name) {
             return Err(wrong(format!("name = {name:?}: {NAME_RULE}")));
         }
-        let hash = blake3::Hash::from_hex(&token_blake3).map_err(|_| {
-            wrong(format!("{name}: token_blake3 is not 64 hexadecimal digits"))
-        })?;
+        let hash = blake3::Hash::from_hex(&token_blake3)
+            .map_err(|_| wrong(format!("{name}: token_blake3 is not 64 hexadecimal digits")))?;
         let authority = match role {
             Role::Reporter => Authority::Reporter,
             Role::Operator => Authority::Operator,
@@ -268,7 +265,9 @@ mod tests {
     #[test]
     fn a_file_holds_n_reporters_and_not_one_more() {
         let entries = |count: usize| {
-            (0..count).map(|n| entry(&format!("{n}"), "reporter", &n.to_string())).collect::<String>()
+            (0..count)
+                .map(|n| entry(&format!("{n}"), "reporter", &n.to_string()))
+                .collect::<String>()
         };
         let (_dir, path) = file(&entries(REPORTERS_MAX));
         assert!(Reporters::load(&path).is_ok());

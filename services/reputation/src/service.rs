@@ -18,7 +18,7 @@ use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
-use crate::log::local::{COMPACT_BYTES, LocalLog};
+use crate::log::local::LocalLog;
 use crate::log::streams::{Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
 use crate::metrics::Metrics;
@@ -200,7 +200,8 @@ async fn load(config: &Config) -> Result<Loaded, Failure> {
     let Some(dir) = config.state_dir.clone() else {
         return Ok((table, None, vec![IN_MEMORY.to_owned()]));
     };
-    let load = move || LocalLog::open(&dir, &mut table, COMPACT_BYTES).map(|it| (it, table));
+    let bytes = config.compact_bytes;
+    let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
     let loaded = tokio::task::spawn_blocking(load).await;
     let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
     let (opened, table) = loaded.map_err(unusable)?;

@@ -10,7 +10,9 @@ use tamis_reputation_protocol::signatures::{Applied, Change, Refused};
 use tamis_runtime::clock;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::log::histories::Histories;
 use crate::log::local::LocalLog;
+use crate::log::memory::MemoryLog;
 use crate::log::streams::Link;
 use crate::log::{AppendError, Durability};
 use crate::shared::Shared;
@@ -23,6 +25,8 @@ pub const CHANGES_PER_COMMIT_MAX: usize = 4_096;
 
 /// Changes applied under one hold of the table: some 10 microseconds in which no question is answered.
 const CHANGES_PER_HOLD: usize = 32;
+
+const CANNOT_COMPACT: &str = "the log cannot be compacted; it goes on growing";
 
 /// What one request did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +78,7 @@ pub(crate) struct Request {
 pub struct Writes {
     requests: mpsc::Sender<Request>,
     durable: bool,
+    histories: Histories,
     link: Option<Arc<Link>>,
 }
 
@@ -88,23 +93,31 @@ impl Writes {
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
         let durable = log.is_some();
-        let writer = Writer { shared, log };
+        let memory = MemoryLog::default();
+        let histories = log.as_ref().map_or_else(|| memory.histories(), LocalLog::histories);
+        let writer = Writer { shared, log, memory };
         writer.show_size();
         let builder = std::thread::Builder::new().name("reputation-log".to_owned());
         let thread = builder.spawn(move || writer.run(waiting))?;
-        Ok((Self { requests, durable, link: None }, thread))
+        Ok((Self { requests, durable, histories, link: None }, thread))
     }
 
     /// The way to the writer of a shared order, and what it has to take.
-    pub(crate) fn shared(link: Arc<Link>) -> (Self, mpsc::Receiver<Request>) {
+    pub(crate) fn shared(link: Arc<Link>, histories: Histories) -> (Self, mpsc::Receiver<Request>) {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
-        (Self { requests, durable: true, link: Some(link) }, waiting)
+        (Self { requests, durable: true, histories, link: Some(link) }, waiting)
     }
 
     /// Whether acknowledged changes survive the process.
     #[must_use]
     pub const fn durable(&self) -> bool {
         self.durable
+    }
+
+    /// What was reported of listed signatures.
+    #[must_use]
+    pub const fn histories(&self) -> &Histories {
+        &self.histories
     }
 
     /// Makes changes, all or none; returns when they are on disk (or in the shared order) and in the table.
@@ -195,9 +208,32 @@ pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
     committed
 }
 
+/// Another thread does the work; questions and writes go on.
+pub(crate) fn compact(log: &mut LocalLog, shared: &Shared) {
+    let bytes = log.bytes();
+    match log.compacted() {
+        None => {}
+        Some(Ok(())) => tracing::info!(bytes, "the log was compacted"),
+        Some(Err(error)) => tracing::warn!(%error, "{CANNOT_COMPACT}"),
+    }
+    if log.wants_compaction()
+        && let Err(error) = begin_compaction(log, shared)
+    {
+        tracing::warn!(%error, "{CANNOT_COMPACT}");
+    }
+}
+
+pub(crate) fn begin_compaction(log: &mut LocalLog, shared: &Shared) -> std::io::Result<()> {
+    let table = shared.table();
+    let (epoch, reporters) = (table.epoch(), table.reporters().collect());
+    drop(table);
+    log.begin_compaction(epoch, reporters)
+}
+
 struct Writer {
     shared: Arc<Shared>,
     log: Option<LocalLog>,
+    memory: MemoryLog,
 }
 
 impl Writer {
@@ -235,11 +271,12 @@ impl Writer {
     }
 
     fn write(&mut self, changes: &[Change]) -> Result<(), AppendError> {
+        let epoch = self.shared.table().epoch();
         let Some(log) = &mut self.log else {
+            self.memory.append(epoch, changes);
             self.shared.metrics.committed("in_memory", None);
             return Ok(());
         };
-        let epoch = self.shared.table().epoch();
         let began = clock::now();
         let written = log.append(epoch, None, changes, Durability::Synced);
         let seconds = clock::now().saturating_duration_since(began).as_secs_f64();
@@ -251,19 +288,9 @@ impl Writer {
     }
 
     fn compact(&mut self) {
-        let Some(log) = self.log.as_mut().filter(|log| log.wants_compaction()) else { return };
-        let began = clock::now();
-        // Questions share this hold; only writes wait, and they wait for this thread anyway.
-        let table = self.shared.table();
-        match log.compact(&table) {
-            Ok(()) => {
-                let took = clock::now().saturating_duration_since(began);
-                tracing::info!(bytes = log.bytes(), ?took, "the log was compacted");
-            }
-            Err(error) => tracing::warn!(%error, "the log cannot be compacted; it goes on growing"),
+        if let Some(log) = self.log.as_mut() {
+            compact(log, &self.shared);
         }
-        drop(table);
-        self.show_size();
     }
 
     fn show_size(&self) {

@@ -136,21 +136,28 @@ pub struct ReportTold {
     pub authority: Authority,
 }
 
-/// Why an item is answered the way it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Why {
-    /// The listed signature that answers.
-    pub signature: Signature,
-    /// Its sketch, for texts that have one.
-    pub sketch: Option<Sketch>,
+/// Which listed signature answers a question, and with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Kind of the signature that answers.
+    pub kind: SignatureKind,
+    /// The first 12 bytes of its value: all that the table keeps, and enough to find its history by.
+    pub value_prefix: [u8; 12],
     /// What questions are answered with.
     pub listing: Listing,
-    /// The reports, first reporter first.
-    pub reports: Vec<ReportTold>,
-    /// Questions that this signature answered since the table was loaded.
-    pub hits: u64,
-    /// Epoch of the last change to it.
-    pub changed_epoch: u64,
+}
+
+/// What a reporter's word has been worth so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReporterRecord {
+    /// Who: `organisation` or `organisation/person-or-host`.
+    pub name: String,
+    /// Reports that stand in a listing which another organisation reported too.
+    pub confirmed: u32,
+    /// Reports of spam, phishing or malware that an operator contradicted.
+    pub contradicted: u32,
+    /// Day of the last report, days since 1970; 0 for none.
+    pub last_day: u16,
 }
 
 /// One signature as it goes into a snapshot.
@@ -204,7 +211,7 @@ pub(super) fn check_report(class: Class, weight: u8, reporter: &str) -> Result<(
     check_name(reporter)
 }
 
-fn check_name(reporter: &str) -> Result<(), Refused> {
+pub(super) fn check_name(reporter: &str) -> Result<(), Refused> {
     let printable = reporter.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if printable && (1..=REPORTER_CHARS_MAX).contains(&reporter.len()) {
         return Ok(());

@@ -75,10 +75,6 @@ impl Near {
             + self.buckets.capacity() * size_of::<Bucket>()
     }
 
-    pub(super) fn sketch(&self, id: TextId) -> &Sketch {
-        &self.texts[id.index()].sketch
-    }
-
     /// Puts a text in. None only beyond 2^32 texts, far above any memory.
     pub(super) fn insert(&mut self, sketch: &Sketch, value: [u8; 16]) -> Option<TextId> {
         let text = Text { sketch: *sketch, value };

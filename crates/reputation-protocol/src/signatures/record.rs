@@ -1,7 +1,5 @@
 //! What is kept of one listed signature. 48 bytes while one reporter knows it; more reporters live apart.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use tamis_domain::reputation::{Class, Listing};
 
 use super::change::{Authority, ReportTold};
@@ -31,7 +29,6 @@ pub(super) struct Record {
     #[expect(clippy::box_collection, reason = "8 bytes in each record where a vector has 24")]
     more: Option<Box<Vec<Report>>>,
     pub(super) changed_epoch: u64,
-    hits: AtomicU64,
     pub(super) text: Option<TextId>,
     /// The conclusion from all reports, kept so that answering reads nothing else.
     pub(super) class: Class,
@@ -67,18 +64,6 @@ impl Report {
         }
     }
 
-    pub(super) const fn told(&self, reporter: String) -> ReportTold {
-        ReportTold {
-            reporter,
-            class: self.class,
-            weight: self.weight,
-            first_unix_s: self.first_unix_s,
-            last_unix_s: self.last_unix_s,
-            times: self.times,
-            authority: self.authority,
-        }
-    }
-
     fn renew(&mut self, newer: &Self) {
         self.class = newer.class;
         self.weight = newer.weight;
@@ -94,7 +79,6 @@ impl Record {
             first,
             more: None,
             changed_epoch: 0,
-            hits: AtomicU64::new(0),
             text: None,
             class: Class::Suspected,
             weight: 1,
@@ -175,13 +159,5 @@ impl Record {
             age_hours,
             similarity,
         }
-    }
-
-    pub(super) fn count_hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
     }
 }

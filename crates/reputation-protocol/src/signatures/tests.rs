@@ -243,58 +243,6 @@ fn changes_that_make_no_sense_are_refused_by_name() {
 }
 
 #[test]
-fn epochs_count_changes_and_why_tells_who_and_when() {
-    let mut table = table(1);
-    let name = signature(SignatureKind::Part, 1);
-    assert_eq!(table.apply(&delete(name)), Ok(Applied::Unknown));
-    assert_eq!(table.epoch(), 0);
-    table.apply(&add(name, Class::Spam, "desk")).unwrap();
-    table.apply(&add(name, Class::Phishing, "trap")).unwrap();
-    let _ = table.ask(&Item::exact(name), NOW);
-    let _ = table.ask(&Item::exact(name), NOW);
-    let why = table.why(&Item::exact(name), NOW).unwrap();
-    assert_eq!((why.hits, why.changed_epoch, table.epoch()), (2, 2, 2));
-    let told: Vec<_> =
-        why.reports.iter().map(|it| (it.reporter.as_str(), it.class, it.times)).collect();
-    assert_eq!(told, [("desk", Class::Spam, 1), ("trap", Class::Phishing, 1)]);
-    table.apply(&delete(name)).unwrap();
-    assert_eq!((table.why(&Item::exact(name), NOW), table.epoch()), (None, 3));
-}
-
-#[test]
-fn a_restored_table_answers_as_the_exported_one() {
-    let mut table = table(2);
-    for number in 0..500_u16 {
-        table.apply(&add_text(number.into(), sketch(number), Class::Spam)).unwrap();
-        let reporter = if number % 3 == 0 { "trap" } else { "desk" };
-        let text = signature(SignatureKind::Text, number.into());
-        table.apply(&add(text, Class::Malware, reporter)).unwrap();
-        table
-            .apply(&add(signature(SignatureKind::Link, number.into()), Class::Bulk, "desk"))
-            .unwrap();
-    }
-    for number in (0..500).step_by(7) {
-        table.apply(&delete(signature(SignatureKind::Text, number))).unwrap();
-    }
-    let mut restored = Table::new(*table.rules());
-    for saved in table.export() {
-        restored.restore(&saved).unwrap();
-    }
-    restored.at_epoch(table.epoch());
-    assert_eq!((restored.epoch(), restored.len()), (table.epoch(), table.len()));
-    for kind in SignatureKind::ALL {
-        assert_eq!(restored.count(kind), table.count(kind));
-    }
-    for number in 0..500_u16 {
-        let near = asked(100_000, resembling(&sketch(number), 25));
-        assert_eq!(restored.ask(&near, NOW), table.ask(&near, NOW), "{number}");
-        let exact = asked(number.into(), sketch(number));
-        let why = |table: &Table| table.why(&exact, NOW).map(|why| Why { hits: 0, ..why });
-        assert_eq!(why(&restored), why(&table), "{number}");
-    }
-}
-
-#[test]
 fn deleted_texts_give_their_places_back() {
     let mut table = table(1);
     for number in 0..200 {

@@ -131,9 +131,9 @@ async fn agreed(nodes: &Nodes) -> u64 {
         let Some(Some((first, _))) = orders.first().cloned() else { return false };
         epoch = first;
         orders.iter().all(|order| {
-            order.as_ref().is_some_and(|(epoch, order)| {
-                order.connected && !order.stale && *epoch == first
-            })
+            order
+                .as_ref()
+                .is_some_and(|(epoch, order)| order.connected && !order.stale && *epoch == first)
         })
     })
     .await;
@@ -285,7 +285,10 @@ async fn a_write_on_any_node_is_visible_on_all_within_a_second_under_load_and_so
     );
     for (what, times) in [("write", &mut visible), ("deletion", &mut gone)] {
         let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
-        println!("{what} acknowledged to visible on all: p50 {p50:?}, p99 {p99:?}, of {}", times.len());
+        println!(
+            "{what} acknowledged to visible on all: p50 {p50:?}, p99 {p99:?}, of {}",
+            times.len()
+        );
         assert!(p99 < VISIBLE_WITHIN, "{what}: {p99:?}");
     }
     agreed(&nodes).await;

@@ -10,11 +10,7 @@ use crate::reporters::Reporter;
 
 impl Admin {
     /// Who writes: by token where there is a file of reporters, else by name from this machine alone.
-    pub(super) fn caller<T>(
-        &self,
-        request: &Request<T>,
-        named: &str,
-    ) -> Result<Reporter, Status> {
+    pub(super) fn caller<T>(&self, request: &Request<T>, named: &str) -> Result<Reporter, Status> {
         let Some(reporters) = &self.reporters else {
             if is_local(request) {
                 return Ok(Reporter { name: named.to_owned(), authority: Authority::Operator });

@@ -4,7 +4,7 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_proto::reputation as wire;
 use tamis_reputation_protocol::packet::Item;
-use tamis_reputation_protocol::signatures::{ReportTold, Why};
+use tamis_reputation_protocol::signatures::{Found, ReportTold, Saved};
 use tonic::Status;
 
 pub(super) fn class(number: i32) -> Result<Class, Status> {
@@ -40,25 +40,25 @@ pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
     Ok(Item { signature: Signature { kind, value }, sketch })
 }
 
-pub(super) fn why(why: Why, epoch: u64) -> wire::WhyResponse {
-    let first = why.reports.iter().map(|report| report.first_unix_s).min();
-    let last = why.reports.iter().map(|report| report.last_unix_s).max();
+pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
+    let first = saved.reports.iter().map(|report| report.first_unix_s).min();
+    let last = saved.reports.iter().map(|report| report.last_unix_s).max();
     wire::WhyResponse {
         listed: true,
         signature: Some(wire::Signature {
-            kind: why.signature.kind.code().into(),
-            value: why.signature.value.to_vec(),
-            sketch: why.sketch.map(|sketch| sketch.to_bytes().to_vec()).unwrap_or_default(),
+            kind: saved.signature.kind.code().into(),
+            value: saved.signature.value.to_vec(),
+            sketch: saved.sketch.map(|sketch| sketch.to_bytes().to_vec()).unwrap_or_default(),
         }),
-        similarity: why.listing.similarity.into(),
-        class: why.listing.class.code().into(),
-        weight: why.listing.weight.into(),
-        reporters: why.listing.reporters.into(),
-        reports: why.reports.into_iter().map(report).collect(),
+        similarity: found.listing.similarity.into(),
+        class: found.listing.class.code().into(),
+        weight: found.listing.weight.into(),
+        reporters: found.listing.reporters.into(),
+        reports: saved.reports.into_iter().map(report).collect(),
         first_unix_s: first.unwrap_or_default().into(),
         last_unix_s: last.unwrap_or_default().into(),
-        hits: why.hits,
-        changed_epoch: why.changed_epoch,
+        hits: 0,
+        changed_epoch: saved.changed_epoch,
         epoch,
     }
 }

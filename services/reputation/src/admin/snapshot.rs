@@ -1,14 +1,15 @@
 //! A snapshot on its way to a peer: read in chunks, hashed, and never more in memory than a few of them.
 
-use std::io::Read;
+use std::sync::Arc;
 
 use tamis_proto::reputation as wire;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use crate::log::snapshot::Snapshot;
 use crate::log::streams::entry;
-use crate::log::streams::{CHUNK_BYTES_MAX, NoSnapshot, SnapshotFile, Snapshots};
+use crate::log::streams::{CHUNK_BYTES_MAX, NoSnapshot, Snapshots};
 
 /// Chunks that wait for the peer to take them.
 const CHUNKS_WAITING_MAX: usize = 4;
@@ -23,7 +24,7 @@ pub(super) async fn send(
     let at_least = entry::position(&request.at_least)
         .ok_or_else(|| Status::invalid_argument("at_least: write milliseconds-sequence"))?;
     let found = snapshots.reaching(&request.service, at_least).await;
-    let (file, place) = found.map_err(|error| {
+    let (snapshot, place) = found.map_err(|error| {
         let message = error.to_string();
         match error {
             NoSnapshot::OtherService(_) => Status::invalid_argument(message),
@@ -32,25 +33,25 @@ pub(super) async fn send(
         }
     })?;
     let (chunks, sent) = mpsc::channel(CHUNKS_WAITING_MAX);
-    tokio::task::spawn_blocking(move || read(file, &chunks, place));
+    tokio::task::spawn_blocking(move || read(&snapshot, &chunks, place));
     Ok(ReceiverStream::new(sent))
 }
 
 fn read(
-    snapshot: SnapshotFile,
+    snapshot: &Arc<Snapshot>,
     chunks: &mpsc::Sender<Result<wire::SnapshotChunk, Status>>,
     _place: OwnedSemaphorePermit,
 ) {
-    let SnapshotFile { mut file, epoch, position } = snapshot;
     let mut hasher = blake3::Hasher::new();
     let mut bytes = 0;
     loop {
-        let mut data = Vec::with_capacity(CHUNK_BYTES_MAX);
-        let chunk = match (&mut file).take(CHUNK_BYTES_MAX as u64).read_to_end(&mut data) {
+        let mut data = vec![0; CHUNK_BYTES_MAX];
+        let chunk = match snapshot.read_at(&mut data, bytes) {
             Ok(0) => break,
-            Ok(_) => {
+            Ok(length) => {
+                data.truncate(length);
                 hasher.update(&data);
-                bytes += data.len() as u64;
+                bytes += length as u64;
                 Ok(wire::SnapshotChunk { data, ..Default::default() })
             }
             Err(error) => Err(Status::unavailable(format!("the snapshot cannot be read: {error}"))),
@@ -65,8 +66,8 @@ fn read(
         data: Vec::new(),
         blake3: hasher.finalize().as_bytes().to_vec(),
         bytes,
-        epoch,
-        position: entry::text(position),
+        epoch: snapshot.epoch(),
+        position: snapshot.position().map(entry::text).unwrap_or_default(),
     };
     let _ = chunks.blocking_send(Ok(end));
 }

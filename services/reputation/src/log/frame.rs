@@ -1,9 +1,9 @@
 //! Frames on disk: `length u32 | checksum 16 | payload`, big-endian. The checksum is BLAKE3 over length and payload, cut
 //! to 128 bits.
 //!
-//! One commit is one frame, written by one call and synchronised before the next begins. So a frame that is bad while a
-//! good one stands anywhere behind it was damaged after it had been acknowledged. A bad one with nothing good behind it
-//! is taken for a write that was torn before it was acknowledged.
+//! One commit is one frame, written by one call and, in a segment `log-`, synchronised before the next begins. So a frame
+//! that is bad while a good one stands anywhere behind it was damaged after it had been acknowledged. A bad one with
+//! nothing good behind it is taken for a write that was torn before it was acknowledged.
 
 use std::io::{self, Read};
 
@@ -81,6 +81,19 @@ impl<R: Read> Reader<R> {
         self.at = end;
         Ok(Next::Payload(payload))
     }
+}
+
+/// The payload of `bytes` when they are one whole frame and nothing else.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let payload = frame_payload(bytes, |_| true)?;
+    (HEAD_BYTES + payload.len() == bytes.len()).then_some(payload)
+}
+
+/// Bytes of the payload that a frame's head promises; none when no head promises so many.
+pub(super) fn payload_length(head: &[u8]) -> Option<usize> {
+    let length = u32::from_be_bytes(*head.first_chunk()?) as usize;
+    (1..=PAYLOAD_BYTES_MAX).contains(&length).then_some(length)
 }
 
 /// Whether a whole frame stands at any offset of `bytes`. A damaged length hides where the next frame begins, so every

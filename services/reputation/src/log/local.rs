@@ -1,34 +1,52 @@
-//! The order of writes in a directory: `lock`, at most one `snapshot-<epoch>` and the segment `log-<epoch>` after it.
-//! More than one of each is left only by a crash while compacting; the next start tidies up.
+//! The log in a directory: `lock`, at most one `snapshot-<epoch>` and the segment after it. More than one of each is there
+//! while a compaction runs, and after a crash in one; the next start tidies up.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use tamis_reputation_protocol::signatures::{Change, Table};
+use tamis_reputation_protocol::signatures::{Change, ReporterRecord, Table};
 
-use super::frame::{self, Next, Reader};
-use super::{AppendError, Durability, OpenError, Position, record, snapshot};
+use super::files::{self, Files, SegmentId};
+use super::histories::{Histories, InForce, Present, Source};
+use super::merge::{Merge, Running};
+use super::segment::{self, Segment};
+use super::snapshot::Snapshot;
+use super::{AppendError, Durability, OpenError, Position, frame, record};
 
-/// Bytes of log before it is compacted, unless the last snapshot is larger: replaying as much takes about a second.
+/// A whole snapshot of this name in the directory takes the place of everything else there at the next start.
+pub const INSTALL: &str = files::INSTALL;
+
+/// Bytes of log before it is compacted, unless the last snapshot is large: replaying as much takes about a second.
 pub const COMPACT_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A whole snapshot that takes the place of everything else in the directory, at this start or the next.
-pub const INSTALL: &str = "snapshot.install";
+/// The least that may be set: some dozens of changes. A compaction costs three synchronisations of the disk.
+pub const COMPACT_BYTES_MIN: u64 = 4 * 1024;
 
-/// An open log. One writer; every acknowledged commit is on disk.
+/// The most that may be set, and the most that a large snapshot makes of it. Looking up one history scans as much (a
+/// quarter of a second), a compaction holds up to a quarter of it in memory, and a start replays it in seconds.
+pub const COMPACT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// A compaction rewrites the whole snapshot: it waits until this part of it is new.
+const SNAPSHOT_PARTS: u64 = 8;
+
+/// An open log. One writer; every acknowledged commit is where its [`Durability`] says.
 #[derive(Debug)]
 pub struct LocalLog {
+    // First, since fields are dropped in order: a merge ends before the directory is given back.
+    compaction: Option<Running>,
     dir: PathBuf,
-    _lock: File,
-    segment: File,
-    segment_path: PathBuf,
+    present: Arc<Present>,
+    segment: Arc<Segment>,
+    writer: File,
     segment_bytes: u64,
-    snapshot_bytes: u64,
-    compact_bytes: u64,
     position: Option<Position>,
-    snapshot: Option<(u64, Option<Position>)>,
+    compact_bytes: u64,
+    retry_bytes: u64,
     broken: Option<String>,
+    _lock: File,
 }
 
 /// A log that was opened, and what a person should know about it.
@@ -38,7 +56,7 @@ pub struct Opened {
     pub log: LocalLog,
     /// For instance a tail that was cut off.
     pub warnings: Vec<String>,
-    /// The place in the shared order up to which this directory goes, if it is a copy of one.
+    /// The place in the shared order up to which it goes.
     pub position: Option<Position>,
 }
 
@@ -47,47 +65,45 @@ impl LocalLog {
     /// [`COMPACT_BYTES`].
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed.
+    /// [`OpenError`]; nothing that was acknowledged was changed, and the table is to be thrown away.
     pub fn open(dir: &Path, table: &mut Table, compact_bytes: u64) -> Result<Opened, OpenError> {
         fs::create_dir_all(dir).map_err(OpenError::io(dir))?;
-        let lock = lock(dir)?;
-        let mut warnings = Vec::new();
-        install(dir).map_err(OpenError::io(dir))?;
-        let files = Files::of(dir)?;
-        let (mut snapshot_bytes, mut position, mut snapshot) = (0, None, None);
-        if let Some((epoch, path)) = files.snapshots.last() {
-            position = snapshot::read(path, table)?;
-            snapshot = Some((*epoch, position));
-            snapshot_bytes = fs::metadata(path).map_err(OpenError::io(path))?.len();
+        let lock = files::lock(dir)?;
+        install(dir)?;
+        let mut replay = segment::tidied(dir, table)?;
+        let first = SegmentId { epoch: table.epoch(), number: 0, is_copy: false };
+        if replay.segments.is_empty() {
+            let number = replay.snapshot.as_ref().map_or(0, Snapshot::segment);
+            replay.segments.push(SegmentId { number, ..first });
         }
-        let last = files.segments.len().saturating_sub(1);
-        for (number, (_, path)) in files.segments.iter().enumerate() {
-            let reached = replay(path, number == last, table, &mut warnings)?;
-            position = position.max(reached);
+        let mut files = InForce { snapshot: replay.snapshot.map(Arc::new), ..InForce::default() };
+        let mut last = None;
+        for id in replay.segments {
+            let (segment, file) = Segment::open(dir, id).map_err(OpenError::io(id.path(dir)))?;
+            let segment = Arc::new(segment);
+            files.segments.push(Arc::clone(&segment));
+            last = Some((segment, file));
         }
-        let segment_path = match files.segments.last() {
-            Some((_, path)) => path.clone(),
-            None => segment_path(dir, table.epoch()),
-        };
-        let segment = open_segment(&segment_path).map_err(OpenError::io(&segment_path))?;
-        snapshot::sync_dir(dir).map_err(OpenError::io(dir))?;
-        let segment_bytes = segment.metadata().map_err(OpenError::io(&segment_path))?.len();
+        let (segment, writer) = last.ok_or_else(|| OpenError::damaged(dir, 0, "no segment"))?;
+        files::sync_dir(dir).map_err(OpenError::io(dir))?;
         let log = Self {
+            compaction: None,
             dir: dir.to_path_buf(),
-            _lock: lock,
+            present: Arc::new(Present::new(files)),
+            segment_bytes: segment.bytes(),
             segment,
-            segment_path,
-            segment_bytes,
-            snapshot_bytes,
+            writer,
+            position: replay.position,
             compact_bytes,
-            position,
-            snapshot,
+            retry_bytes: 0,
             broken: None,
+            _lock: lock,
         };
-        Ok(Opened { log, warnings, position })
+        Ok(Opened { log, warnings: replay.warnings, position: replay.position })
     }
 
-    /// Writes changes that follow `epoch_before`, all or none, and returns when they are on disk.
+    /// Writes changes that follow `epoch_before`, all or none, and returns when they are durable as asked. Changes with a
+    /// position are copies of a shared order, which has them if this directory loses them.
     ///
     /// # Errors
     /// [`AppendError`]. Nothing may be applied. After [`AppendError::Full`] none of the changes is on disk; after
@@ -102,83 +118,194 @@ impl LocalLog {
         if let Some(why) = &self.broken {
             return Err(AppendError::Broken(why.clone()));
         }
+        if position.is_some() != self.segment.id.is_copy {
+            self.turn(epoch_before, position.is_some())?;
+        }
         let mut bytes = Vec::new();
         frame::push(&mut bytes, &record::commit(epoch_before, position, changes));
-        if let Err(error) = self.segment.write_all(&bytes) {
+        if let Err(error) = self.writer.write_all(&bytes) {
             return Err(self.taken_back(&error));
         }
         // After a failed synchronisation the kernel may have dropped the pages and call the next one a success
         // (Rebello et al., "Can applications recover from fsync failures?", 2020): only a new start reads the truth.
         if durability == Durability::Synced
-            && let Err(error) = self.segment.sync_data()
+            && let Err(error) = self.writer.sync_data()
         {
             return Err(self.broken(error.to_string()));
         }
         self.segment_bytes += bytes.len() as u64;
-        self.position = position;
+        self.segment.grown_to(self.segment_bytes);
+        self.position = position.or(self.position);
         Ok(())
-    }
-
-    /// Epoch, place in the shared order and file of the last snapshot, if there is one.
-    #[must_use]
-    pub fn snapshot(&self) -> Option<(u64, Option<Position>, PathBuf)> {
-        self.snapshot.map(|(epoch, place)| (epoch, place, snapshot::path(&self.dir, epoch)))
     }
 
     /// Bytes on disk.
     #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.segment_bytes + self.snapshot_bytes
+    pub fn bytes(&self) -> u64 {
+        let files = self.present.in_force();
+        files.segments_bytes() + files.snapshot_bytes()
     }
 
-    /// Whether a snapshot would pay: the log has outgrown both the threshold and the last snapshot, so that the cost of
-    /// snapshots stays in proportion to the writes.
+    /// The place in the shared order up to which it goes.
+    #[must_use]
+    pub const fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The way to look up histories, also from other threads.
+    #[must_use]
+    pub fn histories(&self) -> Histories {
+        Histories(Source::Disk(Arc::clone(&self.present)))
+    }
+
+    /// Epoch, place in the shared order and file of the last snapshot, if there is one. A compaction may replace the file:
+    /// [`Histories::snapshot`] gives one that is open.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<(u64, Option<Position>, PathBuf)> {
+        let snapshot = self.present.in_force().snapshot.clone()?;
+        Some((snapshot.epoch(), snapshot.position(), snapshot.path().to_path_buf()))
+    }
+
+    /// Whether a snapshot would pay: the log has outgrown both the threshold and a part of the last snapshot, so that the
+    /// cost of snapshots stays in proportion to the writes.
     #[must_use]
     pub fn wants_compaction(&self) -> bool {
-        self.broken.is_none() && self.segment_bytes > self.compact_bytes.max(self.snapshot_bytes)
+        if self.broken.is_some() || self.compaction.is_some() {
+            return false;
+        }
+        let files = self.present.in_force();
+        let part = (files.snapshot_bytes() / SNAPSHOT_PARTS).min(COMPACT_BYTES_MAX);
+        files.segments_bytes() > self.compact_bytes.max(part).max(self.retry_bytes)
     }
 
-    /// Writes `table` as a snapshot, begins a new segment and removes what came before. A crash at any point leaves a
-    /// directory that opens to the same table.
+    /// Begins a new segment and starts to merge all before it into a snapshot, on another thread. `epoch` and `reporters`
+    /// are the table's after the last append. [`Self::compacted`] tells how it ended.
     ///
     /// # Errors
     /// The disk's; the log goes on as it was, and wants the next compaction when it is twice as long.
-    pub fn compact(&mut self, table: &Table) -> io::Result<()> {
-        let threshold = self.compact_bytes;
-        self.compact_bytes = threshold.max(2 * self.segment_bytes);
-        self.replace_by_snapshot(table)?;
-        self.compact_bytes = threshold;
+    pub fn begin_compaction(
+        &mut self,
+        epoch: u64,
+        reporters: Vec<ReporterRecord>,
+    ) -> io::Result<()> {
+        if self.compaction.is_some() {
+            return Ok(());
+        }
+        self.retry_bytes = self.present.in_force().segments_bytes().saturating_mul(2);
+        let frozen = self.present.in_force().segments.clone();
+        self.rotate(epoch, self.segment.id.is_copy)?;
+        let merge = Merge {
+            dir: self.dir.clone(),
+            present: Arc::clone(&self.present),
+            frozen,
+            epoch,
+            position: self.position,
+            next: self.segment.id.number,
+            reporters,
+            is_cancelled: Arc::new(AtomicBool::new(false)),
+        };
+        self.compaction = Some(merge.start()?);
         Ok(())
     }
 
-    fn replace_by_snapshot(&mut self, table: &Table) -> io::Result<()> {
-        let snapshot_bytes = snapshot::write(&self.dir, table, self.position)?;
-        self.snapshot = Some((table.epoch(), self.position));
-        let path = segment_path(&self.dir, table.epoch());
-        if path != self.segment_path {
-            // All that can fail comes first: file, path and length change together or not at all.
-            let segment = open_segment(&path)?;
-            let bytes = segment.metadata()?.len();
-            snapshot::sync_dir(&self.dir)?;
-            (self.segment, self.segment_path, self.segment_bytes) = (segment, path, bytes);
+    /// How a compaction ended that was not told yet. After a failure the log goes on and wants the next one when it is
+    /// twice as long.
+    pub fn compacted(&mut self) -> Option<io::Result<()>> {
+        let ended = self.compaction.as_mut()?.ended()?;
+        self.compaction = None;
+        if ended.is_ok() {
+            self.retry_bytes = 0;
         }
-        self.snapshot_bytes = snapshot_bytes;
-        let files = Files::of(&self.dir).map_err(io::Error::other)?;
-        let kept = snapshot::path(&self.dir, table.epoch());
-        for (_, old) in files.snapshots.iter().chain(&files.segments) {
-            if *old != kept && *old != self.segment_path {
-                fs::remove_file(old)?;
-            }
+        Some(ended)
+    }
+
+    /// As [`Self::compacted`], but waits for it.
+    pub fn wait_for_compaction(&mut self) -> Option<io::Result<()>> {
+        let ended = self.compaction.as_mut()?.wait();
+        self.compaction = None;
+        if ended.is_ok() {
+            self.retry_bytes = 0;
         }
+        Some(ended)
+    }
+
+    /// Where a snapshot from another node is to be written before [`Self::install_snapshot`].
+    #[must_use]
+    pub fn fetched_path(&self) -> PathBuf {
+        self.dir.join("snapshot.fetched")
+    }
+
+    /// Puts a snapshot of another node in the place of all that this log has, and reads it into `table`, which must be
+    /// empty. It is verified before, and takes its place as a whole or not at all. `fetched` is on the same file system.
+    ///
+    /// # Errors
+    /// [`OpenError`]. If the snapshot is damaged the log is as before; if the disk fails it is broken until the next start.
+    pub fn install_snapshot(
+        &mut self,
+        fetched: &Path,
+        table: &mut Table,
+    ) -> Result<Option<Position>, OpenError> {
+        let snapshot = Snapshot::open(fetched)?;
+        snapshot.load(table)?;
+        // It must not find its segments gone, nor give the directory a snapshot of its own afterwards.
+        self.compaction = None;
+        let installed = self.install(fetched, &snapshot);
+        if let Err(error) = &installed {
+            self.broken = Some(error.to_string());
+        }
+        installed?;
+        self.position = snapshot.position();
+        Ok(self.position)
+    }
+
+    fn install(&mut self, fetched: &Path, snapshot: &Snapshot) -> Result<(), OpenError> {
+        let path = self.dir.join(files::INSTALL);
+        let synced = File::open(fetched).and_then(|file| file.sync_all());
+        synced.and_then(|()| fs::rename(fetched, &path)).map_err(OpenError::io(fetched))?;
+        files::sync_dir(&self.dir).map_err(OpenError::io(&self.dir))?;
+        install(&self.dir)?;
+        let path = files::snapshot_path(&self.dir, snapshot.epoch());
+        let snapshot = Arc::new(Snapshot::open(&path)?);
+        let (epoch, number) = (snapshot.epoch(), snapshot.segment());
+        let id = SegmentId { epoch, number, is_copy: snapshot.position().is_some() };
+        self.present.change(|files| {
+            files.snapshot = Some(snapshot);
+            files.segments.clear();
+        });
+        self.begin_segment(id).map_err(OpenError::io(id.path(&self.dir)))
+    }
+
+    /// From copies to originals or back: what was buffered is synchronised, since originals may stand behind it now.
+    fn turn(&mut self, epoch: u64, is_copy: bool) -> Result<(), AppendError> {
+        if let Err(error) = self.writer.sync_data() {
+            return Err(self.broken(error.to_string()));
+        }
+        self.rotate(epoch, is_copy).map_err(|error| AppendError::Full(error.to_string()))
+    }
+
+    fn rotate(&mut self, epoch: u64, is_copy: bool) -> io::Result<()> {
+        let last = self.segment.id;
+        let number = if last.epoch == epoch { last.number + 1 } else { 0 };
+        self.begin_segment(SegmentId { epoch, number, is_copy })
+    }
+
+    /// All that can fail comes first: file, name and length change together or not at all.
+    fn begin_segment(&mut self, id: SegmentId) -> io::Result<()> {
+        let (segment, writer) = Segment::open(&self.dir, id)?;
+        files::sync_dir(&self.dir)?;
+        let segment = Arc::new(segment);
+        self.present.change(|files| files.segments.push(Arc::clone(&segment)));
+        self.segment_bytes = segment.bytes();
+        (self.segment, self.writer) = (segment, writer);
         Ok(())
     }
 
     /// Cuts off what a failed write left, so that the next one begins after a whole frame. Never extends: a file that is
     /// shorter than it should be has lost acknowledged writes.
     fn taken_back(&mut self, error: &io::Error) -> AppendError {
-        let whole = self.segment.metadata().and_then(|meta| match meta.len() {
+        let whole = self.writer.metadata().and_then(|meta| match meta.len() {
             length if length == self.segment_bytes => Ok(()),
-            length if length > self.segment_bytes => self.segment.set_len(self.segment_bytes),
+            length if length > self.segment_bytes => self.writer.set_len(self.segment_bytes),
             length => Err(io::Error::other(format!(
                 "the segment has {length} bytes instead of {}",
                 self.segment_bytes
@@ -202,147 +329,31 @@ impl LocalLog {
 
     #[cfg(test)]
     pub(super) fn write_to(&mut self, file: File) {
-        self.segment = file;
+        self.writer = file;
         self.segment_bytes = 0;
     }
 
     #[cfg(test)]
     pub(super) fn write_keeping_length(&mut self, file: File) {
-        self.segment = file;
+        self.writer = file;
     }
 }
 
-/// Snapshots and segments by epoch, in order.
-struct Files {
-    snapshots: Vec<(u64, PathBuf)>,
-    segments: Vec<(u64, PathBuf)>,
-}
-
-impl Files {
-    fn of(dir: &Path) -> Result<Self, OpenError> {
-        let mut files = Self { snapshots: Vec::new(), segments: Vec::new() };
-        for entry in fs::read_dir(dir).map_err(OpenError::io(dir))? {
-            let entry = entry.map_err(OpenError::io(dir))?;
-            let name = entry.file_name();
-            let Some((kind, epoch)) = name.to_str().and_then(|name| name.split_once('-')) else {
-                continue;
-            };
-            let Ok(epoch) = epoch.parse() else { continue };
-            match kind {
-                "snapshot" => files.snapshots.push((epoch, entry.path())),
-                "log" => files.segments.push((epoch, entry.path())),
-                _ => {}
-            }
-        }
-        files.snapshots.sort();
-        files.segments.sort();
-        Ok(files)
-    }
-}
-
-/// Lets a whole snapshot that came from another node take the place of everything else.
-fn install(dir: &Path) -> io::Result<()> {
-    let new = dir.join(INSTALL);
-    if !new.exists() {
+/// Lets a snapshot that was fetched whole take the place of all else, if there is one. May be done again after a crash.
+fn install(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(files::INSTALL);
+    let is_there = fs::exists(&path).map_err(OpenError::io(&path))?;
+    if !is_there {
         return Ok(());
     }
-    let files = Files::of(dir).map_err(io::Error::other)?;
-    for (_, old) in files.snapshots.iter().chain(&files.segments) {
-        fs::remove_file(old)?;
+    let snapshot = Snapshot::open(&path)?;
+    snapshot.verify()?;
+    let files = Files::of(dir)?;
+    let segments = files.segments.into_iter().map(|(_, path)| path);
+    for old in files.snapshots.into_iter().map(|(_, path)| path).chain(segments) {
+        files::remove(&old).map_err(OpenError::io(old))?;
     }
-    let mut table = Table::new(tamis_reputation_protocol::signatures::Rules::default());
-    snapshot::read(&new, &mut table).map_err(io::Error::other)?;
-    fs::rename(&new, snapshot::path(dir, table.epoch()))?;
-    snapshot::sync_dir(dir)
-}
-
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(OpenError::io(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
-    }
-}
-
-fn segment_path(dir: &Path, epoch: u64) -> PathBuf {
-    dir.join(format!("log-{epoch:020}"))
-}
-
-fn open_segment(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
-/// Applies what a segment holds beyond the table. The last segment may end in the middle of a frame: that write was
-/// not acknowledged and is cut off, unless what stands behind it shows that it was.
-fn replay(
-    path: &Path,
-    is_last: bool,
-    table: &mut Table,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Position>, OpenError> {
-    let mut position = None;
-    let io = |source| OpenError::Io { path: path.to_path_buf(), source };
-    let file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    let mut reader = Reader::new(BufReader::new(file), 0);
-    loop {
-        let at = reader.at();
-        let damaged = |what: String| OpenError::Damaged { path: path.to_path_buf(), at, what };
-        match reader.frame().map_err(io)? {
-            Next::End => return Ok(position),
-            Next::Payload(payload) => {
-                let commit = record::read_commit(&payload);
-                let commit = commit.ok_or_else(|| damaged("no such record".to_owned()))?;
-                apply(&commit, table).map_err(damaged)?;
-                position = position.max(commit.position);
-            }
-            Next::Bad => {
-                if !is_last || !is_torn_write(path, at, length).map_err(io)? {
-                    return Err(damaged("no whole record, and more behind it".to_owned()));
-                }
-                let file = OpenOptions::new().write(true).open(path).map_err(io)?;
-                file.set_len(at).and_then(|()| file.sync_all()).map_err(io)?;
-                warnings.push(format!(
-                    "the log ended in a write that is not whole: {} bytes from byte {at} on were cut off",
-                    length - at
-                ));
-                return Ok(position);
-            }
-        }
-    }
-}
-
-fn apply(commit: &record::Commit, table: &mut Table) -> Result<(), String> {
-    if commit.epoch_before < table.epoch() {
-        // The snapshot has it already.
-        return Ok(());
-    }
-    if commit.epoch_before > table.epoch() {
-        let (before, epoch) = (commit.epoch_before, table.epoch());
-        return Err(format!("changes after epoch {before} follow epoch {epoch}: some are missing"));
-    }
-    for change in &commit.changes {
-        table.replay(change).map_err(|refused| refused.to_string())?;
-    }
-    Ok(())
-}
-
-/// Whether the bytes from `at` to the end, where no frame can be read, can be one write that was torn: no longer than a
-/// frame, and no whole frame behind its first byte.
-fn is_torn_write(path: &Path, at: u64, length: u64) -> io::Result<bool> {
-    if length.saturating_sub(at) > (frame::HEAD_BYTES + frame::PAYLOAD_BYTES_MAX) as u64 {
-        return Ok(false);
-    }
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(at + 1))?;
-    let mut behind = Vec::new();
-    file.take(length.saturating_sub(at + 1)).read_to_end(&mut behind)?;
-    Ok(!frame::any_in(&behind, record::may_be_commit))
+    let place = files::snapshot_path(dir, snapshot.epoch());
+    fs::rename(&path, &place).map_err(OpenError::io(&path))?;
+    files::sync_dir(dir).map_err(OpenError::io(dir))
 }

@@ -1,21 +1,29 @@
 //! The bytes of changes and of saved signatures inside frames. Big-endian; a reporter's name is `length u8 | bytes`.
 //!
-//! Commit: `2 | epoch before u64 | count u32 | change ...`. Change: `1 (add), 2 (delete) or 3 (retract) | kind u8 | value 16 |
-//! time u32 | reporter`, and for an add `class u8 | weight u8 | authority u8 | sketch`, where a sketch is `0` or
+//! Commit: `2 | epoch before u64 | count u32 | change ...`, or with the place in the shared order
+//! `3 | epoch before u64 | ms u64 | seq u64 | count u32 | change ...`. Change: `1 (add), 2 (delete) or 3 (retract) | kind u8 |
+//! value 16 | time u32 | reporter`, and for an add `class u8 | weight u8 | authority u8 | sketch`, where a sketch is `0` or
 //! `1 | 64 bytes`. Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | authority | first u32 |
-//! last u32 | times u16) ...`.
+//! last u32 | times u16) ...`. Reporter: `name | confirmed u32 | contradicted u32 | last day u16`.
 
-use tamis_domain::digest::{Signature, SignatureKind, Sketch};
-use tamis_domain::reputation::Class;
-use tamis_reputation_protocol::signatures::{Authority, Change, ReportTold, Saved};
+pub(super) mod fields;
+mod raw;
+
+use tamis_domain::digest::{Signature, Sketch};
+use tamis_reputation_protocol::signatures::{Change, ReporterRecord, Saved};
 
 use super::Position;
+use fields::Fields;
+pub(super) use raw::{KEY_BYTES, Key, RawChange, RawChanges, RawSaved, saved_records};
 
 const FORMAT: u8 = 2;
 const FORMAT_WITH_POSITION: u8 = 3;
 const ADD: u8 = 1;
 const DELETE: u8 = 2;
 const RETRACT: u8 = 3;
+
+/// Bytes of one change at most: tag, signature, time, a name of any length, class, weight, authority, sketch.
+pub(super) const CHANGE_BYTES_MAX: usize = 1 + 17 + 4 + 256 + 3 + 1 + 64;
 
 /// Changes that were committed together.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,8 +42,7 @@ pub fn commit(epoch_before: u64, position: Option<Position>, changes: &[Change])
     let mut out = vec![if position.is_some() { FORMAT_WITH_POSITION } else { FORMAT }];
     out.extend_from_slice(&epoch_before.to_be_bytes());
     if let Some(position) = position {
-        out.extend_from_slice(&position.ms.to_be_bytes());
-        out.extend_from_slice(&position.seq.to_be_bytes());
+        push_position(&mut out, position);
     }
     out.extend_from_slice(&u32::try_from(changes.len()).unwrap_or(u32::MAX).to_be_bytes());
     for change in changes {
@@ -87,6 +94,19 @@ pub fn push_saved(out: &mut Vec<u8>, saved: &Saved) {
     }
 }
 
+/// Adds the bytes of what is known of one reporter to `out`.
+pub fn push_reporter(out: &mut Vec<u8>, reporter: &ReporterRecord) {
+    push_name(out, &reporter.name);
+    out.extend_from_slice(&reporter.confirmed.to_be_bytes());
+    out.extend_from_slice(&reporter.contradicted.to_be_bytes());
+    out.extend_from_slice(&reporter.last_day.to_be_bytes());
+}
+
+pub(super) fn push_position(out: &mut Vec<u8>, position: Position) {
+    out.extend_from_slice(&position.ms.to_be_bytes());
+    out.extend_from_slice(&position.seq.to_be_bytes());
+}
+
 fn push_signature(out: &mut Vec<u8>, signature: &Signature) {
     out.push(signature.kind.code());
     out.extend_from_slice(&signature.value);
@@ -113,22 +133,17 @@ fn push_sketch(out: &mut Vec<u8>, sketch: Option<&Sketch>) {
 #[must_use]
 pub fn read_commit(bytes: &[u8]) -> Option<Commit> {
     let mut fields = Fields(bytes);
-    let format = fields.u8()?;
-    let epoch_before = u64::from_be_bytes(fields.array()?);
-    let position = match format {
-        FORMAT => None,
-        FORMAT_WITH_POSITION => Some(Position {
-            ms: u64::from_be_bytes(fields.array()?),
-            seq: u64::from_be_bytes(fields.array()?),
-        }),
-        _ => return None,
-    };
-    let count = u32::from_be_bytes(fields.array()?);
+    let (epoch_before, position, count) = fields.commit_head()?;
     let mut changes = Vec::new();
     for _ in 0..count {
         changes.push(fields.change()?);
     }
     fields.0.is_empty().then_some(Commit { epoch_before, position, changes })
+}
+
+/// Reads the change at the start of `bytes`, which may go on behind it.
+pub(super) fn read_change(bytes: &[u8]) -> Option<Change> {
+    Fields(bytes).change()
 }
 
 /// Reads the saved signatures of one frame. None as in [`read_commit`].
@@ -142,86 +157,13 @@ pub fn read_saved(bytes: &[u8]) -> Option<Vec<Saved>> {
     Some(all)
 }
 
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*head)
+/// Reads the reporters of one frame. None as in [`read_commit`].
+#[must_use]
+pub fn read_reporters(bytes: &[u8]) -> Option<Vec<ReporterRecord>> {
+    let mut fields = Fields(bytes);
+    let mut all = Vec::new();
+    while !fields.0.is_empty() {
+        all.push(fields.reporter()?);
     }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn signature(&mut self) -> Option<Signature> {
-        let kind = SignatureKind::from_code(self.u8()?)?;
-        Some(Signature { kind, value: self.array()? })
-    }
-
-    fn name(&mut self) -> Option<String> {
-        let (name, rest) = self.0.get(1..)?.split_at_checked(usize::from(*self.0.first()?))?;
-        self.0 = rest;
-        std::str::from_utf8(name).ok().map(str::to_owned)
-    }
-
-    fn sketch(&mut self) -> Option<Option<Sketch>> {
-        match self.u8()? {
-            0 => Some(None),
-            1 => Some(Some(Sketch::from_bytes(&self.array()?))),
-            _ => None,
-        }
-    }
-
-    fn change(&mut self) -> Option<Change> {
-        let tag = self.u8()?;
-        let signature = self.signature()?;
-        let at_unix_s = self.u32()?;
-        let reporter = self.name()?;
-        match tag {
-            ADD => {
-                let class = Class::from_code(self.u8()?)?;
-                let weight = self.u8()?;
-                let authority = Authority::from_code(self.u8()?)?;
-                let sketch = self.sketch()?;
-                Some(Change::Add {
-                    signature,
-                    sketch,
-                    class,
-                    weight,
-                    reporter,
-                    authority,
-                    at_unix_s,
-                })
-            }
-            DELETE => Some(Change::Delete { signature, reporter, at_unix_s }),
-            RETRACT => Some(Change::Retract { signature, reporter, at_unix_s }),
-            _ => None,
-        }
-    }
-
-    fn saved(&mut self) -> Option<Saved> {
-        let signature = self.signature()?;
-        let sketch = self.sketch()?;
-        let changed_epoch = u64::from_be_bytes(self.array()?);
-        let count = self.u8()?;
-        let mut reports = Vec::new();
-        for _ in 0..count {
-            reports.push(ReportTold {
-                reporter: self.name()?,
-                class: Class::from_code(self.u8()?)?,
-                weight: self.u8()?,
-                authority: Authority::from_code(self.u8()?)?,
-                first_unix_s: self.u32()?,
-                last_unix_s: self.u32()?,
-                times: u16::from_be_bytes(self.array()?),
-            });
-        }
-        Some(Saved { signature, sketch, reports, changed_epoch })
-    }
+    Some(all)
 }

@@ -45,7 +45,7 @@ use super::local::LocalLog;
 use crate::shared::{Shared, Standing};
 use crate::writes::{Committed, Request, Writes};
 use applying::{Applier, Work};
-pub use applying::{NoSnapshot, SnapshotFile, Snapshots};
+pub use applying::{NoSnapshot, Snapshots};
 pub use metrics::OrderMetrics;
 pub use resync::CHUNK_BYTES_MAX;
 
@@ -213,9 +213,10 @@ impl Link {
         // A node without others is as good as it gets.
         let are_others = state.seen.nodes != 1;
         let is_behind = is_silent || !state.follows || !state.caught_up;
-        let behind_ms = state.seen.last.map_or(0, |last| {
-            last.ms.saturating_sub(state.position.map_or(last.ms, |own| own.ms))
-        });
+        let behind_ms = state
+            .seen
+            .last
+            .map_or(0, |last| last.ms.saturating_sub(state.position.map_or(last.ms, |own| own.ms)));
         let lag_seconds = match silence {
             Some(silence) if is_silent => silence.as_secs_f64(),
             _ => behind_ms as f64 / 1000.0,
@@ -241,7 +242,8 @@ impl Link {
 #[derive(Debug)]
 pub struct Cluster {
     link: Arc<Link>,
-    dir: PathBuf,
+    /// Where a peer's snapshot is laid.
+    fetched: PathBuf,
     work: mpsc::Sender<Work>,
     requests: mpsc::Receiver<Request>,
     has_state: bool,
@@ -290,12 +292,13 @@ impl Cluster {
             pending: Mutex::default(),
         });
         link.show();
+        let (writes, requests) = Writes::shared(Arc::clone(&link), log.histories());
+        let fetched = log.fetched_path();
         let (work, waiting) = mpsc::channel(WORK_WAITING_MAX);
-        let applier = Applier::new(Arc::clone(&link), dir.to_path_buf(), log);
+        let applier = Applier::new(Arc::clone(&link), log);
         let builder = std::thread::Builder::new().name("reputation-log".to_owned());
         let thread = builder.spawn(move || applier.run(waiting))?;
-        let (writes, requests) = Writes::shared(Arc::clone(&link));
-        Ok((Self { link, dir: dir.to_path_buf(), work, requests, has_state }, writes, thread))
+        Ok((Self { link, fetched, work, requests, has_state }, writes, thread))
     }
 
     /// Whether there is something to answer from before Redis was asked.
@@ -317,7 +320,7 @@ impl Cluster {
         let mut tasks = JoinSet::new();
         let keeper = keeping::Keeper {
             link: Arc::clone(&self.link),
-            dir: self.dir,
+            fetched: self.fetched,
             work: self.work,
             tls: tls.cloned(),
             first: Some(first),

@@ -1,21 +1,24 @@
 //! The one thread that changes table and directory of a node: entries in order, a whole table from a peer, snapshots for
 //! peers.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tamis_reputation_protocol::signatures::{Change, Table};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::entry::{Begin, Content, Entry};
 use super::{ID_BYTES, Link};
-use crate::log::local::{COMPACT_BYTES, LocalLog};
+use crate::log::local::LocalLog;
+use crate::log::snapshot::Snapshot;
 use crate::log::{Durability, Position};
 use crate::writes;
 
 /// Snapshots sent to peers at the same time: each reads the disk as fast as it can.
 pub const SNAPSHOTS_AT_ONCE_MAX: usize = 2;
+
+/// Pause between two looks at a compaction that peers wait for.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -25,8 +28,10 @@ pub(super) enum Work {
     /// Takes the snapshot that lies in the directory in the place of everything.
     Install(oneshot::Sender<Result<(), String>>),
     /// Gives a snapshot that reaches at least this position.
-    Snapshot(Position, oneshot::Sender<Result<SnapshotFile, String>>),
+    Snapshot(Position, SnapshotAsked),
 }
+
+type SnapshotAsked = oneshot::Sender<Result<Arc<Snapshot>, String>>;
 
 /// What became of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +40,6 @@ pub(super) enum Outcome {
     Applied,
     /// The stream began here with another table than this node has.
     Differs(Position),
-}
-
-/// A snapshot to be sent. Open, so that it stays when the directory goes on.
-#[derive(Debug)]
-pub struct SnapshotFile {
-    /// The file, at its beginning.
-    pub file: File,
-    /// Epoch of the table in it.
-    pub epoch: u64,
-    /// Up to where in the order it goes.
-    pub position: Position,
 }
 
 /// Where peers get snapshots. Cheap to clone.
@@ -83,7 +77,7 @@ impl Snapshots {
         &self,
         service: &str,
         at_least: Position,
-    ) -> Result<(SnapshotFile, tokio::sync::OwnedSemaphorePermit), NoSnapshot> {
+    ) -> Result<(Arc<Snapshot>, OwnedSemaphorePermit), NoSnapshot> {
         if service != self.link.settings.service {
             return Err(NoSnapshot::OtherService(self.link.settings.service.clone()));
         }
@@ -103,34 +97,47 @@ impl Snapshots {
 
 pub(super) struct Applier {
     link: Arc<Link>,
-    dir: PathBuf,
-    /// The copy of the order; none when it could not be written or read: then the next start reads the order again.
-    log: Option<LocalLog>,
+    log: LocalLog,
+    /// Whether the copy of the order is given up: then the next start reads the order from its end on.
+    is_given_up: bool,
+    /// Peers that wait for a snapshot that is being made.
+    asked: Vec<(Position, SnapshotAsked)>,
 }
 
 impl Applier {
-    pub(super) const fn new(link: Arc<Link>, dir: PathBuf, log: LocalLog) -> Self {
-        Self { link, dir, log: Some(log) }
+    pub(super) const fn new(link: Arc<Link>, log: LocalLog) -> Self {
+        Self { link, log, is_given_up: false, asked: Vec::new() }
     }
 
-    pub(super) fn run(mut self, mut work: mpsc::Receiver<Work>) {
+    pub(super) fn run(mut self, mut waiting: mpsc::Receiver<Work>) {
         self.show_size();
-        while let Some(work) = work.blocking_recv() {
+        loop {
+            // A compaction ends without a word: it is looked at while somebody waits for it.
+            let work = if self.asked.is_empty() {
+                waiting.blocking_recv()
+            } else {
+                match waiting.try_recv() {
+                    Ok(work) => Some(work),
+                    Err(mpsc::error::TryRecvError::Disconnected) => None,
+                    Err(mpsc::error::TryRecvError::Empty) => {
+                        std::thread::sleep(LOOK_AGAIN);
+                        self.compact();
+                        continue;
+                    }
+                }
+            };
             match work {
-                Work::Entries(entries, done) => {
-                    let outcome = self.entries(entries);
-                    self.compact();
-                    self.show_size();
-                    let _ = done.send(outcome);
+                None => return,
+                Some(Work::Entries(entries, done)) => {
+                    let _ = done.send(self.entries(entries));
                 }
-                Work::Install(done) => {
+                Some(Work::Install(done)) => {
                     let _ = done.send(self.install());
-                    self.show_size();
                 }
-                Work::Snapshot(at_least, done) => {
-                    let _ = done.send(self.snapshot(at_least));
-                }
+                Some(Work::Snapshot(at_least, asked)) => self.asked.push((at_least, asked)),
             }
+            self.compact();
+            self.show_size();
         }
     }
 
@@ -138,11 +145,15 @@ impl Applier {
         for Entry { position, content } in entries {
             match content {
                 Content::Commit { id, changes } => self.commit(position, id, &changes),
-                Content::Begin(begin) if !self.is_ours(&begin) => return Outcome::Differs(position),
+                Content::Begin(begin) if !self.is_ours(&begin) => {
+                    return Outcome::Differs(position);
+                }
                 Content::Begin(_) => self.copy(self.link.epoch(), position, &[]),
                 Content::Unreadable => {
                     let at = super::entry::text(position);
-                    tracing::error!("entry {at} of the shared order cannot be read; every node of this version skips it");
+                    tracing::error!(
+                        "entry {at} of the shared order cannot be read; every node of this version skips it"
+                    );
                     self.copy(self.link.epoch(), position, &[]);
                 }
             }
@@ -181,69 +192,71 @@ impl Applier {
 
     /// Copies what was applied. A copy that fails is given up: a gap in it would be worse than its end.
     fn copy(&mut self, epoch_before: u64, position: Position, changes: &[Change]) {
-        let Some(log) = &mut self.log else { return };
-        let copied = log.append(epoch_before, Some(position), changes, Durability::Buffered);
+        if self.is_given_up {
+            return;
+        }
+        let copied = self.log.append(epoch_before, Some(position), changes, Durability::Buffered);
         if let Err(error) = copied {
             self.link.shared.warn(format!(
                 "the copy of the shared order cannot be written: {error}; the next start reads from its end on"
             ));
-            self.log = None;
+            self.is_given_up = true;
         }
     }
 
     fn compact(&mut self) {
-        if self.log.as_ref().is_some_and(LocalLog::wants_compaction)
-            && let Err(error) = self.write_snapshot()
-        {
-            tracing::warn!("the log cannot be compacted; it goes on growing: {error}");
+        writes::compact(&mut self.log, &self.link.shared);
+        self.link.state().snapshot = self.snapshot().and_then(|snapshot| snapshot.position());
+        for (at_least, asked) in std::mem::take(&mut self.asked) {
+            match self.reaching(at_least) {
+                Some(told) => {
+                    // A peer that went away needs none.
+                    let _ = asked.send(told);
+                }
+                None => self.asked.push((at_least, asked)),
+            }
         }
     }
 
-    fn write_snapshot(&mut self) -> Result<(), String> {
-        let log = self.log.as_mut().ok_or("the copy on disk is given up")?;
-        let table = self.link.shared.table();
-        log.compact(&table).map_err(|error| error.to_string())?;
-        drop(table);
-        self.link.state().snapshot = log.snapshot().and_then(|(_, position, _)| position);
-        Ok(())
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.log.histories().snapshot()
     }
 
-    fn snapshot(&mut self, at_least: Position) -> Result<SnapshotFile, String> {
-        let reaches = |log: &LocalLog| {
-            let (epoch, position, path) = log.snapshot()?;
-            Some((epoch, position.filter(|position| *position >= at_least)?, path))
-        };
-        let present = self.log.as_ref().and_then(reaches);
-        let found = match present {
-            Some(found) => found,
-            None => {
-                self.write_snapshot()?;
-                let here = super::entry::text(at_least);
-                let found = self.log.as_ref().and_then(reaches);
-                found.ok_or_else(|| format!("this node has not reached {here} yet"))?
-            }
-        };
-        let (epoch, position, path) = found;
-        let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(SnapshotFile { file, epoch, position })
+    /// A snapshot that reaches this position, or why there will be none; nothing while one is being made.
+    fn reaching(&mut self, at_least: Position) -> Option<Result<Arc<Snapshot>, String>> {
+        let present = self.snapshot();
+        if let Some(snapshot) = present
+            && snapshot.position() >= Some(at_least)
+        {
+            return Some(Ok(snapshot));
+        }
+        if self.is_given_up {
+            return Some(Err("its directory cannot be written".to_owned()));
+        }
+        if self.log.position() < Some(at_least) {
+            let wanted = super::entry::text(at_least);
+            return Some(Err(format!("this node has not reached {wanted} yet")));
+        }
+        match writes::begin_compaction(&mut self.log, &self.link.shared) {
+            Ok(()) => None,
+            Err(error) => Some(Err(error.to_string())),
+        }
     }
 
     fn install(&mut self) -> Result<(), String> {
-        // Closed first: opening it again takes the new snapshot in the place of everything.
-        self.log = None;
         let before = self.link.epoch();
+        let fetched = self.log.fetched_path();
         let mut table = Table::new(*self.link.shared.table().rules());
-        let opened = LocalLog::open(&self.dir, &mut table, COMPACT_BYTES);
-        let opened = opened.map_err(|error| error.to_string())?;
-        let position = opened.position.ok_or("the snapshot says no position")?;
+        let installed = self.log.install_snapshot(&fetched, &mut table);
+        let position = installed.map_err(|error| error.to_string())?;
+        let position = position.ok_or("the snapshot says no position")?;
         let epoch = table.epoch();
         let old = self.link.shared.replace_table(table);
-        let mut state = self.link.state();
-        state.position = Some(position);
-        state.snapshot = opened.log.snapshot().and_then(|(_, position, _)| position);
-        state.resyncs += 1;
-        drop(state);
-        self.log = Some(opened.log);
+        {
+            let mut state = self.link.state();
+            state.position = Some(position);
+            state.resyncs += 1;
+        }
         drop(old);
         if epoch < before {
             self.link.shared.warn(format!(
@@ -255,7 +268,6 @@ impl Applier {
     }
 
     fn show_size(&self) {
-        let bytes = self.log.as_ref().map_or(0, LocalLog::bytes);
-        self.link.shared.metrics.sized(&self.link.shared.table(), bytes);
+        self.link.shared.metrics.sized(&self.link.shared.table(), self.log.bytes());
     }
 }

@@ -37,7 +37,9 @@ fn certificates(settings: &Settings) -> TlsCertificates {
 
 fn config() -> AsyncConnectionConfig {
     // Reads of the stream wait on purpose; each caller has its own limit.
-    AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(CONNECT_WITHIN))
+    AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_connection_timeout(Some(CONNECT_WITHIN))
 }
 
 async fn one(url: &str, settings: &Settings) -> RedisResult<MultiplexedConnection> {

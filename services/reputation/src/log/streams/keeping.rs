@@ -42,7 +42,8 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) struct Keeper {
     pub link: Arc<Link>,
-    pub dir: PathBuf,
+    /// Where a peer's snapshot is laid.
+    pub fetched: PathBuf,
     pub work: mpsc::Sender<Work>,
     pub tls: Option<Tls>,
     /// Told once, see [`super::Started`].
@@ -67,12 +68,10 @@ impl Keeper {
         let mut failures = 0;
         loop {
             match connecting::connect(&self.link.settings, &self.link.keys.log).await {
-                Ok(asks) => {
-                    match self.follow(asks, &mut failures).await {
-                        Stop::Never => return,
-                        Stop::Broken(why) => self.link.broken(&why),
-                    }
-                }
+                Ok(asks) => match self.follow(asks, &mut failures).await {
+                    Stop::Never => return,
+                    Stop::Broken(why) => self.link.broken(&why),
+                },
                 Err(error) if failures == 0 => {
                     tracing::warn!(%error, "Redis, which keeps the order of writes, cannot be reached");
                 }
@@ -221,16 +220,17 @@ impl Keeper {
             return Ok(());
         }
         for peer in &link.settings.peers {
-            let fetched =
-                resync::fetch(peer, self.tls.as_ref(), &link.settings.service, at_least, &self.dir);
-            match fetched.await {
+            let (tls, service) = (self.tls.as_ref(), &link.settings.service);
+            match resync::fetch(peer, tls, service, at_least, &self.fetched).await {
                 Ok(()) => {
                     let (done, installed) = oneshot::channel();
                     let sent = self.work.send(Work::Install(done)).await;
                     sent.map_err(|_| Stop::Never)?;
                     match installed.await {
                         Ok(Ok(())) => return Ok(()),
-                        Ok(Err(error)) => tracing::error!(%error, "a table from {peer} is of no use"),
+                        Ok(Err(error)) => {
+                            tracing::error!(%error, "a table from {peer} is of no use")
+                        }
                         Err(_) => return Err(Stop::Never),
                     }
                 }

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn what_a_node_tells_is_read_as_it_was_told_and_other_text_is_not() {
-        for told in [told(at(5)), told(None), Told { follows: false, position: None, ..told(None) }] {
+        for told in [told(at(5)), told(None), Told { follows: false, position: None, ..told(None) }]
+        {
             assert_eq!(Told::read(&told.text()), Some(told));
         }
         for text in ["", "1 2-3 4-5 1", "x 2-3 4-5 1 9", "1 2-3 4-5 1 9 9"] {
@@ -250,7 +251,11 @@ mod tests {
     fn the_stream_is_trimmed_behind_the_oldest_snapshot_and_never_in_the_last_hour() {
         let trimmed = |nodes: &[Told]| trimmed_before(nodes.iter(), 10_000_000);
         assert_eq!(trimmed(&[told(at(5_000)), told(at(4_000))]), at(4_000));
-        assert_eq!(trimmed(&[told(at(5_000)), told(None)]), None, "it would read from the beginning");
+        assert_eq!(
+            trimmed(&[told(at(5_000)), told(None)]),
+            None,
+            "it would read from the beginning"
+        );
         assert_eq!(trimmed(&[]), None);
         let hour = Some(Position { ms: 10_000_000 - 3_600_000, seq: 0 });
         assert_eq!(trimmed(&[told(at(9_999_000))]), hour);

@@ -1,6 +1,6 @@
 //! The table of a peer, fetched as its snapshot file, checked, and laid ready to be taken.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,6 @@ use tonic::transport::Endpoint;
 
 use super::entry;
 use crate::log::Position;
-use crate::log::local::INSTALL;
 
 /// Bytes of one chunk on the wire.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
@@ -31,13 +30,13 @@ const CHUNK_WITHIN: Duration = Duration::from_secs(60);
 /// Chunks between the network and the disk.
 const CHUNKS_WAITING_MAX: usize = 4;
 
-/// Fetches a snapshot that reaches `at_least`; it lies in `dir` under [`INSTALL`] then, whole and checked.
+/// Fetches a snapshot that reaches `at_least`; it lies at `path` then, whole and checked.
 pub(super) async fn fetch(
     peer: &str,
     tls: Option<&Tls>,
     service: &str,
     at_least: Position,
-    dir: &Path,
+    path: &Path,
 ) -> Result<(), String> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let mut endpoint = Endpoint::from_shared(format!("{scheme}://{peer}"))
@@ -57,8 +56,7 @@ pub(super) async fn fetch(
         Err(_) => return Err("it does not answer".to_owned()),
     };
     let (chunks, received) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let path = dir.join("snapshot.part");
-    let file = path.clone();
+    let file = path.to_path_buf();
     let writing = tokio::task::spawn_blocking(move || write(&file, received));
     let mut bytes = 0;
     let end = loop {
@@ -89,7 +87,7 @@ pub(super) async fn fetch(
     if entry::position(&end.position).is_none_or(|position| position < at_least) {
         return Err(format!("it reaches only {}", end.position));
     }
-    fs::rename(&path, dir.join(INSTALL)).map_err(|error| error.to_string())
+    Ok(())
 }
 
 fn chunk_of_nothing() -> wire::SnapshotChunk {

@@ -73,7 +73,8 @@ async fn commit(link: Arc<Link>, group: Vec<Request>, _place: OwnedSemaphorePerm
             }
         }
         Err(error) => {
-            let outcome = if matches!(error, WriteError::Unknown(_)) { "unknown" } else { "cut_off" };
+            let outcome =
+                if matches!(error, WriteError::Unknown(_)) { "unknown" } else { "cut_off" };
             link.shared.metrics.committed(outcome, None);
             for (_, done) in parts {
                 let _ = done.send(Err(error.clone()));

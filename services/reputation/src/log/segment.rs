@@ -1,0 +1,45 @@
+//! Segments: commits one after the other, each in one frame. Those named `log-` are the truth and were synchronised commit
+//! by commit; those named `copy-` hold what a shared order keeps too, and may lose their end.
+
+mod replay;
+mod scan;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::files::SegmentId;
+pub use replay::replay_into;
+pub(super) use replay::tidied;
+pub(super) use scan::{apply, read_change_at};
+
+/// A segment that is open for reading. The file may be unlinked meanwhile; it is read all the same.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub id: SegmentId,
+    pub path: PathBuf,
+    file: File,
+    /// Bytes of whole commits; it grows while the segment is written.
+    bytes: AtomicU64,
+}
+
+impl Segment {
+    /// Opens the segment, and makes it when it is not there.
+    pub fn open(dir: &Path, id: SegmentId) -> io::Result<(Self, File)> {
+        let path = id.path(dir);
+        let writer = OpenOptions::new().create(true).append(true).open(&path)?;
+        let file = File::open(&path)?;
+        let bytes = AtomicU64::new(file.metadata()?.len());
+        Ok((Self { id, path, file, bytes }, writer))
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// What stands before `bytes` is whole from now on.
+    pub fn grown_to(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Release);
+    }
+}

@@ -1,0 +1,80 @@
+//! A snapshot into a table: one thread reads, verifies and decodes blocks while the other fills the table.
+
+use std::sync::mpsc::{self, SyncSender};
+
+use tamis_domain::digest::SignatureKind;
+use tamis_reputation_protocol::signatures::{Saved, Table};
+
+use super::Snapshot;
+use crate::log::OpenError;
+use crate::log::record::{self, Key};
+
+/// Decoded blocks between the two threads: enough that neither waits for each single one, 0.2 MB each.
+const BLOCKS_AHEAD: usize = 8;
+
+/// The signatures of a block, and where it stands.
+type Block = Result<(u64, Vec<Saved>), OpenError>;
+
+pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenError> {
+    reserve(snapshot, table);
+    for reporter in snapshot.reporters()? {
+        let loaded = table.load_reporter(&reporter);
+        let reporters_at = snapshot.foot.reporters_at;
+        loaded.map_err(|refused| snapshot.damaged(reporters_at, &refused.to_string()))?;
+    }
+    std::thread::scope(|scope| {
+        let (blocks, decoded) = mpsc::sync_channel(BLOCKS_AHEAD);
+        scope.spawn(move || decode(snapshot, &blocks));
+        for block in decoded {
+            let (at, block) = block?;
+            for saved in &block {
+                table.load(saved).map_err(|refused| snapshot.damaged(at, &refused.to_string()))?;
+            }
+        }
+        Ok(())
+    })?;
+    for kind in SignatureKind::ALL {
+        let count = snapshot.counts().iter().find(|count| count.kind == kind);
+        let (written, found) = (count.map_or(0, |count| count.signatures), table.count(kind));
+        if written != found {
+            let what = format!("{found} signatures of kind {} instead of {written}", kind.word());
+            return Err(snapshot.damaged(snapshot.foot.index_at, &what));
+        }
+    }
+    table.at_epoch(snapshot.epoch());
+    Ok(())
+}
+
+fn reserve(snapshot: &Snapshot, table: &mut Table) {
+    let sum = |count: fn(&super::Count) -> u64| {
+        usize::try_from(snapshot.counts().iter().map(count).sum::<u64>()).unwrap_or(0)
+    };
+    table.reserve(sum(|count| count.signatures - count.sketched), sum(|count| count.sketched));
+}
+
+/// Sends the blocks in order until the end, the first error, or nobody listens.
+fn decode(snapshot: &Snapshot, blocks: &SyncSender<Block>) {
+    let mut last = None;
+    for number in 0..snapshot.blocks() {
+        let block = decode_block(snapshot, number, &mut last);
+        let is_bad = block.is_err();
+        if blocks.send(block).is_err() || is_bad {
+            return;
+        }
+    }
+}
+
+fn decode_block(snapshot: &Snapshot, number: usize, last: &mut Option<Key>) -> Block {
+    let at = snapshot.index.get(number).map_or(0, |entry| entry.at);
+    let payload = snapshot.block(number)?;
+    let saved = record::read_saved(&payload);
+    let saved = saved.ok_or_else(|| snapshot.damaged(at, "no such record"))?;
+    for one in &saved {
+        let key = Some(Key::of(&one.signature));
+        if *last >= key {
+            return Err(snapshot.damaged(at, "signatures out of order"));
+        }
+        *last = key;
+    }
+    Ok((at, saved))
+}
