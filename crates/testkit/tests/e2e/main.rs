@@ -19,6 +19,7 @@ mod postfix_queue;
 mod redis_memory;
 mod reputation;
 mod reputation_cluster;
+mod reputation_nodes;
 mod reputation_reporters;
 mod sendmail;
 mod shared_memory;

@@ -1,244 +1,17 @@
 //! Several reputation nodes over one order of writes in a real Redis: killed, cut off, emptied, trimmed.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::mails::noise;
-use tamis_proto::reputation as wire;
-use tamis_proto::reputation::reputation_client::ReputationClient;
+use crate::reputation_nodes::{
+    Nodes, Writers, add_somewhere, agreed, agreed_among, all_listed, deletion, is_listed, order,
+    report, until,
+};
 use tamis_testkit::peers::{Redis, RedisCluster, RedisSentinel, Tamis, free_port};
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
-
-/// Longest wait for nodes to agree again after a loss: an election, a failover, a resync on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What the field is promised, from acknowledged to visible on every node.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
-
-/// Questions at the same time to one node.
-const ASKERS: usize = 16;
-
-/// Nodes of one service; the ports of all are known before the first is started.
-struct Nodes {
-    url: String,
-    ports: Vec<u16>,
-    extra: String,
-    running: Vec<Tamis>,
-}
-
-impl Nodes {
-    fn start(url: &str, count: usize) -> Self {
-        Self::start_with(url, count, count, "")
-    }
-
-    /// Starts the first `running` of `count`, side by side: a first start waits for its peers.
-    fn start_with(url: &str, count: usize, running: usize, extra: &str) -> Self {
-        let ports = (0..count).map(|_| free_port()).collect();
-        let (url, extra, running_now) = (url.to_owned(), extra.to_owned(), Vec::new());
-        let mut nodes = Self { url, ports, extra, running: running_now };
-        let configs: Vec<String> = (0..running).map(|node| nodes.config(node)).collect();
-        nodes.running = std::thread::scope(|scope| {
-            let starts: Vec<_> = configs
-                .iter()
-                .map(|config| scope.spawn(|| Tamis::start(&["reputation"], Some(config))))
-                .collect();
-            starts.into_iter().map(|start| start.join().expect("a node")).collect()
-        });
-        nodes
-    }
-
-    fn config(&self, node: usize) -> String {
-        let peers: Vec<String> = (0..self.ports.len())
-            .filter(|other| *other != node)
-            .map(|other| format!("\"127.0.0.1:{}\"", self.ports[other]))
-            .collect();
-        format!(
-            "[reputation]\nredis = \"{}\"\nnode = \"node-{node}\"\ngrpc = \"127.0.0.1:{}\"\npeers = [{}]\n{}",
-            self.url,
-            self.ports[node],
-            peers.join(", "),
-            self.extra
-        )
-    }
-
-    fn clients(&self) -> Vec<Client> {
-        self.ports.iter().map(|port| client(*port)).collect()
-    }
-
-    fn logs(&self) -> String {
-        self.running.iter().map(Tamis::log).collect::<Vec<_>>().join("\n----\n")
-    }
-}
-
-type Client = ReputationClient<Channel>;
-
-fn client(port: u16) -> Client {
-    let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
-    ReputationClient::new(endpoint.timeout(Duration::from_secs(10)).connect_lazy())
-}
-
-fn signature(number: u64) -> wire::Signature {
-    let value = noise(number + 1, 16);
-    wire::Signature { kind: wire::SignatureKind::Link.into(), value, sketch: Vec::new() }
-}
-
-fn report(numbers: impl Iterator<Item = u64>) -> wire::AddRequest {
-    wire::AddRequest {
-        signatures: numbers.map(signature).collect(),
-        class: wire::Class::Spam.into(),
-        weight: 50,
-        reporter: "desk".to_owned(),
-    }
-}
-
-fn deletion(number: u64) -> wire::DeleteRequest {
-    let signatures = vec![signature(number)];
-    wire::DeleteRequest { signatures, reporter: "desk".to_owned() }
-}
-
-async fn is_listed(client: &mut Client, number: u64) -> Result<bool, tonic::Status> {
-    let request = wire::WhyRequest { signature: Some(signature(number)) };
-    client.why(request).await.map(|answer| answer.into_inner().listed)
-}
-
-async fn order(client: &mut Client) -> Option<(u64, wire::Order)> {
-    let stats = client.stats(wire::StatsRequest {}).await.ok()?.into_inner();
-    stats.order.map(|order| (stats.epoch, order))
-}
-
-async fn until(what: &str, nodes: &Nodes, mut done: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < PATIENCE, "{what} within {PATIENCE:?}\n{}", nodes.logs());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    began.elapsed()
-}
-
-/// Waits until every node follows and all are at the same epoch, and gives that.
-async fn agreed(nodes: &Nodes) -> u64 {
-    let mut clients = nodes.clients();
-    clients.truncate(nodes.running.len());
-    let mut epoch = 0;
-    until("all nodes follow and have the same epoch", nodes, async || {
-        let mut orders = Vec::new();
-        for client in &mut clients {
-            orders.push(order(client).await);
-        }
-        let Some(Some((first, _))) = orders.first().cloned() else { return false };
-        epoch = first;
-        orders.iter().all(|order| {
-            order
-                .as_ref()
-                .is_some_and(|(epoch, order)| order.connected && !order.stale && *epoch == first)
-        })
-    })
-    .await;
-    epoch
-}
-
-/// Writes until it is taken: what is not known is written again.
-async fn add_somewhere(clients: &mut [Client], number: u64) {
-    let began = Instant::now();
-    loop {
-        for client in clients.iter_mut() {
-            if client.add(report(number..number + 1)).await.is_ok() {
-                return;
-            }
-        }
-        assert!(began.elapsed() < PATIENCE, "some node takes write {number}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Writers on every node, each with numbers of its own, until told to stop. What was acknowledged, and how long it took.
-struct Writers {
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeMap<u64, Duration>>>,
-    refused: Arc<AtomicU64>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Writers {
-    fn start(nodes: &Nodes, each: usize, pause: Duration) -> Self {
-        let writers = Self {
-            stop: Arc::default(),
-            acknowledged: Arc::default(),
-            refused: Arc::default(),
-            tasks: Vec::new(),
-        };
-        let tasks = nodes.ports.iter().enumerate().flat_map(|(node, port)| {
-            let (port, writers) = (*port, &writers);
-            (0..each).map(move |writer| {
-                let first = ((1 + node * each + writer) as u64) << 32;
-                tokio::spawn(write(
-                    client(port),
-                    first,
-                    pause,
-                    Arc::clone(&writers.stop),
-                    Arc::clone(&writers.acknowledged),
-                    Arc::clone(&writers.refused),
-                ))
-            })
-        });
-        let tasks = tasks.collect();
-        Self { tasks, ..writers }
-    }
-
-    async fn end(self) -> BTreeMap<u64, Duration> {
-        self.stop.store(true, Ordering::Relaxed);
-        for task in self.tasks {
-            task.await.expect("a writer");
-        }
-        println!("refused or not known: {}", self.refused.load(Ordering::Relaxed));
-        std::mem::take(&mut self.acknowledged.lock().expect("no panic"))
-    }
-}
-
-async fn write(
-    mut client: Client,
-    first: u64,
-    pause: Duration,
-    stop: Arc<AtomicBool>,
-    acknowledged: Arc<Mutex<BTreeMap<u64, Duration>>>,
-    refused: Arc<AtomicU64>,
-) {
-    let mut number = first;
-    while !stop.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        if client.add(report(number..number + 1)).await.is_ok() {
-            acknowledged.lock().expect("no panic").insert(number, began.elapsed());
-        } else {
-            refused.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        number += 1;
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// Asks every node for everything.
-async fn all_listed(nodes: &Nodes, acknowledged: &BTreeMap<u64, Duration>) {
-    let numbers: Vec<u64> = acknowledged.keys().copied().collect();
-    let clients = nodes.clients().into_iter().take(nodes.running.len()).enumerate();
-    let questions = clients.flat_map(|(node, client)| {
-        numbers.chunks(numbers.len().div_ceil(ASKERS).max(1)).map(move |some| {
-            let (mut client, some) = (client.clone(), some.to_vec());
-            tokio::spawn(async move {
-                for number in some {
-                    let listed = is_listed(&mut client, number).await.expect("an answer");
-                    assert!(listed, "node {node} lost acknowledged {number:#x}");
-                }
-            })
-        })
-    });
-    for asked in questions.collect::<Vec<_>>() {
-        assert!(asked.await.is_ok(), "{}", nodes.logs());
-    }
-}
 
 fn percentile(times: &mut [Duration], part: f64) -> Duration {
     times.sort();
@@ -491,17 +264,6 @@ async fn a_node_without_state_or_too_far_behind_takes_the_table_of_a_peer() {
     assert!(!refused.status.success() && said.contains("peers"), "{said}");
 }
 
-async fn agreed_among(nodes: &Nodes, clients: &mut [Client], among: &[usize]) {
-    until("these nodes have the same epoch", nodes, async || {
-        let mut epochs = Vec::new();
-        for node in among {
-            epochs.push(order(&mut clients[*node]).await.map(|(epoch, _)| epoch));
-        }
-        epochs.windows(2).all(|two| two[0].is_some() && two[0] == two[1])
-    })
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the peers that ./test installs"]
 async fn the_order_goes_on_after_a_failover_of_sentinels() {
@@ -537,5 +299,60 @@ async fn the_order_goes_on_after_a_redis_cluster_lost_the_master_of_its_stream()
     }
     agreed(&nodes).await;
     let all = (0..40).map(|number| (number, Duration::ZERO)).collect();
+    all_listed(&nodes, &all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the peers that ./test installs"]
+async fn a_redis_that_lost_its_last_writes_goes_on_from_what_the_nodes_have() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(&redis.url(), 3);
+    let mut clients = nodes.clients();
+    for number in 0..20 {
+        add_somewhere(&mut clients, number).await;
+    }
+    let (log, old) = ("tamis:{default}:log", "tamis:{default}:old");
+    let _ = redis.cli(&["copy", log, old]);
+    for number in 20..40 {
+        add_somewhere(&mut clients, number).await;
+    }
+    let before = agreed(&nodes).await;
+    // What a failover to a replica that was behind does.
+    let _ = redis.cli(&["rename", old, log]);
+    until("a node to notice", &nodes, async || {
+        order(&mut clients[0]).await.is_some_and(|(_, order)| !order.connected)
+    })
+    .await;
+    for number in 40..60 {
+        add_somewhere(&mut clients, number).await;
+    }
+    assert!(agreed(&nodes).await >= before + 20);
+    let all = (0..60).map(|number| (number, Duration::ZERO)).collect();
+    all_listed(&nodes, &all).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the peers that ./test installs"]
+async fn a_server_with_a_log_of_its_own_becomes_the_first_node_and_others_take_its_table() {
+    let redis = Redis::start();
+    let mut nodes = Nodes::start_with(&redis.url(), 2, 0, "");
+    let state = tempfile::tempdir().expect("a directory");
+    let own = format!("state_dir = \"{}\"\n", state.path().display());
+    let grpc = format!("[reputation]\ngrpc = \"127.0.0.1:{}\"\n{own}", nodes.ports[0]);
+    let mut clients = nodes.clients();
+    {
+        let _alone = tokio::task::block_in_place(|| Tamis::start(&["reputation"], Some(&grpc)));
+        for number in 0..20 {
+            add_somewhere(&mut clients[..1], number).await;
+        }
+    }
+    let configs = [nodes.config(0) + &own, nodes.config(1)];
+    for config in configs {
+        let node = tokio::task::block_in_place(|| Tamis::start(&["reputation"], Some(&config)));
+        nodes.running.push(node);
+    }
+    add_somewhere(&mut clients, 20).await;
+    agreed(&nodes).await;
+    let all = (0..=20).map(|number| (number, Duration::ZERO)).collect();
     all_listed(&nodes, &all).await;
 }
