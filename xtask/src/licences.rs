@@ -30,6 +30,7 @@ const ALLOWED: &[&str] = &[
 const TWICE: &[(&str, &str)] = &[
     ("getrandom", "three generations live in the ring of rand, tempfile and our own use"),
     ("hashbrown", "indexmap, quick_cache and prost each pin their own"),
+    ("miniz_oxide", "two decoders of images pin their own"),
     ("rand", "opentelemetry_sdk beside redis"),
     ("rand_core", "opentelemetry_sdk beside redis"),
     ("syn", "derive macros are moving from 2 to 3"),

@@ -36,12 +36,18 @@ const DOORS: &[Door] = &[
             "bytes",
             "encoding_rs",
             "html5gum",
+            "image",
             "sha2",
             "thiserror",
             "unicode-normalization",
         ]),
     ),
-    ("tamis-reputation-protocol", &["tamis-domain"], Some(&["blake3", "bytes", "thiserror"])),
+    ("tamis-bases", &[], Some(&["aws-lc-rs", "blake3", "thiserror", "xorf"])),
+    (
+        "tamis-reputation-protocol",
+        &["tamis-domain"],
+        Some(&["aws-lc-rs", "blake3", "bytes", "thiserror"]),
+    ),
     ("tamis-proto", &["tamis-domain"], None),
     (
         "tamis-edge",
@@ -58,6 +64,7 @@ const DOORS: &[Door] = &[
     (
         "tamis-scanner",
         &[
+            "tamis-bases",
             "tamis-domain",
             "tamis-checks",
             "tamis-message",
@@ -70,7 +77,13 @@ const DOORS: &[Door] = &[
     ),
     (
         "tamis-reputation",
-        &["tamis-domain", "tamis-proto", "tamis-reputation-protocol", "tamis-runtime"],
+        &[
+            "tamis-bases",
+            "tamis-domain",
+            "tamis-proto",
+            "tamis-reputation-protocol",
+            "tamis-runtime",
+        ],
         None,
     ),
     (
@@ -106,6 +119,7 @@ const BANNED_IN_PURE: &[&str] = &[
 ];
 /// Folders of the rooms that think.
 pub(crate) const PURE: &[&str] = &[
+    "crates/bases",
     "crates/domain",
     "crates/checks",
     "crates/message",

@@ -4,6 +4,9 @@
 //! address and time slot) and keeps nothing. Only a question with a valid cookie is looked up. Both challenges and
 //! answers have a rate per source, in separate tables: a flood under somebody's forged address exhausts the challenges
 //! of that address, never the answers of its true owner.
+//!
+//! Sealed questions ([`crate::seal`]) take the same way: their session was made after a cookie, and belongs to the address
+//! that gave it.
 
 mod rate;
 
@@ -13,7 +16,8 @@ use std::time::{Duration, Instant};
 use tamis_domain::reputation::Class;
 
 use crate::known::Known;
-use crate::packet::{self, Challenge, Malformed, Question, Trace};
+use crate::packet::{self, Challenge, Hello, KeyId, Malformed, Question, SealedHead, Shape, Trace};
+use crate::seal::{self, Fault};
 use rate::Rates;
 pub use rate::{Rate, SOURCES_MAX};
 
@@ -47,6 +51,8 @@ pub enum Action {
     Silent(Silence),
     /// A cookie is sent: 24 bytes.
     Challenge,
+    /// A session is sent: 72 bytes.
+    Session,
     /// An answer is sent.
     Answer(Answered),
 }
@@ -58,6 +64,8 @@ pub enum Silence {
     Malformed(Malformed),
     /// The source asks faster than it may.
     Limited,
+    /// Something about its seal.
+    Seal(Fault),
 }
 
 /// Facts of one answer, to count and trace.
@@ -71,6 +79,8 @@ pub struct Answered {
     pub trace: Option<Trace>,
     /// The number of the question.
     pub id: u64,
+    /// Whose key sealed the question.
+    pub client: Option<KeyId>,
 }
 
 impl Answered {
@@ -89,6 +99,9 @@ pub struct Answering {
     answers: Rates,
     challenges: Rates,
     question: Question,
+    seal: Option<seal::Server>,
+    /// Memory for what was under a seal.
+    opened: Vec<u8>,
 }
 
 impl Answering {
@@ -101,8 +114,30 @@ impl Answering {
             origin: now,
             answers: Rates::new(limits.answers, seed(b"answers"), now),
             challenges: Rates::new(limits.challenges, seed(b"challenges"), now),
-            question: Question { id: 0, cookie: 0, trace: None, items: Vec::new() },
+            question: Question::empty(),
+            seal: None,
+            opened: Vec::new(),
         }
+    }
+
+    /// Answers sealed questions too, and with [`seal::Settings::require_seal`] no others.
+    #[must_use]
+    pub fn sealed(mut self, seal: seal::Server) -> Self {
+        self.seal = Some(seal);
+        self
+    }
+
+    /// The sessions, when sealed questions are answered.
+    #[must_use]
+    pub const fn seal(&self) -> Option<&seal::Server> {
+        self.seal.as_ref()
+    }
+
+    /// The question that was answered last: what to count when it is a sighting. After any other action than
+    /// [`Action::Answer`] it is of no use.
+    #[must_use]
+    pub const fn question(&self) -> &Question {
+        &self.question
     }
 
     /// Takes a datagram from `source`, asks what is `known`, and leaves what is to be sent back in `out`.
@@ -118,63 +153,142 @@ impl Answering {
         out: &mut Vec<u8>,
     ) -> Action {
         out.clear();
-        if let Err(malformed) = self.question.decode_again(datagram) {
-            return Action::Silent(Silence::Malformed(malformed));
-        }
-        let address = source.ip().to_canonical();
-        let slot = now.saturating_duration_since(self.origin).as_secs() / COOKIE_SLOT.as_secs();
-        let Some(proof) = self.proof(address, slot) else {
-            if !self.challenges.take(address, now) {
-                return Action::Silent(Silence::Limited);
-            }
-            let cookie = cookie(&self.secret, address, slot);
-            Challenge { id: self.question.id, cookie }.encode_into(out);
-            return Action::Challenge;
+        let at = Moment { now, unix_s: now_unix_s, address: source.ip().to_canonical() };
+        let action = match Shape::of(datagram) {
+            Shape::Open => self.open(datagram, at, known, out),
+            Shape::Hello => self.greet(datagram, at, out),
+            Shape::Sealed => self.unseal(datagram, at, known, out),
         };
-        if !self.answers.take(address, now) {
-            return Action::Silent(Silence::Limited);
-        }
-        let fresh = (proof == Proof::Old).then(|| cookie(&self.secret, address, slot));
-        Action::Answer(self.answer(fresh, now_unix_s, known, out))
+        action.unwrap_or_else(|silence| {
+            out.clear();
+            Action::Silent(silence)
+        })
     }
 
+    /// A question in clear.
+    fn open(
+        &mut self,
+        datagram: &[u8],
+        at: Moment,
+        known: &Known<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Action, Silence> {
+        self.question.decode_again(datagram).map_err(Silence::Malformed)?;
+        if self.seal.as_ref().is_some_and(seal::Server::requires_seal) {
+            return Err(Silence::Seal(Fault::Unsealed));
+        }
+        let Some(proof) = self.proof(self.question.cookie, at) else {
+            return self.challenge(self.question.id, at, out);
+        };
+        self.take_answer(at)?;
+        let fresh = (proof == Proof::Old).then(|| self.cookie(at, self.slot(at.now)));
+        let (id, count) = (self.question.id, self.question.items.len());
+        packet::begin_answer(out, id, known.table.epoch(), fresh, known.is_stale, count);
+        Ok(Action::Answer(self.answer(None, at, known, out)))
+    }
+
+    /// The first half of a handshake.
+    fn greet(&mut self, datagram: &[u8], at: Moment, out: &mut Vec<u8>) -> Result<Action, Silence> {
+        let hello = Hello::decode(datagram).map_err(Silence::Malformed)?;
+        if self.seal.is_none() {
+            return Err(Silence::Seal(Fault::Off));
+        }
+        if self.proof(hello.cookie, at).is_none() {
+            return self.challenge(hello.id, at, out);
+        }
+        self.take_answer(at)?;
+        let Some(seal) = &mut self.seal else { return Err(Silence::Seal(Fault::Off)) };
+        let session = seal.greet(datagram, &hello, at.address, at.now).map_err(Silence::Seal)?;
+        session.encode_into(out);
+        Ok(Action::Session)
+    }
+
+    /// A sealed question. A session that is not known is answered like a cookie that is not known: that is how clients
+    /// learn of a restart.
+    fn unseal(
+        &mut self,
+        datagram: &[u8],
+        at: Moment,
+        known: &Known<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Action, Silence> {
+        let (head, _) = SealedHead::question(datagram).map_err(Silence::Malformed)?;
+        let Some(seal) = &mut self.seal else { return Err(Silence::Seal(Fault::Off)) };
+        let opened = match seal.open(datagram, &head, at.address, at.now, &mut self.opened) {
+            Ok(opened) => opened,
+            Err(Fault::Session) => return self.challenge(head.id, at, out),
+            Err(fault) => return Err(Silence::Seal(fault)),
+        };
+        // After the seal: a forged source must not use up the answers of its owner.
+        self.take_answer(at)?;
+        self.question.decode_opened(&head, &self.opened).map_err(Silence::Malformed)?;
+        packet::begin_sealed_answer(out, &head, known.table.epoch(), known.is_stale);
+        let answered = self.answer(Some(opened.client), at, known, out);
+        let Some(seal) = &self.seal else { return Err(Silence::Seal(Fault::Off)) };
+        seal.seal(opened, out).map_err(Silence::Seal)?;
+        Ok(Action::Answer(answered))
+    }
+
+    /// The listings of the question, behind an answer's beginning in `out`.
     fn answer(
         &self,
-        fresh_cookie: Option<u64>,
-        now_unix_s: u32,
+        client: Option<KeyId>,
+        at: Moment,
         known: &Known<'_>,
         out: &mut Vec<u8>,
     ) -> Answered {
         let question = &self.question;
-        packet::begin_answer(
-            out,
-            question.id,
-            known.table.epoch(),
-            fresh_cookie,
-            question.items.len(),
-        );
         let mut classes = [0; Class::ALL.len()];
         for item in &question.items {
-            let listing = known.ask(item, now_unix_s);
+            let listing = known.ask(item, at.unix_s);
             if let Some(listing) = listing {
                 classes[usize::from(listing.class.code()) - 1] += 1;
             }
             packet::push_listing(out, listing);
         }
         let items = u8::try_from(question.items.len()).unwrap_or(u8::MAX);
-        Answered { items, classes, trace: question.trace, id: question.id }
+        Answered { items, classes, trace: question.trace, id: question.id, client }
     }
 
-    fn proof(&self, address: IpAddr, slot: u64) -> Option<Proof> {
-        if self.question.cookie == 0 {
+    fn challenge(&mut self, id: u64, at: Moment, out: &mut Vec<u8>) -> Result<Action, Silence> {
+        if !self.challenges.take(at.address, at.now) {
+            return Err(Silence::Limited);
+        }
+        Challenge { id, cookie: self.cookie(at, self.slot(at.now)) }.encode_into(out);
+        Ok(Action::Challenge)
+    }
+
+    fn take_answer(&mut self, at: Moment) -> Result<(), Silence> {
+        if self.answers.take(at.address, at.now) { Ok(()) } else { Err(Silence::Limited) }
+    }
+
+    fn slot(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_secs() / COOKIE_SLOT.as_secs()
+    }
+
+    fn cookie(&self, at: Moment, slot: u64) -> u64 {
+        cookie(&self.secret, at.address, slot)
+    }
+
+    fn proof(&self, given: u64, at: Moment) -> Option<Proof> {
+        if given == 0 {
             return None;
         }
-        if self.question.cookie == cookie(&self.secret, address, slot) {
+        let slot = self.slot(at.now);
+        if given == self.cookie(at, slot) {
             return Some(Proof::Young);
         }
         let before = slot.checked_sub(1)?;
-        (self.question.cookie == cookie(&self.secret, address, before)).then_some(Proof::Old)
+        (given == self.cookie(at, before)).then_some(Proof::Old)
     }
+}
+
+/// When a datagram came, and from where.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Instant,
+    unix_s: u32,
+    address: IpAddr,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,24 +8,26 @@
 //! - [`Output::Want`]: the present servers are late. Ask the selector (`hedge` for [`Want::Hedge`], `choose` for
 //!   [`Want::Another`]) and hand the server in with [`Event::Ask`]; or
 //!   [`Event::Nobody`] when it names none.
-//! - [`Output::Noted`]: a fact for the selector, the cookies, counters and the trace.
+//!   [`Want::Seal`] is answered by [`Event::Equipped`].
+//! - [`Output::Noted`]: a fact for the selector, the cookies, the seals, counters and the trace.
 //! - [`Output::Finished`]: once; the mail goes on. The asking may be kept until [`Asking::is_settled`], so that the
 //!   servers that lost the race are measured too; or dropped.
 
 mod cookies;
 mod flight;
 mod selection;
+mod terms;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tamis_domain::reputation::Listing;
-
-use crate::packet::{Answer, Challenge, Item, Malformed, Question, Reply, Trace};
+use crate::packet::{Answer, Challenge, Question, Reply, SealedHead, Session, Shape};
+use crate::seal::Seal;
 pub use cookies::{Cookies, SERVERS_MAX};
-use flight::Flight;
+use flight::{Flight, Stage};
 use selection::Selection;
+pub use terms::{Disbelief, Event, Fact, Outcome, Output, Plan, Sending, Server, Times, Want};
 
 /// Different servers asked for one mail, probes and hedges included. More would be a storm, not a search.
 pub const FLIGHTS_MAX: usize = 6;
@@ -33,190 +35,12 @@ pub const FLIGHTS_MAX: usize = 6;
 /// Datagrams looked at for one question; the rest of a flood under a guessed number is not.
 pub const DATAGRAMS_SEEN_MAX: usize = 64;
 
-/// A server to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// The cookie it gave last, see [`Cookies::of`]; 0: none yet.
-    pub cookie: u64,
-}
-
-/// How long to wait for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
-    /// With no answer for so long, another server is wanted to race the first (the selector's `hedge_after`).
-    pub hedge_after: Option<Duration>,
-    /// A server that is silent for so long has failed, and another is wanted in its place.
-    pub answer_within: Duration,
-    /// The end, counted from the beginning: the mail is judged without an answer.
-    pub budget: Duration,
-}
-
-/// What one mail asks, and whom.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Everything worth asking, in the mail's order. What does not fit one datagram is left out by kind: texts, then
-    /// parts, attachments, HTML, images, links, senders.
-    pub items: Vec<Item>,
-    /// A fresh random number: who cannot read the datagrams cannot forge an answer.
-    pub id: u64,
-    /// The trace of the mail, when it is sampled.
-    pub trace: Option<Trace>,
-    /// How long to wait.
-    pub times: Times,
-    /// The best server.
-    pub first: Server,
-    /// Another that is due for a measurement: asked at once, too.
-    pub probe: Option<Server>,
-}
-
-/// What happened.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// A datagram came.
-    Received {
-        /// From this address.
-        from: SocketAddr,
-        /// With these bytes.
-        datagram: &'a [u8],
-    },
-    /// The network says that nobody listens there (connection refused, port unreachable).
-    Refused(SocketAddr),
-    /// Ask this server as well: the answer to an [`Output::Want`].
-    Ask(Server),
-    /// There is nobody else to ask: the other answer to an [`Output::Want`], so that nothing waits for nobody.
-    Nobody,
-    /// The deadline has come. Harmless at any other time.
-    Timer,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send this datagram.
-    Send {
-        /// To this server.
-        server: SocketAddr,
-        /// These bytes.
-        datagram: Vec<u8>,
-        /// Why.
-        sending: Sending,
-    },
-    /// Name another server, if there is one worth asking.
-    Want(Want),
-    /// Something worth knowing.
-    Noted(Fact),
-    /// The end of the question, exactly once.
-    Finished(Outcome),
-}
-
-/// Why a datagram is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sending {
-    /// The question.
-    First,
-    /// The same, to measure an unknown server.
-    Probe,
-    /// The same, because the first server is later than usual.
-    Hedge,
-    /// The same, because a server failed.
-    Another,
-    /// The same once more to the same server, now with the cookie that it demanded.
-    Proof,
-}
-
-/// Which server is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// One to race this one, within the budget for duplicates.
-    Hedge(SocketAddr),
-    /// One to replace this one, which failed. The same again is allowed where there is no other.
-    Another(SocketAddr),
-}
-
-/// Something worth knowing, for selector, cookies, counters and trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// A good answer came, the first or a later one.
-    Answered {
-        /// From this server.
-        server: SocketAddr,
-        /// So long after it was asked, with proof where it demanded one.
-        after: Duration,
-        /// With this epoch.
-        epoch: u64,
-        /// After [`Fact::TimedOut`] was noted of it: its flight is over already.
-        late: bool,
-    },
-    /// A server was silent for too long.
-    TimedOut(SocketAddr),
-    /// Nobody listens there.
-    Refused(SocketAddr),
-    /// A server gave a cookie: keep it with [`Cookies::learn`].
-    Cookie {
-        /// This server.
-        server: SocketAddr,
-        /// This cookie.
-        cookie: u64,
-    },
-    /// A datagram was not believed.
-    Ignored {
-        /// It came from here, if that is true.
-        from: SocketAddr,
-        /// Why not.
-        why: Disbelief,
-    },
-    /// Items did not fit the datagram and were not asked.
-    LeftOut(usize),
-}
-
-/// Why a datagram was not believed. Always the peer's fault, or an attacker's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Disbelief {
-    /// It is no reply.
-    #[error("{0}")]
-    Malformed(Malformed),
-    /// It does not answer this question.
-    #[error("it answers another question")]
-    Id,
-    /// It comes from somebody who was not asked.
-    #[error("its sender was not asked")]
-    Sender,
-    /// It has more or fewer listings than items were asked.
-    #[error("it has {0} listings, which is not what was asked")]
-    Count(usize),
-    /// It is longer than the question.
-    #[error("it is longer than the question")]
-    Longer,
-    /// A second demand for proof.
-    #[error("proof was given already")]
-    Twice,
-}
-
-/// How a question ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// With an answer.
-    Answered {
-        /// By this server.
-        server: SocketAddr,
-        /// With this epoch.
-        epoch: u64,
-        /// One for each of [`Plan::items`], in their order. Items left out have `None`, like unknown ones.
-        listings: Vec<Option<Listing>>,
-    },
-    /// Without: the budget is spent, or all refused and nobody else was named.
-    Unanswered,
-    /// There was nothing to ask.
-    NothingToAsk,
-}
-
 /// One question on its way.
 #[derive(Debug)]
 pub struct Asking {
     question: Question,
-    question_bytes: usize,
+    /// All servers are asked under a seal, or none is.
+    is_sealed: bool,
     selection: Selection,
     times: Times,
     ends_at: Instant,
@@ -231,12 +55,14 @@ impl Asking {
     /// Begins a question. Drain [`Asking::poll`] at once.
     #[must_use]
     pub fn new(plan: Plan, now: Instant) -> Self {
-        let selection = Selection::of(&plan.items, plan.trace.is_some());
+        let is_sealed = plan.first.seal.is_on();
+        let selection = Selection::of(&plan.items, plan.trace.is_some(), is_sealed);
         let items = selection.items(&plan.items);
-        let question = Question { id: plan.id, cookie: 0, trace: plan.trace, items };
+        let Plan { id, trace, is_sighting, .. } = plan;
+        let question = Question { id, cookie: 0, trace, is_sighting, items };
         let mut asking = Self {
-            question_bytes: question.wire_bytes(),
             question,
+            is_sealed,
             times: plan.times,
             ends_at: now + plan.times.budget,
             flights: Vec::new(),
@@ -276,6 +102,7 @@ impl Asking {
                 let sending = if hedge { Sending::Hedge } else { Sending::Another };
                 self.ask(server, sending, now);
             }
+            Event::Equipped(server) => self.equipped(server, now),
             Event::Nobody => self.give_up_if_hopeless(),
             Event::Timer => {}
         }
@@ -314,14 +141,38 @@ impl Asking {
         if self.flights.iter().any(|it| it.server == server.address && it.is_waiting()) {
             return;
         }
+        // A question that was chosen for the wrong kind of server may not fit it, and must not go out in clear.
+        if server.seal.is_on() != self.is_sealed {
+            return self.give_up_if_hopeless();
+        }
         self.flights.push(Flight::new(server.address, now));
-        self.send(server.address, server.cookie, sending);
+        self.send(server, sending, now);
     }
 
-    fn send(&mut self, server: SocketAddr, cookie: u64, sending: Sending) {
-        self.question.cookie = cookie;
-        let datagram = self.question.encode();
-        self.outputs.push_back(Output::Send { server, datagram, sending });
+    /// Sends the next datagram of the latest flight to a server: the question, or the hello that has to come before.
+    fn send(&mut self, server: Server, sending: Sending, now: Instant) {
+        let address = server.address;
+        let Some(place) = self.flights.iter().rposition(|flight| flight.server == address) else {
+            return;
+        };
+        let (datagram, stage) = match server.seal {
+            Seal::Off => {
+                self.question.cookie = server.cookie;
+                (self.question.encode(), Stage::Asked)
+            }
+            Seal::Open(opening) => {
+                (opening.hello(self.question.id, server.cookie), Stage::Greeted(opening))
+            }
+            // Our own library refuses: the flight times out like one to a silent server.
+            Seal::Sealed(ticket) => match ticket.seal(&self.question) {
+                Ok((datagram, stub)) => (datagram, Stage::Sealed(stub)),
+                Err(_) => return,
+            },
+        };
+        if let Some(flight) = self.flights.get_mut(place) {
+            flight.goes_on(stage, datagram.len(), now);
+        }
+        self.outputs.push_back(Output::Send { server: address, datagram, sending });
     }
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
@@ -332,29 +183,37 @@ impl Asking {
         // The latest flight: a server that failed may have been asked again.
         let believed = match self.flights.iter().rposition(|flight| flight.server == from) {
             None => Err(Disbelief::Sender),
-            Some(place) => self.reply(datagram).and_then(|reply| match reply {
-                Reply::Answer(answer) => self.answered(place, answer, now),
-                Reply::Challenge(challenge) => self.challenged(place, &challenge, now),
-            }),
+            Some(place) => self.reply(place, datagram, now),
         };
         if let Err(why) = believed {
             self.note(Fact::Ignored { from, why });
         }
     }
 
-    fn reply(&self, datagram: &[u8]) -> Result<Reply, Disbelief> {
-        if datagram.len() > self.question_bytes {
+    fn reply(&mut self, place: usize, datagram: &[u8], now: Instant) -> Result<(), Disbelief> {
+        let Some(flight) = self.flights.get(place) else { return Ok(()) };
+        if datagram.len() > flight.sent_bytes {
             return Err(Disbelief::Longer);
         }
+        if Shape::of(datagram) == Shape::Sealed {
+            let (head, _) = SealedHead::answer(datagram).map_err(Disbelief::Malformed)?;
+            let Stage::Sealed(stub) = &flight.stage else { return Err(Disbelief::NotSealed) };
+            if head.id != self.question.id {
+                return Err(Disbelief::Id);
+            }
+            let answer = stub.open(&head, datagram).map_err(Disbelief::Seal)?;
+            return self.answered(place, answer.map_err(Disbelief::Malformed)?, now);
+        }
         let reply = Reply::decode(datagram).map_err(Disbelief::Malformed)?;
-        let id = match &reply {
-            Reply::Answer(answer) => answer.id,
-            Reply::Challenge(challenge) => challenge.id,
-        };
-        if id != self.question.id {
+        if reply.id() != self.question.id {
             return Err(Disbelief::Id);
         }
-        Ok(reply)
+        match reply {
+            Reply::Answer(_) if self.is_sealed => Err(Disbelief::Unsealed),
+            Reply::Answer(answer) => self.answered(place, answer, now),
+            Reply::Challenge(challenge) => self.challenged(place, &challenge, now),
+            Reply::Session(reply) => self.welcomed(place, reply),
+        }
     }
 
     fn answered(&mut self, place: usize, answer: Answer, now: Instant) -> Result<(), Disbelief> {
@@ -368,12 +227,13 @@ impl Asking {
             return Ok(());
         };
         let after = now.saturating_duration_since(self.asked_first(server, now));
-        self.note(Fact::Answered { server, after, epoch: answer.epoch, late });
+        let Answer { epoch, is_stale, .. } = answer;
+        self.note(Fact::Answered { server, after, epoch, is_stale, late });
         if let Some(cookie) = answer.fresh_cookie {
             self.note(Fact::Cookie { server, cookie });
         }
         let listings = self.selection.spread(&answer.listings);
-        self.finish(Outcome::Answered { server, epoch: answer.epoch, listings });
+        self.finish(Outcome::Answered { server, epoch, listings });
         Ok(())
     }
 
@@ -384,6 +244,7 @@ impl Asking {
         flights.map(|flight| flight.sent_at).min().unwrap_or(now)
     }
 
+    /// Proof is demanded of a question or a hello, or a session is not known: then all begins anew, once.
     fn challenged(
         &mut self,
         place: usize,
@@ -391,19 +252,66 @@ impl Asking {
         now: Instant,
     ) -> Result<(), Disbelief> {
         let Some(flight) = self.flights.get_mut(place) else { return Ok(()) };
-        if !flight.prove(now) {
+        let server = flight.server;
+        let (lost, opening) = match &flight.stage {
+            Stage::Sealed(stub) => (Some(stub.session), None),
+            Stage::Greeted(opening) => (None, Some(opening.clone())),
+            Stage::Asked => (None, None),
+        };
+        let believed = if lost.is_some() { flight.reopen() } else { flight.prove() };
+        if !believed {
             return Err(Disbelief::Twice);
         }
-        let server = flight.server;
+        flight.wants_seal |= lost.is_some();
         self.note(Fact::Cookie { server, cookie: challenge.cookie });
+        if let Some(session) = lost {
+            self.note(Fact::SessionLost { server, session });
+            self.outputs.push_back(Output::Want(Want::Seal(server)));
+            return Ok(());
+        }
+        let seal = opening.map_or(Seal::Off, Seal::Open);
+        self.go_on(Server { address: server, cookie: challenge.cookie, seal }, now);
+        Ok(())
+    }
+
+    /// The server's half of a handshake, to be judged by who holds the secrets.
+    fn welcomed(&mut self, place: usize, reply: Session) -> Result<(), Disbelief> {
+        let Some(flight) = self.flights.get_mut(place) else { return Ok(()) };
+        if !matches!(flight.stage, Stage::Greeted(_)) {
+            return Err(if self.is_sealed { Disbelief::Twice } else { Disbelief::NotSealed });
+        }
+        flight.wants_seal = true;
+        let server = flight.server;
+        self.note(Fact::Session { server, reply });
+        self.outputs.push_back(Output::Want(Want::Seal(server)));
+        Ok(())
+    }
+
+    /// Goes on with a flight whose session was made or lost.
+    fn equipped(&mut self, server: Server, now: Instant) {
+        let is_its = |flight: &&mut Flight| flight.server == server.address;
+        let Some(flight) = self.flights.iter_mut().rfind(is_its) else { return };
+        let wanted = std::mem::take(&mut flight.wants_seal);
+        let goes_on = match (&flight.stage, &server.seal) {
+            (_, Seal::Off) | (Stage::Asked, _) => false,
+            // What was taken for a session was none: the hello is still on its way.
+            (Stage::Greeted(_), Seal::Open(_)) => false,
+            _ => wanted,
+        };
+        if goes_on {
+            self.go_on(server, now);
+        }
+    }
+
+    /// The next datagram of a flight. Also after the race is lost: the probe then measures the server and not the
+    /// handshake.
+    fn go_on(&mut self, server: Server, now: Instant) {
         if let (Some(_), Some(after)) = (self.hedge_at, self.times.hedge_after) {
             self.hedge_at = Some(now + after);
         }
-        // Also after the race is lost: the probe then measures the server and not the challenge.
         if now < self.ends_at {
-            self.send(server, challenge.cookie, Sending::Proof);
+            self.send(server, Sending::Proof, now);
         }
-        Ok(())
     }
 
     fn refused(&mut self, server: SocketAddr, now: Instant) {

@@ -21,6 +21,11 @@ impl Seeded {
         Self { seed }
     }
 
+    /// Hash of two words.
+    pub(crate) const fn words(self, first: u64, second: u64) -> u64 {
+        fold(fold(fold(self.seed ^ SPREAD, first), second), SPREAD)
+    }
+
     /// Hash of one word.
     pub(crate) const fn word(self, word: u64) -> u64 {
         // Twice: the high bits of one product depend little on the low bits of the word.

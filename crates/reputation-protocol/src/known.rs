@@ -1,11 +1,12 @@
 //! What one server knows at one moment: its own table over the bases that came from other sites.
 
-use tamis_domain::reputation::Listing;
+use tamis_domain::reputation::{Class, Listing};
 
 use crate::packet::Item;
 use crate::signatures::Table;
 
-/// All that a question is answered from. Own reports come first: a site's `allowed` overrules what other sites list.
+/// All that a question is answered from. Own verdicts come first: a site's `allowed` overrules what other sites list. But
+/// a suspicion or bulk of its own does not hide what the bases know better.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// What was reported here.
@@ -26,8 +27,19 @@ impl<'a> Known<'a> {
     /// What is known of an item at `now_unix_s`.
     #[must_use]
     pub fn ask(&self, item: &Item, now_unix_s: u32) -> Option<Listing> {
-        self.table
-            .ask(item, now_unix_s)
-            .or_else(|| self.base.and_then(|base| base.ask(item, now_unix_s)))
+        let own = self.table.ask(item, now_unix_s);
+        let Some(base) = self.base else { return own };
+        if own.is_some_and(|own| is_verdict(own.class)) {
+            return own;
+        }
+        let other = base.ask(item, now_unix_s);
+        if other.is_some_and(|other| is_verdict(other.class)) {
+            return other;
+        }
+        own.or(other)
     }
+}
+
+const fn is_verdict(class: Class) -> bool {
+    matches!(class, Class::Allowed | Class::Spam | Class::Phishing | Class::Malware)
 }

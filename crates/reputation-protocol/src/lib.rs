@@ -1,7 +1,7 @@
 //! The compact exchange on UDP port 7060: naming, packets, both sides of the talk, and the table that answers.
 //!
-//! **Holds** the table of listed signatures ([`signatures::Table`]), one question on its way ([`asking::Asking`]), and
-//! the proof and rate of sources ([`answering::Answering`]).
+//! **Holds** the table of listed signatures ([`signatures::Table`]), one question on its way ([`asking::Asking`]),
+//! the proof and rate of sources ([`answering::Answering`]), and the sessions of both sides ([`seal`]).
 //! **Takes** digests and sketches to name, datagrams, changes of the table, `now`, secrets and seeds.
 //! **Gives** signatures, datagrams to send, listings, and facts to count and log.
 //! **May touch** its own memory, each piece under a named limit.
@@ -18,4 +18,6 @@ mod hashing;
 pub mod known;
 pub mod naming;
 pub mod packet;
+pub mod seal;
+pub mod sightings;
 pub mod signatures;

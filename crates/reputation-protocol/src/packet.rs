@@ -8,9 +8,19 @@
 //! Parsing is strict: exact length, reserved bytes zero, nothing unknown let through, so that every valid datagram has
 //! exactly one reading and re-encodes to the same bytes.
 
-use tamis_domain::digest::{Signature, SignatureKind, Sketch};
+mod sealed;
+mod wire;
+
+use tamis_domain::digest::{Signature, Sketch};
 use tamis_domain::limits::SIGNATURES_MAX;
-use tamis_domain::reputation::{Class, Listing};
+use tamis_domain::reputation::Listing;
+
+pub(crate) use sealed::begin_sealed_answer;
+pub use sealed::{
+    HELLO_BYTES, Hello, KeyId, MAC_BYTES, PUBLIC_BYTES, SEAL_BYTES, SEALED_HEADER_BYTES,
+    SESSION_BYTES, SealedHead, Session, TAG_BYTES,
+};
+use wire::{Lengths, header, split_header};
 
 /// Bytes of the longest datagram in either direction: the IPv6 minimum MTU of 1280 (RFC 8200 section 5) less 40 of
 /// IPv6 and 8 of UDP, so that none is ever fragmented.
@@ -22,8 +32,8 @@ pub const HEADER_BYTES: usize = 24;
 /// Bytes of an item that is asked for by its exact value: kind and value.
 pub const EXACT_ITEM_BYTES: usize = 17;
 
-/// Bytes of a text item with its sketch.
-pub const TEXT_ITEM_BYTES: usize = EXACT_ITEM_BYTES + 64;
+/// Bytes of an item with its sketch.
+pub const SKETCHED_ITEM_BYTES: usize = EXACT_ITEM_BYTES + 64;
 
 /// Bytes of the answer to one item. With one item the question is at least 41 bytes and the answer, fresh cookie
 /// included, at most 40: so an answer never outgrows its question.
@@ -42,10 +52,20 @@ const MAGIC: [u8; 2] = *b"TM";
 const TYPE_QUESTION: u8 = 1;
 const TYPE_ANSWER: u8 = 2;
 const TYPE_CHALLENGE: u8 = 3;
-/// Question: a trace context follows the header.
+const TYPE_HELLO: u8 = 4;
+const TYPE_SESSION: u8 = 5;
+/// Question: a trace context stands before the items.
 const FLAG_TRACE: u8 = 0x01;
 /// Answer: a fresh cookie follows the header.
 const FLAG_FRESH_COOKIE: u8 = 0x01;
+/// Question: what stands behind the header is sealed.
+const FLAG_SEALED_QUESTION: u8 = 0x02;
+/// Question: count it as a sighting of its items.
+const FLAG_SIGHTING: u8 = 0x04;
+/// Answer: the server is cut off from the order of writes.
+const FLAG_STALE: u8 = 0x02;
+/// Answer: what stands behind the header is sealed.
+const FLAG_SEALED_ANSWER: u8 = 0x04;
 /// Kind byte: a sketch follows the value.
 const WITH_SKETCH: u8 = 0x80;
 
@@ -54,7 +74,7 @@ const WITH_SKETCH: u8 = 0x80;
 pub struct Item {
     /// Its exact name.
     pub signature: Signature,
-    /// The similarity name of a text. Only for [`SignatureKind::Text`]; elsewhere it is not sent.
+    /// Its similarity name. Only where [`tamis_domain::digest::SignatureKind::has_sketch`]; elsewhere it is not sent.
     pub sketch: Option<Sketch>,
 }
 
@@ -68,11 +88,11 @@ impl Item {
     /// Bytes of this item in a question.
     #[must_use]
     pub fn wire_bytes(&self) -> usize {
-        if self.travelling_sketch().is_some() { TEXT_ITEM_BYTES } else { EXACT_ITEM_BYTES }
+        if self.travelling_sketch().is_some() { SKETCHED_ITEM_BYTES } else { EXACT_ITEM_BYTES }
     }
 
     fn travelling_sketch(&self) -> Option<&Sketch> {
-        self.sketch.as_ref().filter(|_| self.signature.kind == SignatureKind::Text)
+        self.sketch.as_ref().filter(|_| self.signature.kind.has_sketch())
     }
 }
 
@@ -94,6 +114,8 @@ pub struct Question {
     pub cookie: u64,
     /// Trace context, when sampled.
     pub trace: Option<Trace>,
+    /// Whether the server may count it as a sighting of its items.
+    pub is_sighting: bool,
     /// 1 to [`SIGNATURES_MAX`] items.
     pub items: Vec<Item>,
 }
@@ -107,6 +129,8 @@ pub struct Answer {
     pub epoch: u64,
     /// A newer proof for the next question, when the one in the question will soon be too old.
     pub fresh_cookie: Option<u64>,
+    /// Whether the server is cut off from the order of writes: it may not know the latest.
+    pub is_stale: bool,
     /// What is known; `None` is "never heard of it".
     pub listings: Vec<Option<Listing>>,
 }
@@ -120,13 +144,41 @@ pub struct Challenge {
     pub cookie: u64,
 }
 
-/// What a server may say.
+/// What a server may say that anybody can read. Sealed answers are read with [`SealedHead`] and the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The answer.
     Answer(Answer),
     /// A demand for proof.
     Challenge(Challenge),
+    /// The server's half of a handshake.
+    Session(Session),
+}
+
+/// What a datagram wants to be, told by its type and flags alone: which reader to give it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A sealed question or answer.
+    Sealed,
+    /// A handshake's first half.
+    Hello,
+    /// Anything else.
+    Open,
+}
+
+impl Shape {
+    /// Looks at two bytes. What it says holds only once the reader agrees.
+    #[must_use]
+    pub fn of(datagram: &[u8]) -> Self {
+        match (datagram.get(3), datagram.get(20)) {
+            (Some(&TYPE_HELLO), _) => Self::Hello,
+            (Some(&TYPE_QUESTION), Some(flags)) if flags & FLAG_SEALED_QUESTION != 0 => {
+                Self::Sealed
+            }
+            (Some(&TYPE_ANSWER), Some(flags)) if flags & FLAG_SEALED_ANSWER != 0 => Self::Sealed,
+            _ => Self::Open,
+        }
+    }
 }
 
 /// Why a datagram is not one of ours. The peer's fault; it is ignored, for an answer would help an attacker more.
@@ -173,6 +225,9 @@ pub enum Malformed {
     /// A cookie of zero where one is given.
     #[error("a cookie of zero proves nothing")]
     Cookie,
+    /// A session without a number.
+    #[error("a session of zero is none")]
+    Session,
     /// A listing outside its ranges.
     #[error("listing of class {0} is out of range")]
     Listing(u8),
@@ -193,12 +248,27 @@ impl Question {
         (1..=SIGNATURES_MAX).contains(&count) && self.wire_bytes() <= DATAGRAM_BYTES_MAX
     }
 
+    /// Whether it can be sent sealed.
+    #[must_use]
+    pub fn fits_sealed(&self) -> bool {
+        self.fits() && self.wire_bytes() + SEAL_BYTES <= DATAGRAM_BYTES_MAX
+    }
+
     /// The datagram. A question that does not [`Question::fits`] encodes to what every server ignores.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.wire_bytes());
-        let flags = if self.trace.is_some() { FLAG_TRACE } else { 0 };
-        header(&mut out, TYPE_QUESTION, self.id, self.cookie, flags, self.items.len());
+        header(&mut out, TYPE_QUESTION, self.id, self.cookie, self.flags(), self.items.len());
+        self.encode_body(&mut out);
+        out
+    }
+
+    fn flags(&self) -> u8 {
+        let trace = if self.trace.is_some() { FLAG_TRACE } else { 0 };
+        trace | if self.is_sighting { FLAG_SIGHTING } else { 0 }
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
         if let Some(trace) = &self.trace {
             out.extend_from_slice(&trace.trace_id);
             out.extend_from_slice(&trace.parent_span_id);
@@ -212,7 +282,6 @@ impl Question {
                 out.extend_from_slice(&sketch.to_bytes());
             }
         }
-        out
     }
 
     /// Reads a question.
@@ -220,9 +289,14 @@ impl Question {
     /// # Errors
     /// [`Malformed`]: the peer's fault; say nothing.
     pub fn decode(datagram: &[u8]) -> Result<Self, Malformed> {
-        let mut question = Self { id: 0, cookie: 0, trace: None, items: Vec::new() };
+        let mut question = Self::empty();
         question.decode_again(datagram)?;
         Ok(question)
+    }
+
+    /// A question about nothing: memory to read others into.
+    pub(crate) const fn empty() -> Self {
+        Self { id: 0, cookie: 0, trace: None, is_sighting: false, items: Vec::new() }
     }
 
     /// Reads a question into this one, keeping its memory: what a server under load calls.
@@ -230,26 +304,36 @@ impl Question {
     /// # Errors
     /// As [`Question::decode`]; this question is then of no use.
     pub fn decode_again(&mut self, datagram: &[u8]) -> Result<(), Malformed> {
-        let (head, mut body) = split_header(datagram)?;
+        let (head, body) = split_header(datagram)?;
         if head.kind != TYPE_QUESTION {
             return Err(Malformed::Type(head.kind));
         }
-        if head.flags & !FLAG_TRACE != 0 {
+        if head.flags & !(FLAG_TRACE | FLAG_SIGHTING) != 0 {
             return Err(Malformed::Flags(head.flags));
         }
-        if head.count == 0 || usize::from(head.count) > SIGNATURES_MAX {
-            return Err(Malformed::Count(head.count));
-        }
-        let length = Lengths { whole: datagram.len() };
         self.id = head.id;
         self.cookie = head.word;
+        self.decode_body(head.flags, head.count, body, &Lengths { whole: datagram.len() })
+    }
+
+    fn decode_body(
+        &mut self,
+        flags: u8,
+        count: u8,
+        mut body: &[u8],
+        length: &Lengths,
+    ) -> Result<(), Malformed> {
+        if count == 0 || usize::from(count) > SIGNATURES_MAX {
+            return Err(Malformed::Count(count));
+        }
+        self.is_sighting = flags & FLAG_SIGHTING != 0;
         self.trace = None;
-        if head.flags & FLAG_TRACE != 0 {
-            self.trace = Some(trace(length.take(&mut body, TRACE_BYTES)?)?);
+        if flags & FLAG_TRACE != 0 {
+            self.trace = Some(wire::trace(length.take(&mut body, TRACE_BYTES)?)?);
         }
         self.items.clear();
-        for _ in 0..head.count {
-            self.items.push(item(&length, &mut body)?);
+        for _ in 0..count {
+            self.items.push(wire::item(length, &mut body)?);
         }
         length.end(body)
     }
@@ -267,7 +351,8 @@ impl Answer {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.wire_bytes());
-        begin_answer(&mut out, self.id, self.epoch, self.fresh_cookie, self.listings.len());
+        let (fresh, count) = (self.fresh_cookie, self.listings.len());
+        begin_answer(&mut out, self.id, self.epoch, fresh, self.is_stale, count);
         for listing in &self.listings {
             push_listing(&mut out, *listing);
         }
@@ -281,10 +366,12 @@ pub fn begin_answer(
     id: u64,
     epoch: u64,
     fresh_cookie: Option<u64>,
+    is_stale: bool,
     count: usize,
 ) {
     out.clear();
-    let flags = if fresh_cookie.is_some() { FLAG_FRESH_COOKIE } else { 0 };
+    let fresh = if fresh_cookie.is_some() { FLAG_FRESH_COOKIE } else { 0 };
+    let flags = fresh | if is_stale { FLAG_STALE } else { 0 };
     header(out, TYPE_ANSWER, id, epoch, flags, count);
     if let Some(cookie) = fresh_cookie {
         out.extend_from_slice(&cookie.to_be_bytes());
@@ -325,19 +412,25 @@ impl Reply {
         let (head, body) = split_header(datagram)?;
         let length = Lengths { whole: datagram.len() };
         match head.kind {
-            TYPE_ANSWER => answer(&head, body, &length).map(Self::Answer),
+            TYPE_ANSWER => wire::answer(&head, body, &length).map(Self::Answer),
             TYPE_CHALLENGE => {
-                if head.flags != 0 {
-                    return Err(Malformed::Flags(head.flags));
-                }
-                if head.count != 0 {
-                    return Err(Malformed::Count(head.count));
-                }
+                head.is_bare()?;
                 length.end(body)?;
-                let cookie = proof(head.word)?;
+                let cookie = wire::proof(head.word)?;
                 Ok(Self::Challenge(Challenge { id: head.id, cookie }))
             }
+            TYPE_SESSION => Session::read(&head, body, &length).map(Self::Session),
             other => Err(Malformed::Type(other)),
+        }
+    }
+
+    /// The number of the question that it answers.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        match self {
+            Self::Answer(answer) => answer.id,
+            Self::Challenge(challenge) => challenge.id,
+            Self::Session(session) => session.id,
         }
     }
 
@@ -347,133 +440,4 @@ impl Reply {
     pub fn id_of(datagram: &[u8]) -> Option<u64> {
         datagram.get(4..12)?.try_into().ok().map(u64::from_be_bytes)
     }
-}
-
-struct Header {
-    kind: u8,
-    id: u64,
-    word: u64,
-    flags: u8,
-    count: u8,
-}
-
-fn header(out: &mut Vec<u8>, kind: u8, id: u64, word: u64, flags: u8, count: usize) {
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[VERSION, kind]);
-    out.extend_from_slice(&id.to_be_bytes());
-    out.extend_from_slice(&word.to_be_bytes());
-    // More items than a byte counts cannot be sent: such a count is refused by the reader.
-    out.extend_from_slice(&[flags, u8::try_from(count).unwrap_or(u8::MAX), 0, 0]);
-}
-
-fn split_header(datagram: &[u8]) -> Result<(Header, &[u8]), Malformed> {
-    if datagram.len() > DATAGRAM_BYTES_MAX {
-        return Err(Malformed::Long(datagram.len()));
-    }
-    let Some((head, body)) = datagram.split_first_chunk::<HEADER_BYTES>() else {
-        return Err(Malformed::Short(datagram.len()));
-    };
-    let [m0, m1, version, kind, i0, i1, i2, i3, i4, i5, i6, i7, rest @ ..] = *head;
-    let [w0, w1, w2, w3, w4, w5, w6, w7, flags, count, r0, r1] = rest;
-    if [m0, m1] != MAGIC {
-        return Err(Malformed::Magic);
-    }
-    if version != VERSION {
-        return Err(Malformed::Version(version));
-    }
-    if [r0, r1] != [0, 0] {
-        return Err(Malformed::Reserved);
-    }
-    let id = u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]);
-    let word = u64::from_be_bytes([w0, w1, w2, w3, w4, w5, w6, w7]);
-    Ok((Header { kind, id, word, flags, count }, body))
-}
-
-/// Keeps the whole length at hand for the error message.
-struct Lengths {
-    whole: usize,
-}
-
-impl Lengths {
-    fn take<'a>(&self, body: &mut &'a [u8], count: usize) -> Result<&'a [u8], Malformed> {
-        let Some((taken, rest)) = body.split_at_checked(count) else {
-            let expected = self.whole - body.len() + count;
-            return Err(Malformed::Length { expected, found: self.whole });
-        };
-        *body = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&self, body: &mut &[u8]) -> Result<[u8; N], Malformed> {
-        let taken = self.take(body, N)?;
-        taken.try_into().map_err(|_| Malformed::Length { expected: N, found: taken.len() })
-    }
-
-    fn end(&self, body: &[u8]) -> Result<(), Malformed> {
-        if body.is_empty() {
-            return Ok(());
-        }
-        Err(Malformed::Length { expected: self.whole - body.len(), found: self.whole })
-    }
-}
-
-fn item(length: &Lengths, body: &mut &[u8]) -> Result<Item, Malformed> {
-    let [mark] = length.array(body)?;
-    let kind = SignatureKind::from_code(mark & !WITH_SKETCH).ok_or(Malformed::Kind(mark))?;
-    let value = length.array(body)?;
-    let sketch = match (mark & WITH_SKETCH != 0, kind) {
-        (false, _) => None,
-        (true, SignatureKind::Text) => Some(Sketch::from_bytes(&length.array(body)?)),
-        (true, _) => return Err(Malformed::Kind(mark)),
-    };
-    Ok(Item { signature: Signature { kind, value }, sketch })
-}
-
-fn trace(bytes: &[u8]) -> Result<Trace, Malformed> {
-    let (trace_id, parent) = bytes.split_first_chunk::<16>().ok_or(Malformed::Trace)?;
-    let parent_span_id: [u8; 8] = parent.try_into().map_err(|_| Malformed::Trace)?;
-    if *trace_id == [0; 16] || parent_span_id == [0; 8] {
-        return Err(Malformed::Trace);
-    }
-    Ok(Trace { trace_id: *trace_id, parent_span_id })
-}
-
-fn answer(head: &Header, mut body: &[u8], length: &Lengths) -> Result<Answer, Malformed> {
-    if head.flags & !FLAG_FRESH_COOKIE != 0 {
-        return Err(Malformed::Flags(head.flags));
-    }
-    if head.count == 0 || usize::from(head.count) > SIGNATURES_MAX {
-        return Err(Malformed::Count(head.count));
-    }
-    let mut fresh_cookie = None;
-    if head.flags & FLAG_FRESH_COOKIE != 0 {
-        fresh_cookie = Some(proof(u64::from_be_bytes(length.array(&mut body)?))?);
-    }
-    let mut listings = Vec::with_capacity(usize::from(head.count));
-    for _ in 0..head.count {
-        listings.push(listing(length.array(&mut body)?)?);
-    }
-    length.end(body)?;
-    Ok(Answer { id: head.id, epoch: head.word, fresh_cookie, listings })
-}
-
-fn proof(cookie: u64) -> Result<u64, Malformed> {
-    if cookie == 0 { Err(Malformed::Cookie) } else { Ok(cookie) }
-}
-
-fn listing(bytes: [u8; LISTING_BYTES]) -> Result<Option<Listing>, Malformed> {
-    if bytes == [0; LISTING_BYTES] {
-        return Ok(None);
-    }
-    let [code, weight, reporters, similarity, high, low, r0, r1] = bytes;
-    if [r0, r1] != [0, 0] {
-        return Err(Malformed::Reserved);
-    }
-    let in_range = (1..=100).contains(&weight)
-        && reporters > 0
-        && usize::from(similarity) <= Sketch::LANES
-        && similarity > 0;
-    let class = Class::from_code(code).filter(|_| in_range).ok_or(Malformed::Listing(code))?;
-    let age_hours = u16::from_be_bytes([high, low]);
-    Ok(Some(Listing { class, weight, reporters, age_hours, similarity }))
 }

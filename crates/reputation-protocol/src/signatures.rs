@@ -1,21 +1,41 @@
-//! The table of listed signatures: exact names in a map, texts also in an index by similarity.
+//! The table of listed signatures: conclusions in memory, exact names and an index by similarity.
 //!
 //! Nothing but [`Table::apply`] changes it, one numbered change after the other; the same changes in the same order
-//! give the same table and the same epoch on every node. Reading takes `&self` only, so that many may ask at once.
+//! give the same answers, the same epoch and the same trust on every node, whatever its seed. Reading takes `&self`
+//! only, so that many may ask at once. Histories (who first, how often) are kept where memory does not matter, as
+//! [`Saved`]; a table that loads them and the records of the reporters goes on as the one that took the changes.
 //!
 //! Rules of judgement:
-//! - one report of [`Class::Allowed`] wins over every other report of the same signature;
-//! - fewer than [`Rules::reporters_needed`] independent reporters make it [`Class::Suspected`], whatever they say;
-//! - else the class that most reporters name; of equals the graver (malware, phishing, spam, bulk);
-//! - a text that is not listed itself is answered by a similar one: an allowed neighbour first, then the nearest.
+//! - a reporter's voice weighs (confirmed + 2) / (confirmed + 2 + 8 contradicted); reporters of one organisation, the
+//!   part of the name before `/`, are one voice, with the weightiest;
+//! - S is the sum of voices that name spam, phishing or malware, H of ordinary ones that name allowed;
+//! - it is listed, as the class that most weight names (of equals the graver), when S reaches
+//!   [`Rules::reporters_needed`] and the quorum of the organisations active in [`ACTIVE_DAYS`] days, and S > 3 H;
+//! - an operator's accusation lists at once; an operator's `allowed` wins over everything;
+//! - else enough voices for `bulk` make it bulk; else any report but `allowed` makes it [`Class::Suspected`], and
+//!   ordinary `allowed` alone nothing at all;
+//! - of what the item itself and similar signatures say, an accusation or `allowed` of its own comes first, then an
+//!   allowed neighbour, then an accusing, a bulk, a suspected one; of equals the nearest. So nobody hides a listing
+//!   behind a suspicion that he made himself.
+//!
+//! The conclusion is drawn when it is asked for, from the votes that stand and the trust of today: a reporter who turns
+//! out to be a liar loses his part in all that he said, and a table loaded from histories concludes as any other.
+//! Merit changes only with a change of a signature: its accusers are confirmed while it is listed and accused by two
+//! organisations, and contradicted when an operator allows or deletes it.
 
 mod change;
-
+mod directory;
+mod exact;
+mod ids;
+mod judge;
+mod kept;
+mod limits;
 mod near;
-mod record;
+mod pages;
 mod saved;
-
-use std::collections::HashMap;
+mod slab;
+mod trust;
+mod votes;
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
@@ -26,83 +46,75 @@ pub use change::{
     Applied, Authority, Change, Found, REPORTER_CHARS_MAX, Refused, ReportTold, ReporterRecord,
     Saved,
 };
+use exact::{Exact, Place};
+use ids::Ids;
+use judge::{Judged, judge, rank};
+use kept::{Kept, Name, Said};
+pub use limits::{
+    AGREEMENT_LEAST, AGREEMENT_MIN, QUORUM_PERMILLE, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
+    SKETCHED_MAX,
+};
 use near::Near;
-pub use near::{BUCKET_OWNERS_MAX, EVICTED_MEANING};
-pub use record::REPORTERS_KEPT_MAX;
-use record::Record;
-
-/// Different reporters that one table knows by name. Each costs its name and an entry; a site has dozens.
-pub const REPORTER_NAMES_MAX: usize = 65_536;
-
-/// Maps that share the exact names. A map that grows moves all its entries at once: the pause is 64 times shorter.
-const SHARDS: usize = 64;
-
-/// What may be set about a table. Every node of one service needs the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Independent reporters before a class other than suspected is answered, 1 to [`REPORTERS_KEPT_MAX`]. 1 where one
-    /// operator alone reports (the embedded set-up); 2 or more where reporters are many and unknown.
-    pub reporters_needed: u8,
-    /// Lanes of 32 that must agree before a text counts as similar, 17 to 32; see [`AGREEMENT_MIN`].
-    pub agreement_min: u8,
-    /// Share of the organisations active in the last 7 days that must agree before a class is answered, in thousandths.
-    pub quorum_permille: u16,
-    /// Signatures held at most; a report of one more is refused.
-    pub signatures_max: usize,
-    /// Secret of the hash tables, so that nobody can choose signatures that collide.
-    pub seed: u64,
-}
-
-/// Lanes of 32 that must agree by default.
-///
-/// For a text that shares the portion J of its 3-word windows with a listed one, the probability of at least 17 equal
-/// lanes is 1.3e-9 at J = 0.1, 3.3e-5 at 0.2, 0.5 % at 0.3, 43 % at 0.5, 84 % at 0.6 and 98.6 % at 0.7; for unrelated
-/// texts (lanes meet by chance once in 65,536) it is below 1e-72. With 16 bands of two lanes, 17 equal lanes always
-/// fill one band, so that the index misses nothing by construction at this threshold or above.
-pub const AGREEMENT_MIN: u8 = 17;
-
-/// Share of the active organisations that must agree, by default: twice the share of hostile ones that is withstood.
-pub const QUORUM_PERMILLE: u16 = 20;
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            reporters_needed: 1,
-            agreement_min: AGREEMENT_MIN,
-            quorum_permille: QUORUM_PERMILLE,
-            // About 6 GB if all are texts; see `Table::memory_bytes`.
-            signatures_max: 10_000_000,
-            seed: 0,
-        }
-    }
-}
+pub use near::{CANDIDATES_MAX, EVICTED_MEANING, OWNERS_MAX};
+use slab::{Entry, Lanes, Slab};
+use trust::Trust;
+pub use trust::{ACTIVE_DAYS, QUORUM_MAX, REPORTER_NAMES_MAX};
+use votes::{Vote, Votes};
 
 /// Everything that is listed.
 #[derive(Debug)]
 pub struct Table {
     rules: Rules,
     epoch: u64,
-    shards: Vec<HashMap<Signature, Record, Seeded>>,
+    /// Signatures without a sketch.
+    exact: Exact,
+    /// Of these, signatures of kinds that may have one.
+    bare: usize,
+    /// Signatures with a sketch, by name and by similarity.
+    slab: Slab,
+    names: Ids,
     near: Near,
-    names: Vec<String>,
-    name_ids: HashMap<String, u32>,
+    votes: Votes,
+    trust: Trust,
     counts: [u64; SignatureKind::ALL.len()],
+}
+
+/// Where a signature stands.
+#[derive(Clone, Copy, Debug)]
+enum Spot {
+    Exact(Place),
+    Sketched(u32),
 }
 
 impl Table {
     /// An empty table at epoch 0.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let shard = || HashMap::with_hasher(Seeded::new(rules.seed));
+        let hash = Seeded::new(rules.seed);
         Self {
             rules,
             epoch: 0,
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-            near: Near::new(rules.seed),
-            names: Vec::new(),
-            name_ids: HashMap::new(),
+            exact: Exact::new(hash),
+            bare: 0,
+            slab: Slab::default(),
+            names: Ids::new(),
+            near: Near::with_room(hash, 0),
+            votes: Votes::default(),
+            trust: Trust::new(rules.reporters_needed, rules.quorum_permille, rules.seed),
             counts: [0; SignatureKind::ALL.len()],
         }
+    }
+
+    /// Makes room ahead of a load, so that nothing is moved while it runs: for `exact` signatures without a sketch and
+    /// `sketched` ones with. Only an empty table does.
+    pub fn reserve(&mut self, exact: usize, sketched: usize) {
+        if !self.is_empty() {
+            return;
+        }
+        let hash = Seeded::new(self.rules.seed);
+        self.exact = Exact::with_room(hash, exact.min(SIGNATURES_MAX));
+        self.names = Ids::with_room(sketched.min(SKETCHED_MAX));
+        self.near = Near::with_room(hash, sketched.min(SKETCHED_MAX));
     }
 
     /// Number of the last change.
@@ -119,14 +131,14 @@ impl Table {
 
     /// Listed signatures of all kinds.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.shards.iter().map(HashMap::len).sum()
+    pub const fn len(&self) -> usize {
+        self.exact.len() + self.slab.len()
     }
 
     /// Whether nothing is listed.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.shards.iter().all(HashMap::is_empty)
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Listed signatures of one kind.
@@ -135,7 +147,8 @@ impl Table {
         self.counts[slot(kind)]
     }
 
-    /// Places in the similarity index that were given up for newer texts, see [`EVICTED_MEANING`].
+    /// Places in the similarity index that were given up for newer signatures, see [`EVICTED_MEANING`]. The one thing in
+    /// which a table loaded from histories may differ: it gave up others.
     #[must_use]
     pub const fn evicted(&self) -> u64 {
         self.near.evicted()
@@ -144,28 +157,41 @@ impl Table {
     /// Memory in bytes, from the capacities of everything it holds.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        // One byte of control beside each place of a map, and maps stay at most 7/8 full.
-        let place = size_of::<(Signature, Record)>() + 1;
-        let maps = self.shards.iter().map(|shard| shard.capacity() * 8 / 7 * place).sum::<usize>();
-        let names = self.names.iter().map(|name| 2 * name.len() + 64).sum::<usize>();
-        maps + self.near.memory_bytes() + names
+        self.exact.memory_bytes()
+            + self.slab.memory_bytes()
+            + self.names.memory_bytes()
+            + self.near.memory_bytes()
+            + self.votes.memory_bytes()
+            + self.trust.memory_bytes()
     }
 
-    /// What is known of an item at `now_unix_s`: its own listing, else that of the best similar text.
+    /// What is known of an item at `now_unix_s`: its own listing, or that of the best similar signature.
     #[must_use]
     pub fn ask(&self, item: &Item, now_unix_s: u32) -> Option<Listing> {
-        let (_, record, similarity) = self.search(item)?;
-        Some(record.listing(similarity, now_unix_s))
+        Some(self.find(item, now_unix_s)?.listing)
     }
 
-    /// Which listed signature answers for an item at `now_unix_s`, and with what: the item's own, else the best similar
-    /// one. Its history is kept where memory does not matter, and is looked up by kind and prefix.
+    /// Which listed signature answers for an item at `now_unix_s`, and with what. Its history is kept elsewhere, to be
+    /// looked up by kind and prefix.
     #[must_use]
     pub fn find(&self, item: &Item, now_unix_s: u32) -> Option<Found> {
-        let (signature, record, similarity) = self.search(item)?;
-        let value_prefix = prefix(&signature.value);
-        let listing = record.listing(similarity, now_unix_s);
-        Some(Found { kind: signature.kind, value_prefix, listing })
+        let name = Name::of(&item.signature);
+        let mut best = self.spot(&name).and_then(|spot| self.candidate(name, self.kept(spot), 32));
+        if best.as_ref().is_none_or(|own| rank(own.class) < 2)
+            && let Some(sketch) = &item.sketch
+            && item.signature.kind.has_sketch()
+        {
+            let least = self.rules.agreement_min;
+            self.near.visit(name.kind, sketch, least, &self.slab, |id, similarity| {
+                let entry = self.slab.entry(id);
+                let other = self.candidate(entry.name(), entry.kept, similarity);
+                let order = |candidate: &Candidate| candidate.order();
+                if other.as_ref().map(order) > best.as_ref().map(order) {
+                    best = other;
+                }
+            });
+        }
+        Some(best?.found(now_unix_s))
     }
 
     /// Whether all of `changes` could be applied one after the other: asked before they are written to a log.
@@ -173,18 +199,27 @@ impl Table {
     /// # Errors
     /// [`Refused`], with the reason of the first that could not.
     pub fn check(&self, changes: &[Change]) -> Result<(), Refused> {
-        let mut added = 0;
+        let (mut bare, mut sketched, mut moved) = (0, 0, 0);
         let mut names = Vec::new();
         for change in changes {
             change.check()?;
-            let Change::Add { signature, reporter, .. } = change else { continue };
-            added += usize::from(self.record(signature).is_none());
-            let known = self.name_ids.contains_key(reporter) || names.contains(&reporter);
-            if !known {
+            let Change::Add { signature, sketch, reporter, .. } = change else { continue };
+            match (self.spot(&Name::of(signature)), sketch) {
+                (Some(Spot::Sketched(_)), _) | (Some(Spot::Exact(_)), None) => {}
+                (Some(Spot::Exact(_)), Some(_)) => moved += 1,
+                (None, Some(_)) => sketched += 1,
+                (None, None) => bare += 1,
+            }
+            if self.trust.id(reporter).is_none() && !names.contains(&reporter) {
                 names.push(reporter);
             }
         }
-        self.room_for(added, names.len())
+        let held = limits::Held {
+            bare: (self.exact.len() + bare).saturating_sub(moved),
+            sketched: self.slab.len() + sketched + moved,
+            names: self.trust.len() + names.len(),
+        };
+        held.check((bare + sketched > 0).then_some(self.rules.signatures_max))
     }
 
     /// Makes one change. The epoch grows by one when something changed: a deletion of what was not listed changes
@@ -197,7 +232,8 @@ impl Table {
         self.replay(change)
     }
 
-    /// Makes a change that was accepted before: as [`Table::apply`], but a limit that was lowered since loses nothing.
+    /// Makes a change that was accepted before: as [`Table::apply`], but a configured limit that was lowered since loses
+    /// nothing.
     ///
     /// # Errors
     /// [`Refused`] when no table would have accepted it.
@@ -207,24 +243,19 @@ impl Table {
             Change::Delete { signature, .. } => Ok(self.delete(signature)),
             Change::Retract { signature, reporter, .. } => Ok(self.retract(signature, reporter)),
             Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s } => {
-                let listed = self.record(signature).is_some();
-                let reporter = self.name_id(reporter);
-                let report = record::Report::new(reporter, *class, *weight, *authority, *at_unix_s);
+                self.has_room(&Name::of(signature), sketch.is_some())?;
+                let reporter = self.trust.enter(reporter)?;
+                self.trust.seen(reporter, *at_unix_s);
+                let vote = Vote::new(reporter, *class, *weight, *authority, *at_unix_s);
                 self.epoch += 1;
-                self.report(*signature, sketch.as_ref(), report);
-                Ok(if listed { Applied::Confirmed } else { Applied::Added })
+                Ok(self.report(signature, sketch.as_ref(), vote))
             }
         }
     }
 
-    /// Makes room ahead of a load: for `exact` signatures without a sketch and `sketched` ones with. A hint.
-    pub fn reserve(&mut self, exact: usize, sketched: usize) {
-        let _ = (exact, sketched);
-    }
-
     /// What is known of every reporter, so that trust survives a restart; in the order of their first reports.
     pub fn reporters(&self) -> impl Iterator<Item = ReporterRecord> + '_ {
-        self.names.iter().map(|name| ReporterRecord { name: name.clone(), ..Default::default() })
+        self.trust.records().cloned()
     }
 
     /// Puts back what [`Table::reporters`] gave. Records and signatures may be loaded in any order.
@@ -233,142 +264,248 @@ impl Table {
     /// [`Refused`] when no table gives such a record.
     pub fn load_reporter(&mut self, record: &ReporterRecord) -> Result<(), Refused> {
         change::check_name(&record.name)?;
-        self.name_id(&record.name);
-        Ok(())
+        self.trust.load(record)
     }
 
-    /// Puts one signature into a table that is being built from histories; then [`Table::at_epoch`].
+    /// Puts one signature into a table that is being built from histories; then [`Table::at_epoch`]. It changes nobody's
+    /// merit.
     ///
     /// # Errors
     /// [`Refused`] when it is not one that changes can make.
     pub fn load(&mut self, saved: &Saved) -> Result<(), Refused> {
+        if saved.sketch.is_some() && !saved.signature.kind.has_sketch() {
+            return Err(Refused::Sketch(saved.signature.kind));
+        }
         for told in &saved.reports {
             change::check_report(told.class, told.weight, &told.reporter)?;
-            let report = record::Report::restored(self.name_id(&told.reporter), told);
-            self.report(saved.signature, saved.sketch.as_ref(), report);
         }
-        if let Some(record) = self.shard_mut(&saved.signature).get_mut(&saved.signature) {
-            record.changed_epoch = saved.changed_epoch;
+        let name = Name::of(&saved.signature);
+        self.has_room(&name, saved.sketch.is_some())?;
+        let mut votes = Vec::with_capacity(saved.reports.len());
+        for told in &saved.reports {
+            let reporter = self.trust.enter(&told.reporter)?;
+            let (class, weight) = (told.class, told.weight);
+            let vote = Vote::new(reporter, class, weight, told.authority, told.last_unix_s);
+            votes::report(&mut votes, vote);
+        }
+        let spot = self.spot(&name);
+        if !votes.is_empty() {
+            self.store(&name, spot, saved.sketch.as_ref(), &votes);
         }
         Ok(())
     }
 
-    /// The table as of this epoch: ends a restoration.
+    /// The table as of this epoch: ends a load.
     pub const fn at_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
     }
 
-    fn report(&mut self, signature: Signature, sketch: Option<&Sketch>, report: record::Report) {
-        let (epoch, needed) = (self.epoch, self.rules.reporters_needed);
-        let known = self.shards[shard_of(&signature)].get(&signature).map(|record| record.text);
-        let text = match (known.flatten(), sketch) {
-            (Some(text), _) => Some(text),
-            (None, Some(sketch)) => self.near.insert(sketch, signature.value),
-            (None, None) => None,
+    fn report(&mut self, signature: &Signature, sketch: Option<&Sketch>, vote: Vote) -> Applied {
+        let name = Name::of(signature);
+        let Some(spot) = self.spot(&name) else {
+            self.store(&name, None, sketch, &[vote]);
+            return Applied::Added;
         };
-        if known.is_none() {
-            self.counts[slot(signature.kind)] += 1;
-        }
-        let shard = self.shard_mut(&signature);
-        let record = shard
-            .entry(signature)
-            .and_modify(|record| record.report(report))
-            .or_insert_with(|| Record::new(report));
-        record.text = text;
-        record.changed_epoch = epoch;
-        record.judge(needed);
+        let before = self.votes_at(spot);
+        let mut after = before.clone();
+        votes::report(&mut after, vote);
+        let is_overruled = |votes: &[Vote]| votes.iter().any(|vote| vote.overrules());
+        let contradicts = is_overruled(&after) && !is_overruled(&before);
+        self.store(&name, Some(spot), sketch, &after);
+        self.learn(&before, &after, contradicts);
+        Applied::Confirmed
     }
 
     fn delete(&mut self, signature: &Signature) -> Applied {
-        let Some(record) = self.shard_mut(signature).remove(signature) else {
-            return Applied::Unknown;
-        };
-        if let Some(text) = record.text {
-            self.near.remove(text);
-        }
-        self.counts[slot(signature.kind)] -= 1;
+        let name = Name::of(signature);
+        let Some(spot) = self.spot(&name) else { return Applied::Unknown };
+        let before = self.votes_at(spot);
+        self.take_out(&name, spot);
+        self.learn(&before, &[], true);
         self.epoch += 1;
         Applied::Deleted
     }
 
     fn retract(&mut self, signature: &Signature, reporter: &str) -> Applied {
-        let Some(id) = self.name_ids.get(reporter).copied() else { return Applied::Unknown };
-        let (epoch, needed) = (self.epoch + 1, self.rules.reporters_needed);
-        let Some(record) = self.shard_mut(signature).get_mut(signature) else {
+        let name = Name::of(signature);
+        let (Some(spot), Some(id)) = (self.spot(&name), self.trust.id(reporter)) else {
             return Applied::Unknown;
         };
-        match record.retract(id) {
-            None => Applied::Unknown,
-            Some(0) => self.delete(signature),
-            Some(_) => {
-                record.changed_epoch = epoch;
-                record.judge(needed);
-                self.epoch = epoch;
-                Applied::Retracted
-            }
+        let before = self.votes_at(spot);
+        let mut after = before.clone();
+        after.retain(|vote| vote.reporter() != id);
+        if after.len() == before.len() {
+            return Applied::Unknown;
+        }
+        self.epoch += 1;
+        if after.is_empty() {
+            self.take_out(&name, spot);
+            return Applied::Deleted;
+        }
+        self.store(&name, Some(spot), None, &after);
+        self.learn(&before, &after, false);
+        Applied::Retracted
+    }
+
+    /// What a change of one signature's votes says about those who cast them.
+    fn learn(&mut self, before: &[Vote], after: &[Vote], contradicts: bool) {
+        let confirmed = |votes: &[Vote], judged: Judged| -> Vec<u16> {
+            let counted =
+                |vote: &&Vote| judged.is_confirmed && vote.accuses() && !vote.is_operator();
+            votes.iter().filter(counted).map(|vote| vote.reporter()).collect()
+        };
+        let was = confirmed(before, judge(before, &self.trust));
+        let is = confirmed(after, judge(after, &self.trust));
+        is.iter().filter(|id| !was.contains(id)).for_each(|id| self.trust.confirm(*id));
+        was.iter().filter(|id| !is.contains(id)).for_each(|id| self.trust.unconfirm(*id));
+        if contradicts {
+            let accused = before.iter().filter(|vote| vote.accuses() && !vote.is_operator());
+            accused.for_each(|vote| self.trust.contradict(vote.reporter()));
         }
     }
 
-    fn search(&self, item: &Item) -> Option<(Signature, &Record, u8)> {
-        if let Some(record) = self.record(&item.signature) {
-            return Some((item.signature, record, Sketch::LANES as u8));
+    fn candidate(&self, name: Name, kept: Kept, similarity: u8) -> Option<Candidate> {
+        let judged = match kept.said() {
+            Said::One(vote) => judge(&[vote], &self.trust),
+            Said::Many(list) => judge(self.votes.list(list), &self.trust),
+        };
+        Some(Candidate { name, class: judged.class?, judged, similarity })
+    }
+
+    /// Whether a signature may be put in, whatever is configured.
+    fn has_room(&self, name: &Name, has_sketch: bool) -> Result<(), Refused> {
+        if self.len() < SIGNATURES_MAX && self.slab.len() < SKETCHED_MAX {
+            return Ok(());
         }
-        if item.signature.kind != SignatureKind::Text {
+        let (is_new, is_sketched) = (self.spot(name).is_none(), self.sketched(name).is_some());
+        let held = limits::Held {
+            bare: self.exact.len() + usize::from(is_new && !has_sketch),
+            sketched: self.slab.len() + usize::from(has_sketch && !is_sketched),
+            names: 0,
+        };
+        held.check(None)
+    }
+
+    fn spot(&self, name: &Name) -> Option<Spot> {
+        let may_have_sketch = name.kind().has_sketch();
+        if may_have_sketch && let Some(id) = self.sketched(name) {
+            return Some(Spot::Sketched(id));
+        }
+        if may_have_sketch && self.bare == 0 {
             return None;
         }
-        let mut best: Option<(Signature, &Record, u8)> = None;
-        self.near.visit(item.sketch.as_ref()?, self.rules.agreement_min, |value, similarity| {
-            let signature = Signature { kind: SignatureKind::Text, value };
-            let Some(record) = self.record(&signature) else { return };
-            let rank = |record: &Record, similarity: u8, value: [u8; 16]| {
-                (record.class == Class::Allowed, similarity, std::cmp::Reverse(value))
-            };
-            let better = best.as_ref().is_none_or(|(other, known, lanes)| {
-                rank(record, similarity, value) > rank(known, *lanes, other.value)
-            });
-            if better {
-                best = Some((signature, record, similarity));
+        self.exact.find(name).map(Spot::Exact)
+    }
+
+    fn sketched(&self, name: &Name) -> Option<u32> {
+        let hash = name.hash(Seeded::new(self.rules.seed));
+        self.names.find(hash, ids::tag_of(hash), |id| self.slab.entry(id).name() == *name)
+    }
+
+    fn kept(&self, spot: Spot) -> Kept {
+        match spot {
+            Spot::Exact(place) => self.exact.kept(place),
+            Spot::Sketched(id) => self.slab.entry(id).kept,
+        }
+    }
+
+    fn votes_at(&self, spot: Spot) -> Vec<Vote> {
+        match self.kept(spot).said() {
+            Said::One(vote) => vec![vote],
+            Said::Many(list) => self.votes.list(list).to_vec(),
+        }
+    }
+
+    /// Keeps these votes of a signature, in its own place or a new one; none are no votes.
+    fn store(&mut self, name: &Name, spot: Option<Spot>, sketch: Option<&Sketch>, votes: &[Vote]) {
+        let said = spot.map(|spot| self.kept(spot).said());
+        let kept = match (said, votes) {
+            (Some(Said::Many(list)), [vote]) => {
+                self.votes.free(list);
+                Kept::one(name.kind, *vote)
             }
-        });
-        best
-    }
-
-    fn room_for(&self, signatures: usize, names: usize) -> Result<(), Refused> {
-        if signatures > 0 && self.len() + signatures > self.rules.signatures_max {
-            return Err(Refused::Full { signatures_max: self.rules.signatures_max });
+            (_, [vote]) => Kept::one(name.kind, *vote),
+            (Some(Said::Many(list)), _) => Kept::many(name.kind, self.votes.replace(list, votes)),
+            (_, _) => Kept::many(name.kind, self.votes.make(votes)),
+        };
+        match (spot, sketch) {
+            (Some(Spot::Sketched(id)), _) => self.slab.set(id, kept),
+            (Some(Spot::Exact(place)), None) => self.exact.set(place, kept),
+            (Some(Spot::Exact(place)), Some(sketch)) => {
+                self.exact.remove(place);
+                self.bare -= 1;
+                self.put_sketched(name, sketch, kept);
+            }
+            (None, sketch) => self.put_in(name, sketch, kept),
         }
-        if names > 0 && self.names.len() + names > REPORTER_NAMES_MAX {
-            return Err(Refused::TooManyReporters);
+    }
+
+    fn put_in(&mut self, name: &Name, sketch: Option<&Sketch>, kept: Kept) {
+        self.counts[slot(name.kind())] += 1;
+        if let Some(sketch) = sketch {
+            self.put_sketched(name, sketch, kept);
+            return;
         }
-        Ok(())
+        self.bare += usize::from(name.kind().has_sketch());
+        self.exact.insert(name, kept);
     }
 
-    fn record(&self, signature: &Signature) -> Option<&Record> {
-        self.shards[shard_of(signature)].get(signature)
+    fn put_sketched(&mut self, name: &Name, sketch: &Sketch, kept: Kept) {
+        let id = self.slab.insert(Entry::new(Lanes::of(sketch), name, kept));
+        let seeded = Seeded::new(self.rules.seed);
+        let hash = name.hash(seeded);
+        let slab = &self.slab;
+        self.names.push(hash, ids::tag_of(hash), id, |id| slab.entry(id).name().hash(seeded));
+        self.near.insert(id, sketch, slab);
     }
 
-    fn shard_mut(&mut self, signature: &Signature) -> &mut HashMap<Signature, Record, Seeded> {
-        &mut self.shards[shard_of(signature)]
-    }
-
-    /// The number of a reporter's name; room was checked before.
-    fn name_id(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.name_ids.get(name) {
-            return *id;
+    fn take_out(&mut self, name: &Name, spot: Spot) {
+        if let Said::Many(list) = self.kept(spot).said() {
+            self.votes.free(list);
         }
-        let id = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(name.to_owned());
-        self.name_ids.insert(name.to_owned(), id);
-        id
+        self.counts[slot(name.kind())] -= 1;
+        match spot {
+            Spot::Exact(place) => {
+                self.bare -= usize::from(name.kind().has_sketch());
+                self.exact.remove(place);
+            }
+            Spot::Sketched(id) => {
+                self.names.remove(name.hash(Seeded::new(self.rules.seed)), id);
+                self.near.remove(id, &self.slab);
+                self.slab.remove(id);
+            }
+        }
     }
 }
 
-fn prefix(value: &[u8; 16]) -> [u8; 12] {
-    std::array::from_fn(|at| value[at])
+/// One signature that may answer.
+struct Candidate {
+    name: Name,
+    class: Class,
+    judged: Judged,
+    similarity: u8,
 }
 
-fn shard_of(signature: &Signature) -> usize {
-    usize::from(signature.value[15]) % SHARDS
+impl Candidate {
+    /// The greatest answers; the name decides among equals, so that all nodes choose alike.
+    fn order(&self) -> (u8, u8, std::cmp::Reverse<Name>) {
+        (rank(self.class), self.similarity, std::cmp::Reverse(self.name))
+    }
+
+    fn found(&self, now_unix_s: u32) -> Found {
+        let age_hours = votes::hour_of(now_unix_s).saturating_sub(self.judged.hour);
+        Found {
+            kind: self.name.kind(),
+            value_prefix: self.name.value,
+            listing: Listing {
+                class: self.class,
+                weight: self.judged.weight,
+                reporters: self.judged.reporters,
+                age_hours: u16::try_from(age_hours).unwrap_or(u16::MAX),
+                similarity: self.similarity,
+            },
+        }
+    }
 }
 
 fn slot(kind: SignatureKind) -> usize {

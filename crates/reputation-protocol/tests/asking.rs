@@ -19,7 +19,8 @@ use tamis_reputation_protocol::asking::{
     Sending, Server, Times, Want,
 };
 use tamis_reputation_protocol::naming;
-use tamis_reputation_protocol::packet::{Answer, Challenge, Item, Question};
+use tamis_reputation_protocol::packet::{Answer, Challenge, Hello, Item, Question};
+use tamis_reputation_protocol::seal::{Client, Key, Seal};
 
 const ID: u64 = 77;
 
@@ -28,7 +29,7 @@ fn server(number: u8) -> SocketAddr {
 }
 
 fn at(number: u8) -> Server {
-    Server { address: server(number), cookie: 5 }
+    Server { address: server(number), cookie: 5, seal: Seal::Off }
 }
 
 fn ms(ms: u64) -> Duration {
@@ -40,6 +41,7 @@ fn plan(items: Vec<Item>) -> Plan {
         items,
         id: ID,
         trace: None,
+        is_sighting: false,
         times: Times { hedge_after: Some(ms(3)), answer_within: ms(10), budget: ms(50) },
         first: at(1),
         probe: None,
@@ -55,7 +57,7 @@ fn listing(weight: u8) -> Option<Listing> {
 }
 
 fn answer(listings: Vec<Option<Listing>>) -> Vec<u8> {
-    Answer { id: ID, epoch: 3, fresh_cookie: None, listings }.encode()
+    Answer { id: ID, epoch: 3, fresh_cookie: None, is_stale: false, listings }.encode()
 }
 
 fn drain(asking: &mut Asking) -> Vec<Output> {
@@ -92,7 +94,8 @@ fn the_first_good_answer_ends_the_question_in_the_order_of_the_mail() {
 
     let reply = answer(vec![listing(10), listing(20)]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(1));
-    let fact = Fact::Answered { server: server(1), after: ms(1), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(1), epoch: 3, is_stale: false, late: false };
     let listings = vec![listing(20), listing(10)];
     let outcome = Outcome::Answered { server: server(1), epoch: 3, listings };
     assert_eq!(drain(&mut asking), [Output::Noted(fact), Output::Finished(outcome)]);
@@ -106,16 +109,17 @@ fn a_challenge_is_met_once_and_measured_from_the_second_datagram() {
     let mut asking = Asking::new(plan(links(1)), now);
     drain(&mut asking);
     let challenge = Challenge { id: ID, cookie: 99 }.encode();
-    let received = Event::Received { from: server(1), datagram: &challenge };
-    asking.handle(received, now + ms(1));
+    let received = || Event::Received { from: server(1), datagram: &challenge };
+    asking.handle(received(), now + ms(1));
     let outputs = drain(&mut asking);
     assert_eq!(outputs[0], Output::Noted(Fact::Cookie { server: server(1), cookie: 99 }));
     assert_eq!(sent(&outputs), [(server(1), Sending::Proof, 99)]);
-    asking.handle(received, now + ms(1));
+    asking.handle(received(), now + ms(1));
     let twice = Fact::Ignored { from: server(1), why: Disbelief::Twice };
     assert_eq!(drain(&mut asking), [Output::Noted(twice)]);
     asking.handle(Event::Received { from: server(1), datagram: &answer(vec![None]) }, now + ms(2));
-    let fact = Fact::Answered { server: server(1), after: ms(1), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(1), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
 }
 
@@ -124,7 +128,8 @@ fn datagrams_of_strangers_other_questions_and_wrong_shapes_are_not_believed() {
     let now = Instant::now();
     let good = answer(vec![None]);
     let other_id =
-        Answer { id: ID + 1, epoch: 3, fresh_cookie: None, listings: vec![None] }.encode();
+        Answer { id: ID + 1, epoch: 3, fresh_cookie: None, is_stale: false, listings: vec![None] }
+            .encode();
     let longer = answer(vec![None; 3]);
     let count = answer(vec![None; 2]);
     for (from, datagram, why) in [
@@ -162,7 +167,8 @@ fn a_late_first_server_is_raced_and_the_loser_is_still_measured() {
     assert!(!asking.is_settled());
     assert_eq!(asking.deadline(), Some(now + ms(10)));
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(6));
-    let fact = Fact::Answered { server: server(1), after: ms(6), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(6), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking), [Output::Noted(fact)], "no second end");
     assert!(asking.is_settled());
 }
@@ -182,7 +188,8 @@ fn a_silent_server_is_replaced_and_its_late_answer_is_still_taken() {
     assert_eq!(sent(&drain(&mut asking)), [(server(2), Sending::Another, 5)]);
     let reply = answer(vec![None]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(12));
-    let fact = Fact::Answered { server: server(1), after: ms(12), epoch: 3, late: true };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(12), epoch: 3, is_stale: false, late: true };
     let outputs = drain(&mut asking);
     assert_eq!(outputs[0], Output::Noted(fact));
     assert!(matches!(outputs[1], Output::Finished(Outcome::Answered { .. })));
@@ -280,7 +287,8 @@ fn a_server_that_was_asked_twice_is_not_praised_for_its_first_answer() {
     drain(&mut asking);
     let reply = answer(vec![None]);
     asking.handle(Event::Received { from: server(1), datagram: &reply }, now + ms(11));
-    let fact = Fact::Answered { server: server(1), after: ms(11), epoch: 3, late: false };
+    let fact =
+        Fact::Answered { server: server(1), after: ms(11), epoch: 3, is_stale: false, late: false };
     assert_eq!(drain(&mut asking)[0], Output::Noted(fact));
 }
 
@@ -294,4 +302,47 @@ fn with_nobody_to_race_the_hedge_wakes_nobody_up() {
     asking.handle(Event::Nobody, now + ms(10));
     asking.handle(Event::Timer, now + ms(20));
     assert_eq!(asking.deadline(), Some(now + ms(50)), "a deadline in the past would spin");
+}
+
+/// Questions go out under a seal or in clear, never one in the other's place.
+#[test]
+fn a_server_without_a_seal_is_not_asked_what_was_meant_for_sealed_ones_nor_the_other_way_round() {
+    let now = Instant::now();
+    let shared = format!("{:016x} {:062x}ab", 1, 1);
+    let mut seals = Client::new(Key::parse(&shared).unwrap(), [1; 32]);
+    let mut asking = Asking::new(plan(links(1)), now);
+    drain(&mut asking);
+    asking.handle(Event::Ask(seals.equip(at(2), now)), now);
+    assert_eq!(drain(&mut asking), []);
+
+    let sealed = Plan { first: seals.equip(at(1), now), ..plan(links(1)) };
+    let mut asking = Asking::new(sealed, now);
+    let outputs = drain(&mut asking);
+    assert!(matches!(&outputs[..], [Output::Send { sending: Sending::First, datagram, .. }]
+        if Hello::decode(datagram).is_ok()));
+    asking.handle(Event::Ask(at(2)), now);
+    assert_eq!(drain(&mut asking), []);
+    // Refused by the only server, and offered one in clear: the end, at once.
+    asking.handle(Event::Refused(server(1)), now);
+    drain(&mut asking);
+    asking.handle(Event::Ask(at(2)), now);
+    assert_eq!(drain(&mut asking), [Output::Finished(Outcome::Unanswered)]);
+}
+
+#[test]
+fn a_sealed_question_leaves_room_for_its_seal() {
+    let now = Instant::now();
+    let shared = format!("{:016x} {:062x}ab", 1, 1);
+    let mut seals = Client::new(Key::parse(&shared).unwrap(), [1; 32]);
+    // 24 + 71 * 17 = 1231 bytes would fit in clear, were 64 items not the end; texts show it.
+    let text = |n: u8| Item {
+        signature: naming::text(&PartDigest([n; 32])),
+        sketch: Some(Sketch([3; 32])),
+    };
+    let items: Vec<Item> = (0..14).map(text).chain(links(4)).collect();
+    for (first, left_out) in [(at(1), 0), (seals.equip(at(1), now), 2)] {
+        let mut asking = Asking::new(Plan { first, ..plan(items.clone()) }, now);
+        let noted = drain(&mut asking).contains(&Output::Noted(Fact::LeftOut(left_out)));
+        assert_eq!(noted, left_out > 0, "{left_out}");
+    }
 }

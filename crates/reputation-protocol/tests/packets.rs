@@ -16,7 +16,8 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch, hex};
 use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::packet::{
-    Answer, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, Question, Reply, Trace,
+    Answer, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, HELLO_BYTES, Hello, Item, Question, Reply,
+    SEAL_BYTES, SESSION_BYTES, SealedHead, Session, Shape, TAG_BYTES, Trace,
 };
 
 fn folder() -> PathBuf {
@@ -49,8 +50,12 @@ fn exact(kind: SignatureKind, byte: u8) -> Item {
 }
 
 fn text(byte: u8) -> Item {
+    sketched(SignatureKind::Text, byte)
+}
+
+fn sketched(kind: SignatureKind, byte: u8) -> Item {
     let lanes = std::array::from_fn(|lane| u16::from(byte) * 256 + lane as u16);
-    let signature = Signature { kind: SignatureKind::Text, value: [byte; 16] };
+    let signature = Signature { kind, value: [byte; 16] };
     Item { signature, sketch: Some(Sketch(lanes)) }
 }
 
@@ -62,7 +67,13 @@ fn questions() -> Vec<(&'static str, Question)> {
     vec![
         (
             "question-one-part.hex",
-            Question { id, cookie: 0, trace: None, items: vec![exact(SignatureKind::Part, 0xaa)] },
+            Question {
+                id,
+                cookie: 0,
+                trace: None,
+                is_sighting: false,
+                items: vec![exact(SignatureKind::Part, 0xaa)],
+            },
         ),
         (
             "question-text-and-link-traced.hex",
@@ -70,12 +81,33 @@ fn questions() -> Vec<(&'static str, Question)> {
                 id,
                 cookie: 0x1112_1314_1516_1718,
                 trace: Some(TRACE),
+                is_sighting: false,
                 items: vec![text(0xbb), exact(SignatureKind::Link, 0xcc)],
             },
         ),
         (
+            "question-every-sketch-sighting.hex",
+            Question {
+                id,
+                cookie: 7,
+                trace: None,
+                is_sighting: true,
+                items: SignatureKind::ALL
+                    .into_iter()
+                    .filter(|kind| kind.has_sketch())
+                    .map(|kind| sketched(kind, 0x10 * kind.code()))
+                    .collect(),
+            },
+        ),
+        (
             "question-every-kind.hex",
-            Question { id, cookie: u64::MAX, trace: None, items: every.to_vec() },
+            Question {
+                id,
+                cookie: u64::MAX,
+                trace: None,
+                is_sighting: false,
+                items: every.to_vec(),
+            },
         ),
     ]
 }
@@ -91,7 +123,13 @@ fn replies() -> Vec<(&'static str, Reply)> {
         ("challenge.hex", Reply::Challenge(Challenge { id, cookie: 0x1112_1314_1516_1718 })),
         (
             "answer-unknown.hex",
-            Reply::Answer(Answer { id, epoch: 0, fresh_cookie: None, listings: vec![None] }),
+            Reply::Answer(Answer {
+                id,
+                epoch: 0,
+                fresh_cookie: None,
+                is_stale: false,
+                listings: vec![None],
+            }),
         ),
         (
             "answer-fresh-cookie.hex",
@@ -99,12 +137,29 @@ fn replies() -> Vec<(&'static str, Reply)> {
                 id,
                 epoch: 0x2122_2324_2526_2728,
                 fresh_cookie: Some(0x3132_3334_3536_3738),
+                is_stale: false,
                 listings: vec![Some(listing(Class::Spam)), None],
             }),
         ),
         (
+            "answer-stale.hex",
+            Reply::Answer(Answer {
+                id,
+                epoch: 8,
+                fresh_cookie: None,
+                is_stale: true,
+                listings: vec![None],
+            }),
+        ),
+        (
             "answer-every-class.hex",
-            Reply::Answer(Answer { id, epoch: 9, fresh_cookie: None, listings: every.to_vec() }),
+            Reply::Answer(Answer {
+                id,
+                epoch: 9,
+                fresh_cookie: None,
+                is_stale: false,
+                listings: every.to_vec(),
+            }),
         ),
     ]
 }
@@ -113,6 +168,7 @@ fn encoded(reply: &Reply) -> Vec<u8> {
     match reply {
         Reply::Answer(answer) => answer.encode(),
         Reply::Challenge(challenge) => challenge.encode(),
+        Reply::Session(session) => session.encode(),
     }
 }
 
@@ -140,15 +196,19 @@ fn hostile_packets_are_refused_with_the_reason_written_beside_them() {
         let text = std::fs::read_to_string(&path).unwrap();
         let expected = text.lines().next().and_then(|line| line.strip_prefix("# refused: "));
         let datagram = bytes_of(&text);
-        let error = if name.starts_with("bad-question") {
-            Question::decode(&datagram).unwrap_err()
-        } else {
-            Reply::decode(&datagram).unwrap_err()
+        let kind = name.split('-').nth(1).unwrap_or_default();
+        let error = match kind {
+            "question" => Question::decode(&datagram).unwrap_err(),
+            "reply" => Reply::decode(&datagram).unwrap_err(),
+            "hello" => Hello::decode(&datagram).unwrap_err(),
+            "sealedquestion" => SealedHead::question(&datagram).unwrap_err(),
+            "sealedanswer" => SealedHead::answer(&datagram).unwrap_err(),
+            other => panic!("{other}"),
         };
         assert_eq!(Some(error.to_string().as_str()), expected, "{name}");
         count += 1;
     }
-    assert!(count >= 14, "only {count} hostile packets found");
+    assert!(count >= 40, "only {count} hostile packets found");
 }
 
 /// All shapes: every number of exact and of text items that fits, traced or not, fresh cookie or not.
@@ -160,15 +220,25 @@ fn an_answer_is_never_longer_than_its_question() {
             for trace in [None, Some(TRACE)] {
                 let mut items = vec![text(1); texts];
                 items.extend(vec![exact(SignatureKind::Part, 2); exacts]);
-                let question = Question { id: 1, cookie: 1, trace, items };
+                let question = Question { id: 1, cookie: 1, trace, is_sighting: false, items };
                 if !question.fits() {
                     continue;
                 }
                 let asked = question.encode().len();
                 assert!(asked <= DATAGRAM_BYTES_MAX);
                 assert!(Challenge { id: 1, cookie: 1 }.encode().len() <= asked);
+                if question.fits_sealed() {
+                    let sealed = question.encode_for_seal(1, 1).len() + TAG_BYTES;
+                    let listings = vec![None; question.items.len()];
+                    let answer =
+                        Answer { id: 1, epoch: 1, fresh_cookie: None, is_stale: true, listings };
+                    let answer = answer.encode_for_seal(1, 1).len() + TAG_BYTES;
+                    assert_eq!(sealed, asked + SEAL_BYTES);
+                    assert!(answer <= sealed && sealed <= DATAGRAM_BYTES_MAX);
+                }
                 let listings = vec![None; question.items.len()];
-                let answer = Answer { id: 1, epoch: 1, fresh_cookie: Some(1), listings };
+                let answer =
+                    Answer { id: 1, epoch: 1, fresh_cookie: Some(1), is_stale: false, listings };
                 assert!(answer.encode().len() <= asked, "{texts} texts, {exacts} exact");
                 shapes += 1;
             }
@@ -178,10 +248,54 @@ fn an_answer_is_never_longer_than_its_question() {
 }
 
 #[test]
+fn a_session_is_never_longer_than_its_hello() {
+    const { assert!(SESSION_BYTES <= HELLO_BYTES && HEADER_BYTES <= HELLO_BYTES) }
+    assert_eq!(golden("hello.hex").len(), HELLO_BYTES);
+    assert_eq!(golden("session.hex").len(), SESSION_BYTES);
+}
+
+#[test]
+fn golden_handshakes_read_and_write_the_same() {
+    let hello = Hello::decode(&golden("hello.hex")).unwrap();
+    assert_eq!(
+        (hello.key.to_string().as_str(), hello.cookie),
+        ("636c69656e742d31", 0x1112_1314_1516_1718)
+    );
+    assert_eq!(hello.encode(), golden("hello.hex"));
+    let session = Reply::decode(&golden("session.hex")).unwrap();
+    assert!(matches!(session, Reply::Session(Session { session: 0x4142_4344_4546_4748, .. })));
+    assert_eq!(encoded(&session), golden("session.hex"));
+}
+
+#[test]
+fn a_sealed_datagram_is_nothing_to_who_reads_clear_ones() {
+    let (question, answer) = (golden("question-sealed.hex"), golden("answer-sealed.hex"));
+    assert_eq!(Shape::of(&question), Shape::Sealed);
+    assert_eq!(Shape::of(&answer), Shape::Sealed);
+    assert_eq!(Question::decode(&question).unwrap_err().to_string(), "unknown flags 0x06");
+    assert_eq!(Reply::decode(&answer).unwrap_err().to_string(), "unknown flags 0x06");
+    assert!(SealedHead::answer(&question).is_err() && SealedHead::question(&answer).is_err());
+    let (head, sealed) = SealedHead::question(&question).unwrap();
+    assert_eq!((head.session, head.counter, head.count), (0x4142_4344_4546_4748, 5, 1));
+    assert_eq!(sealed.len(), 17 + TAG_BYTES);
+    assert_eq!(head.answer_bytes(), answer.len());
+    for (name, whole) in [("question", &question), ("answer", &answer)] {
+        for length in 0..whole.len() {
+            let cut = &whole[..length];
+            let read = SealedHead::question(cut).is_ok() || SealedHead::answer(cut).is_ok();
+            assert!(!read, "{name} cut to {length}");
+        }
+    }
+    let clear = Shape::of(&golden("question-one-part.hex"));
+    assert_eq!((clear, Shape::of(&golden("hello.hex"))), (Shape::Open, Shape::Hello));
+    assert_eq!(Shape::of(&[]), Shape::Open);
+}
+
+#[test]
 fn a_question_holds_64_items_and_not_65() {
     let of = |count| {
         let items = vec![exact(SignatureKind::Link, 1); count];
-        Question { id: 1, cookie: 0, trace: None, items }
+        Question { id: 1, cookie: 0, trace: None, is_sighting: false, items }
     };
     assert!(of(SIGNATURES_MAX).fits());
     assert_eq!(Question::decode(&of(SIGNATURES_MAX).encode()), Ok(of(SIGNATURES_MAX)));
@@ -195,7 +309,7 @@ fn a_datagram_holds_1232_bytes_and_not_1233() {
     // 24 + 14 * 81 + 4 * 17 = 1226: one exact item more is 1243.
     let mut items = vec![text(1); 14];
     items.extend(vec![exact(SignatureKind::Link, 1); 4]);
-    let mut question = Question { id: 1, cookie: 0, trace: None, items };
+    let mut question = Question { id: 1, cookie: 0, trace: None, is_sighting: false, items };
     assert!(question.fits());
     question.items.push(exact(SignatureKind::Link, 1));
     assert!(!question.fits());
@@ -230,6 +344,7 @@ fn every_cut_of_every_golden_packet_is_refused() {
 fn whatever_is_accepted_writes_back_the_same_bytes() {
     let mut seeds: Vec<Vec<u8>> = questions().iter().map(|(name, _)| golden(name)).collect();
     seeds.extend(replies().iter().map(|(name, _)| golden(name)));
+    seeds.extend(["hello.hex", "session.hex"].map(golden));
     let mut random = Random(0x5eed);
     let (mut accepted, mut refused) = (0, 0);
     for round in 0..200_000 {
@@ -240,6 +355,9 @@ fn whatever_is_accepted_writes_back_the_same_bytes() {
             accepted += 1;
         } else if let Ok(reply) = Reply::decode(&datagram) {
             assert_eq!(hex(&encoded(&reply)), hex(&datagram));
+            accepted += 1;
+        } else if let Ok(hello) = Hello::decode(&datagram) {
+            assert_eq!(hex(&hello.encode()), hex(&datagram));
             accepted += 1;
         } else {
             refused += 1;

@@ -1,4 +1,5 @@
-//! How fast the thinking is, without sockets: `cargo test --release -p tamis-reputation-protocol --test rates -- --ignored --nocapture`.
+//! How fast the thinking is, without sockets: `cargo test --release -p tamis-reputation-protocol --test rates --
+//! --ignored --nocapture --test-threads 1 lookups`, and the same for `many_exact` and so on, one process each.
 
 #![allow(
     clippy::unwrap_used,
@@ -39,29 +40,44 @@ fn item(kind: SignatureKind, number: u64) -> Item {
     Item { signature: Signature { kind, value }, sketch }
 }
 
-fn table(kind: SignatureKind, count: u64) -> Table {
-    let mut table = Table::new(Rules { seed: 5, signatures_max: 10_000_000, ..Rules::default() });
+/// Resident memory of this process.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    1024 * line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+}
+
+fn add(kind: SignatureKind, number: u64) -> Change {
+    let Item { signature, sketch } = item(kind, number);
+    let (class, reporter) = (Class::Spam, "desk".to_owned());
+    let (authority, at_unix_s) = (Authority::Operator, 1_800_000_000);
+    Change::Add { signature, sketch, class, weight: 9, reporter, authority, at_unix_s }
+}
+
+/// A table of `count` signatures, with or without room made ahead, and what it cost.
+fn table(kind: SignatureKind, count: u64, reserved: bool) -> Table {
+    let resident = resident_bytes();
+    let mut table = Table::new(Rules { seed: 5, signatures_max: usize::MAX, ..Rules::default() });
+    if reserved {
+        let (exact, sketched) = if kind.has_sketch() { (0, count) } else { (count, 0) };
+        table.reserve(exact as usize, sketched as usize);
+    }
     let began = Instant::now();
+    let mut longest_us = 0;
     for number in 0..count {
-        let Item { signature, sketch } = item(kind, number);
-        let (class, reporter) = (Class::Spam, "desk".to_owned());
-        let change = Change::Add {
-            signature,
-            sketch,
-            class,
-            weight: 9,
-            reporter,
-            authority: Authority::Operator,
-            at_unix_s: 0,
-        };
+        let change = add(kind, number);
+        let one = Instant::now();
         table.apply(&change).unwrap();
+        longest_us = longest_us.max(one.elapsed().as_micros());
     }
     let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{count} {}: {:.0} adds/s, {} B each, {} evicted",
+        "{count} {}{}: {:.0} adds/s (longest {longest_us} us), {:.1} B each by capacity, {:.1} B resident, {} evicted",
         kind.word(),
+        if reserved { " reserved" } else { "" },
         count as f64 / seconds,
-        table.memory_bytes() as u64 / count,
+        table.memory_bytes() as f64 / count as f64,
+        (resident_bytes() - resident) as f64 / count as f64,
         table.evicted()
     );
     table
@@ -72,33 +88,87 @@ fn rate(what: &str, rounds: u64, mut work: impl FnMut(u64) -> u64) {
     let found: u64 = (0..rounds).map(&mut work).sum();
     let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{what}: {:.0}/s ({:.0} ns), {found} listed",
+        "{what}: {:.0}/s ({:.0} ns), {found} listed of {rounds}",
         rounds as f64 / seconds,
         seconds * 1e9 / rounds as f64
     );
+}
+
+/// Questions made ahead, each asked once.
+fn ask(what: &str, table: &Table, made: impl Fn(u64) -> Item) {
+    const QUESTIONS: u64 = 300_000;
+    let items: Vec<_> = (0..QUESTIONS).map(made).collect();
+    rate(what, QUESTIONS, |n| u64::from(table.ask(&items[n as usize], 1_800_000_000).is_some()));
+}
+
+/// A number below `count` without order.
+fn any(n: u64, count: u64) -> u64 {
+    Random(n).next() % count
+}
+
+fn exact(count: u64, reserved: bool) -> Table {
+    let kind = SignatureKind::Part;
+    let table = table(kind, count, reserved);
+    ask("exact hit", &table, |n| item(kind, any(n, count)));
+    ask("exact miss", &table, |n| item(kind, count + n));
+    table
+}
+
+fn texts(count: u64, reserved: bool) -> Table {
+    let kind = SignatureKind::Text;
+    let table = table(kind, count, reserved);
+    ask("text exact hit", &table, |n| item(kind, any(n, count)));
+    ask("text miss", &table, |n| item(kind, count + n));
+    ask("near text hit (20 of 32)", &table, |n| {
+        let mut near = item(kind, any(n, count));
+        near.signature.value = [1; 16];
+        for lane in near.sketch.iter_mut().flat_map(|sketch| &mut sketch.0[..12]) {
+            *lane = !*lane;
+        }
+        near
+    });
+    table
 }
 
 #[test]
 #[ignore = "a measurement, not a test"]
 fn lookups() {
     const COUNT: u64 = 1_000_000;
-    let exact = table(SignatureKind::Part, COUNT);
-    let ask = |table: &Table, item: &Item| u64::from(table.ask(item, 0).is_some());
-    rate("exact hit", 2_000_000, |n| ask(&exact, &item(SignatureKind::Part, n * 7919 % COUNT)));
-    rate("exact miss", 2_000_000, |n| ask(&exact, &item(SignatureKind::Part, COUNT + n)));
-    let texts = table(SignatureKind::Text, COUNT);
-    rate("text miss", 500_000, |n| ask(&texts, &item(SignatureKind::Text, COUNT + n)));
-    rate("near text hit (20 of 32)", 500_000, |n| {
-        let mut near = item(SignatureKind::Text, n * 7919 % COUNT);
-        near.signature.value = [1; 16];
-        if let Some(sketch) = &mut near.sketch {
-            sketch.0[..12].fill(0);
-        }
-        ask(&texts, &near)
-    });
-    questions(&exact, SignatureKind::Part, 1, COUNT);
-    questions(&exact, SignatureKind::Part, 10, COUNT);
-    questions(&texts, SignatureKind::Text, 1, COUNT);
+    let table = exact(COUNT, false);
+    questions(&table, SignatureKind::Part, 1, COUNT);
+    questions(&table, SignatureKind::Part, 10, COUNT);
+    drop(table);
+    let table = texts(COUNT, false);
+    questions(&table, SignatureKind::Text, 1, COUNT);
+}
+
+/// `TAMIS_RATES_COUNT` says how many, 10 million by default; run one test at a time, since memory is that of the process.
+fn many() -> u64 {
+    std::env::var("TAMIS_RATES_COUNT").map_or(10_000_000, |count| count.parse().unwrap())
+}
+
+#[test]
+#[ignore = "a measurement, not a test"]
+fn many_exact() {
+    exact(many(), false);
+}
+
+#[test]
+#[ignore = "a measurement, not a test"]
+fn many_exact_reserved() {
+    exact(many(), true);
+}
+
+#[test]
+#[ignore = "a measurement, not a test"]
+fn many_texts() {
+    texts(many(), false);
+}
+
+#[test]
+#[ignore = "a measurement, not a test"]
+fn many_texts_reserved() {
+    texts(many(), true);
 }
 
 /// Whole datagrams, cookie and rate limit included.
@@ -111,7 +181,7 @@ fn questions(table: &Table, kind: SignatureKind, items: u64, count: u64) {
     let mut out = Vec::new();
     let of = |first: u64, cookie| {
         let items = (0..items).map(|n| item(kind, (first * 7919 + n) % (2 * count))).collect();
-        Question { id: first, cookie, trace: None, items }.encode()
+        Question { id: first, cookie, trace: None, is_sighting: false, items }.encode()
     };
     answering.handle(&of(0, 0), source, now, 0, &Known::table(table), &mut out);
     let Ok(Reply::Challenge(challenge)) = Reply::decode(&out) else { panic!("no challenge") };

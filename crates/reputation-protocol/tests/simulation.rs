@@ -11,17 +11,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::answering::{Answering, Limits};
 use tamis_reputation_protocol::asking::{
-    Asking, Cookies, Event, FLIGHTS_MAX, Fact, Outcome, Output, Plan, Sending, Times, Want,
+    Asking, Cookies, Event, FLIGHTS_MAX, Fact, Outcome, Output, Plan, Sending, Server, Times, Want,
 };
 use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::naming;
-use tamis_reputation_protocol::packet::{DATAGRAM_BYTES_MAX, Item};
+use tamis_reputation_protocol::packet::{DATAGRAM_BYTES_MAX, Item, SEAL_BYTES};
+use tamis_reputation_protocol::seal::{self, Client, Key, Keys, Settings};
 use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 const NOW_UNIX: u32 = 1_800_000_000;
@@ -57,6 +59,8 @@ struct Weather {
     damaged_per_mille: u64,
     delay_us_max: u64,
     dead: usize,
+    /// All servers want a seal.
+    is_sealed: bool,
 }
 
 struct Network {
@@ -152,18 +156,38 @@ struct World {
     network: Network,
     servers: Vec<(Answering, Table)>,
     cookies: Cookies,
+    seals: Client,
     tally: Tally,
 }
+
+/// The key of the client, and keys of others.
+const KEYS: &str =
+    "00000000000000aa 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
 
 impl World {
     fn new(seed: u64, weather: Weather) -> Self {
         let now = Instant::now();
-        let server = |n: u8| (Answering::new([n; 32], Limits::default(), now), listed());
+        let keys = Arc::new(Keys::parse(KEYS).unwrap());
+        let server = |n: u8| {
+            let answering = Answering::new([n; 32], Limits::default(), now);
+            if !weather.is_sealed {
+                return (answering, listed());
+            }
+            let settings = Settings { require_seal: true, ..Settings::default() };
+            let seal = seal::Server::new(Arc::clone(&keys), settings, [n; 32], now);
+            (answering.sealed(seal), listed())
+        };
+        let seals = if weather.is_sealed {
+            Client::new(Key::parse(KEYS).unwrap(), [seed as u8; 32])
+        } else {
+            Client::default()
+        };
         let random = Random(seed);
         Self {
             network: Network { random, weather, now, flying: BTreeMap::new(), sent: 0 },
             servers: (0..SERVERS as u8).map(server).collect(),
             cookies: Cookies::default(),
+            seals,
             tally: Tally::default(),
         }
     }
@@ -178,13 +202,14 @@ impl World {
             items: items.clone(),
             id: self.network.random.next(),
             trace: None,
+            is_sighting: false,
             times: Times {
                 hedge_after: Some(Duration::from_millis(3)),
                 answer_within: Duration::from_millis(10),
                 budget: BUDGET,
             },
-            first: self.cookies.of(server_address(first)),
-            probe: probe.map(|number| self.cookies.of(server_address(number))),
+            first: self.equipped(first),
+            probe: probe.map(|number| self.equipped(number)),
         };
         let mut asking = Asking::new(plan, started);
         let mut run = Run { finished: None, flights: 0, settled: 0 };
@@ -209,6 +234,10 @@ impl World {
         assert_eq!(run.flights, run.settled, "every flight is given back to the selector");
         assert!(run.flights <= FLIGHTS_MAX);
         self.judge(&items, run.finished.expect("a question ends"));
+    }
+
+    fn equipped(&mut self, number: usize) -> Server {
+        self.seals.equip(self.cookies.of(server_address(number)), self.network.now)
     }
 
     fn deliver(&mut self, asking: &mut Asking, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
@@ -238,19 +267,29 @@ impl World {
                     self.tally.proofs += u64::from(sending == Sending::Proof);
                     self.network.send(client_address(), server, datagram);
                 }
+                Output::Want(Want::Seal(server)) => {
+                    let server = self.seals.equip(self.cookies.of(server), self.network.now);
+                    asking.handle(Event::Equipped(server), self.network.now);
+                }
                 Output::Want(want) => {
                     let other = match want {
+                        Want::Seal(_) => unreachable!("taken above"),
                         Want::Hedge(_) => (first + 2) % SERVERS,
                         Want::Another(_) => self.network.random.below(SERVERS as u64) as usize,
                     };
                     self.tally.hedges += u64::from(matches!(want, Want::Hedge(_)));
                     self.tally.others += u64::from(matches!(want, Want::Another(_)));
-                    let server = self.cookies.of(server_address(other));
+                    let server = self.equipped(other);
                     asking.handle(Event::Ask(server), self.network.now);
                 }
                 Output::Noted(fact) => match fact {
+                    Fact::Session { .. } | Fact::SessionLost { .. } => {
+                        let believed = self.seals.note(&fact, self.network.now);
+                        assert!(believed.is_ok() || self.network.weather.damaged_per_mille > 0);
+                    }
                     Fact::Cookie { server, cookie } => self.cookies.learn(server, cookie),
                     Fact::Answered { late: false, .. } | Fact::TimedOut(_) | Fact::Refused(_) => {
+                        let _ = self.seals.note(&fact, self.network.now);
                         run.settled += 1;
                     }
                     Fact::Ignored { .. } => self.tally.ignored += 1,
@@ -269,8 +308,8 @@ impl World {
                 self.tally.answered += 1;
                 let table = &self.servers[0].1;
                 // A bit flipped on the way may change what is asked, never what an answer means; so truth is told only
-                // where nothing is damaged.
-                if self.network.weather.damaged_per_mille == 0 {
+                // where nothing is damaged, or where a seal finds it.
+                if self.network.weather.damaged_per_mille == 0 || self.network.weather.is_sealed {
                     assert_eq!(epoch, table.epoch());
                     check(items, &listings, table);
                 }
@@ -293,7 +332,8 @@ struct Run {
 
 fn check(items: &[Item], listings: &[Option<Listing>], table: &Table) {
     let bytes: usize = items.iter().map(Item::wire_bytes).sum();
-    let all_asked = bytes <= 1_208 && items.len() <= 64;
+    // The datagram less its header, and less a seal.
+    let all_asked = bytes <= 1_208 - SEAL_BYTES && items.len() <= 64;
     for (item, listing) in items.iter().zip(listings) {
         let truth = table.ask(item, NOW_UNIX);
         let left_out =
@@ -338,6 +378,7 @@ const FAIR: Weather = Weather {
     damaged_per_mille: 0,
     delay_us_max: 1_000,
     dead: 0,
+    is_sealed: false,
 };
 
 #[test]
@@ -374,4 +415,25 @@ fn damaged_datagrams_are_ignored_or_harmless() {
     let sum = sweep(Weather { damaged_per_mille: 300, lost_per_mille: 50, ..FAIR });
     assert!(sum.ignored > 100);
     assert!(sum.answered * 1000 >= (sum.questions - sum.nothing) * 950, "{sum:?}");
+}
+
+const SEALED: Weather = Weather { is_sealed: true, ..FAIR };
+
+#[test]
+fn under_a_seal_a_fair_network_costs_each_server_one_handshake_and_no_answer() {
+    let sum = sweep(SEALED);
+    assert_eq!((sum.unanswered, sum.hedges, sum.others, sum.ignored), (0, 0, 0, 0), "{sum:?}");
+    // Cookie, then session: two datagrams more to each server, and to each that was asked meanwhile.
+    assert!(sum.proofs <= 2 * seeds().len() as u64 * SERVERS as u64, "{sum:?}");
+}
+
+#[test]
+fn under_a_seal_a_rough_network_costs_few_answers_and_no_truth() {
+    let rough =
+        Weather { lost_per_mille: 100, doubled_per_mille: 100, delay_us_max: 9_000, ..SEALED };
+    let sum = sweep(rough);
+    assert!(sum.answered * 1000 >= (sum.questions - sum.nothing) * 980, "{sum:?}");
+    let damaged = sweep(Weather { damaged_per_mille: 200, lost_per_mille: 50, ..SEALED });
+    assert!(damaged.ignored > 100);
+    assert!(damaged.answered * 1000 >= (damaged.questions - damaged.nothing) * 950, "{damaged:?}");
 }

@@ -31,6 +31,8 @@ mod redis_address;
 mod redis_value;
 #[cfg(feature = "services")]
 mod scan_convert;
+mod sealing;
+mod sightings_news;
 mod smtp_client;
 mod smtp_data;
 mod smtp_line;
@@ -53,6 +55,8 @@ targets! { PURE:
     packet_there_and_back in packet_there_and_back,
     answering in answering,
     asking in asking,
+    sightings_news in sightings_news,
+    sealing in sealing,
     dialogue_pair in dialogue_pair,
     policy_config in policy_config,
     redis_value in redis_value,

@@ -3,7 +3,8 @@
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::packet::{
-    Answer, Challenge, DATAGRAM_BYTES_MAX, Item, Question, Reply, Trace,
+    Answer, Challenge, DATAGRAM_BYTES_MAX, Hello, Item, Question, Reply, SEALED_HEADER_BYTES, SealedHead, TAG_BYTES,
+    Trace,
 };
 
 use crate::pick::Pick;
@@ -19,8 +20,13 @@ pub fn packet_there_and_back(data: &[u8]) {
     match Reply::decode(data) {
         Ok(Reply::Answer(answer)) => assert_eq!(answer.encode(), data, "an answer has one form"),
         Ok(Reply::Challenge(challenge)) => assert_eq!(challenge.encode(), data),
+        Ok(Reply::Session(session)) => assert_eq!(session.encode(), data),
         Err(_) => {}
     }
+    if let Ok(hello) = Hello::decode(data) {
+        assert_eq!(hello.encode(), data, "a hello has one form");
+    }
+    sealed(data);
     let mut pick = Pick::new(data);
     let question = question(&mut pick);
     let wire = question.encode();
@@ -37,6 +43,33 @@ pub fn packet_there_and_back(data: &[u8]) {
     assert_eq!(Reply::decode(&challenge.encode()), Ok(Reply::Challenge(challenge)));
 }
 
+/// Heads are read without a key; behind them the bytes are taken as if they had been opened.
+fn sealed(data: &[u8]) {
+    if let Ok((head, body)) = SealedHead::question(data) {
+        assert!(head.answer_bytes() <= data.len(), "the answer is longer than the question");
+        let opened = &body[..body.len() - TAG_BYTES];
+        let mut question = nothing();
+        if question.decode_opened(&head, opened).is_ok() {
+            assert!(question.fits_sealed());
+            let again = question.encode_for_seal(head.session, head.counter);
+            assert_eq!(again, data[..data.len() - TAG_BYTES], "a sealed question has one form");
+        }
+    }
+    if let Ok((head, body)) = SealedHead::answer(data) {
+        assert_eq!(head.answer_bytes(), data.len());
+        let opened = &body[..body.len() - TAG_BYTES];
+        assert_eq!(data.len(), SEALED_HEADER_BYTES + opened.len() + TAG_BYTES);
+        if let Ok(answer) = Answer::decode_opened(&head, opened) {
+            let again = answer.encode_for_seal(head.session, head.counter);
+            assert_eq!(again, data[..data.len() - TAG_BYTES], "a sealed answer has one form");
+        }
+    }
+}
+
+fn nothing() -> Question {
+    Question { id: 0, cookie: 0, trace: None, is_sighting: false, items: Vec::new() }
+}
+
 /// A question of at least one item; it need not fit.
 pub(super) fn question(pick: &mut Pick<'_>) -> Question {
     let (id, cookie) = (pick.u64(), pick.u64());
@@ -44,14 +77,14 @@ pub(super) fn question(pick: &mut Pick<'_>) -> Question {
         trace_id: pick.array::<16>().map(|byte| byte | 1),
         parent_span_id: pick.array::<8>().map(|byte| byte | 1),
     });
-    let count = 1 + pick.below(80);
-    Question { id, cookie, trace, items: (0..count).map(|_| item(pick)).collect() }
+    let (is_sighting, count) = (pick.flag(), 1 + pick.below(80));
+    Question { id, cookie, trace, is_sighting, items: (0..count).map(|_| item(pick)).collect() }
 }
 
 pub(super) fn item(pick: &mut Pick<'_>) -> Item {
     let kind = pick.one(&SignatureKind::ALL);
     let signature = Signature { kind, value: pick.array() };
-    let with_sketch = kind == SignatureKind::Text && pick.flag();
+    let with_sketch = kind.has_sketch() && pick.flag();
     let sketch = with_sketch.then(|| Sketch([pick.u16(); Sketch::LANES]));
     Item { signature, sketch }
 }
@@ -60,7 +93,8 @@ pub(super) fn item(pick: &mut Pick<'_>) -> Item {
 pub(super) fn answer(question: &Question, pick: &mut Pick<'_>) -> Answer {
     let fresh_cookie = Some(pick.u64() | 1);
     let listings = question.items.iter().map(|_| listing(pick)).collect();
-    Answer { id: question.id, epoch: pick.u64(), fresh_cookie, listings }
+    let (id, epoch, is_stale) = (question.id, pick.u64(), pick.flag());
+    Answer { id, epoch, fresh_cookie, is_stale, listings }
 }
 
 fn listing(pick: &mut Pick<'_>) -> Option<Listing> {

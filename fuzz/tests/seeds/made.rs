@@ -7,8 +7,10 @@ use tamis_mail_protocols::milter::facts::{ClientAddress, Connection, Mailbox};
 use tamis_mail_protocols::milter::frame::Command;
 use tamis_mail_protocols::milter::negotiate::{Actions, Offer, ProtocolSteps};
 use tamis_reputation_protocol::packet::{
-    Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, Question, Trace,
+    Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Hello, Item, KeyId, Question, Session, TAG_BYTES,
+    Trace,
 };
+use tamis_reputation_protocol::sightings::{News, encode_news};
 
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
@@ -19,6 +21,7 @@ pub fn all() -> Vec<Made> {
     all.extend(milter());
     all.extend(packets());
     all.extend(picked());
+    all.extend(news());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all
@@ -126,7 +129,13 @@ fn milter() -> Vec<Made> {
 fn question(items: usize, sketches: usize, trace: bool) -> Question {
     let item = |number: usize| {
         let text = number < sketches;
-        let kind = if text { SignatureKind::Text } else { SignatureKind::ALL[number % 7] };
+        let kind = match number % 4 {
+            0 if text => SignatureKind::Text,
+            1 if text => SignatureKind::Html,
+            2 if text => SignatureKind::Attachment,
+            3 if text => SignatureKind::Image,
+            _ => SignatureKind::ALL[number % 7],
+        };
         let sketch = text.then_some(Sketch([number as u16; Sketch::LANES]));
         Item { signature: Signature { kind, value: [number as u8; 16] }, sketch }
     };
@@ -134,8 +143,25 @@ fn question(items: usize, sketches: usize, trace: bool) -> Question {
         id: 0x0102_0304_0506_0708,
         cookie: 9,
         trace: trace.then_some(Trace { trace_id: [1; 16], parent_span_id: [2; 8] }),
+        is_sighting: trace,
         items: (0..items).map(item).collect(),
     }
+}
+
+fn hello() -> Vec<u8> {
+    let (id, key) = (0x0102_0304_0506_0708, KeyId(1_u64.to_be_bytes()));
+    Hello { id, cookie: 9, key, public: [9; 32], mac: [4; 16] }.encode()
+}
+
+fn session() -> Vec<u8> {
+    let id = 0x0102_0304_0506_0708;
+    Session { id, session: 7 << 12, public: [9; 32], mac: [4; 16] }.encode()
+}
+
+/// With a tag that is none.
+fn sealed(mut datagram: Vec<u8>) -> Vec<u8> {
+    datagram.extend([0x5a; TAG_BYTES]);
+    datagram
 }
 
 fn packets() -> Vec<Made> {
@@ -147,6 +173,7 @@ fn packets() -> Vec<Made> {
         id: 0x0102_0304_0506_0708,
         epoch: 77,
         fresh_cookie: Some(5),
+        is_stale: count > 3,
         listings: (0..count).map(|at| (at % 3 > 0).then(|| listing(at))).collect(),
     };
     let (one, full) = (question(1, 0, false).encode(), question(64, 1, true).encode());
@@ -174,12 +201,39 @@ fn packets() -> Vec<Made> {
         ("wrong_version.bin", changed(2, 2)),
         ("unknown_flags.bin", changed(20, 0xfe)),
         ("reserved.bin", changed(23, 1)),
+        ("hello.bin", hello()),
+        ("hello_truncated.bin", hello()[..79].to_vec()),
+        ("session.bin", session()),
+        ("sealed_question.bin", sealed(question(1, 0, false).encode_for_seal(7 << 12, 5))),
+        ("sealed_full.bin", sealed(question(60, 0, true).encode_for_seal(7 << 12, u64::MAX))),
+        ("sealed_sketches.bin", sealed(question(13, 13, true).encode_for_seal(1, 0))),
+        ("sealed_answer.bin", sealed(answer(3).encode_for_seal(7 << 12, 5))),
         ("sketch_where_none_belongs.bin", changed(24, 0x81)),
     ];
     let both = |(name, bytes): (&str, Vec<u8>)| {
-        [seed("packet_there_and_back", name, bytes.clone()), seed("answering", name, bytes)]
+        let targets = ["packet_there_and_back", "answering", "sealing"];
+        targets.map(|target| seed(target, name, bytes.clone()))
     };
     seeds.into_iter().flat_map(both).collect()
+}
+
+fn news() -> Vec<Made> {
+    let of = |kind, sketch| {
+        let item = Item { signature: Signature { kind, value: [7; 16] }, sketch };
+        encode_news(&[News { item, copies: 40, clients: 5 }])
+    };
+    let text = of(SignatureKind::Text, Some(Sketch([9; Sketch::LANES])));
+    let mut sketch_on_a_link = text.clone();
+    sketch_on_a_link[3] = 0x84;
+    let seeds = [
+        ("one_link.bin", of(SignatureKind::Link, None)),
+        ("cut.bin", text[..text.len() - 1].to_vec()),
+        ("one_text.bin", text),
+        ("sketch_on_a_link.bin", sketch_on_a_link),
+        ("count_too_high.bin", vec![1, 0xff, 0xff]),
+        ("nothing.bin", vec![1, 0, 0]),
+    ];
+    seeds.into_iter().map(|(name, bytes)| seed("sightings_news", name, bytes)).collect()
 }
 
 /// Bytes from a seeded generator, for targets that pick all their values.
@@ -195,7 +249,7 @@ fn noise(mut state: u64, count: usize) -> Vec<u8> {
 
 fn picked() -> Vec<Made> {
     let mut all = Vec::new();
-    for target in ["dialogue_pair", "asking", "scan_convert"] {
+    for target in ["dialogue_pair", "asking", "sealing", "scan_convert"] {
         for (number, count) in [(1, 40), (2, 200), (3, 400), (4, 800), (5, 1600)] {
             all.push(seed(target, &format!("noise_{number}.bin"), noise(number, count)));
         }

@@ -21,4 +21,5 @@ pub mod reporters;
 pub mod serve;
 pub mod service;
 pub mod shared;
+pub mod sightings;
 pub mod writes;

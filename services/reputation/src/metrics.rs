@@ -54,6 +54,10 @@ pub struct Metrics {
     log_bytes: Gauge,
     epoch: Gauge,
     evicted: Gauge,
+    /// Sightings that were not counted because the counting thread was behind.
+    pub sightings_lost: Counter,
+    sightings_crowded_out: Gauge,
+    bulk: Gauge,
 }
 
 impl Metrics {
@@ -78,6 +82,9 @@ impl Metrics {
             log_bytes: Gauge::default(),
             epoch: Gauge::default(),
             evicted: Gauge::default(),
+            sightings_lost: Counter::default(),
+            sightings_crowded_out: Gauge::default(),
+            bulk: Gauge::default(),
         };
         registry.register("reputation", |registry| metrics.register(registry, by_class));
         metrics
@@ -112,14 +119,35 @@ impl Metrics {
         registry.register("log_bytes", "Log and snapshot on disk", self.log_bytes.clone());
         registry.register("epoch", "Number of the last change", self.epoch.clone());
         registry.register("evicted", EVICTED_MEANING, self.evicted.clone());
+        self.register_sightings(registry);
+    }
+
+    fn register_sightings(&self, registry: &mut Registry) {
+        registry.register(
+            "sightings_lost",
+            "Sightings not counted because counting was behind",
+            self.sightings_lost.clone(),
+        );
+        registry.register(
+            "sightings_crowded_out",
+            "Names not counted because their places were taken by what is seen more often",
+            self.sightings_crowded_out.clone(),
+        );
+        registry.register("bulk", "Names answered as bulk now", self.bulk.clone());
+    }
+
+    /// Shows what counting came to.
+    pub fn sightings_sized(&self, bulk: usize, crowded_out: u64) {
+        self.bulk.set(i64::try_from(bulk).unwrap_or(i64::MAX));
+        self.sightings_crowded_out.set(i64::try_from(crowded_out).unwrap_or(i64::MAX));
     }
 
     /// Counts what was done with one datagram in `seconds`.
     pub fn acted(&self, action: &Action, seconds: f64) {
         match action {
             Action::Silent(Silence::Malformed(_)) => self.malformed.inc(),
-            Action::Silent(Silence::Limited) => self.limited.inc(),
-            Action::Challenge => self.challenges.inc(),
+            Action::Silent(Silence::Limited | Silence::Seal(_)) => self.limited.inc(),
+            Action::Challenge | Action::Session => self.challenges.inc(),
             Action::Answer(answered) => {
                 self.items.inc_by(answered.items.into());
                 for (counter, count) in self.listings.iter().zip(answered.classes) {

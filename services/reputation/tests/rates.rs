@@ -32,7 +32,7 @@ fn client(server: SocketAddr, answered: &AtomicU64, start: &Barrier) {
     socket.connect(server).unwrap();
     socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let items = vec![Item::exact(naming::link("a.example"))];
-    let mut question = Question { id: 1, cookie: 0, trace: None, items };
+    let mut question = Question { id: 1, cookie: 0, trace: None, is_sighting: false, items };
     let mut buffer = [0; 2048];
     socket.send(&question.encode()).unwrap();
     let length = socket.recv(&mut buffer).unwrap();

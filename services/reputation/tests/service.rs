@@ -13,7 +13,7 @@ use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_reputation::config::{Config, Typed};
 use tamis_reputation::service::Service;
 use tamis_reputation_protocol::asking::{
-    Asking, Cookies, Event, Fact, Outcome, Output, Plan, Times, Want,
+    Asking, Cookies, Event, Fact, Outcome, Output, Plan, Times,
 };
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::{Item, Question, Reply};
@@ -99,6 +99,7 @@ impl Running {
             items,
             id: u64::from(socket.local_addr().unwrap().port()),
             trace: None,
+            is_sighting: false,
             times: Times {
                 hedge_after: None,
                 answer_within: Duration::from_secs(2),
@@ -115,7 +116,7 @@ impl Running {
                     Output::Send { server, datagram, .. } => {
                         socket.send_to(&datagram, server).await.unwrap();
                     }
-                    Output::Want(Want::Another(_) | Want::Hedge(_)) => {
+                    Output::Want(_) => {
                         asking.handle(Event::Nobody, clock::now());
                     }
                     Output::Noted(Fact::Cookie { server, cookie }) => {
@@ -303,7 +304,7 @@ async fn strangers_are_challenged_and_nonsense_is_met_with_silence() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(service.udp).await.unwrap();
     let question =
-        Question { id: 9, cookie: 1, trace: None, items: vec![link("a.example")] }.encode();
+        Question { id: 9, cookie: 1, trace: None, is_sighting: false, items: vec![link("a.example")] }.encode();
     for nonsense in
         [&b""[..], b"hello", &question[..40], &[question.as_slice(), b"x"].concat(), &[7; 1300]]
     {

@@ -49,7 +49,7 @@ async fn the_answer_is_a_child_of_the_asker_and_an_unproven_question_makes_no_sp
     socket.connect(server).await.unwrap();
     let trace = Trace { trace_id: [0x71; 16], parent_span_id: [0x72; 8] };
     let items = vec![Item::exact(naming::link("a.example"))];
-    let mut question = Question { id: 5, cookie: 0, trace: Some(trace), items };
+    let mut question = Question { id: 5, cookie: 0, trace: Some(trace), is_sighting: false, items };
     let mut buffer = [0; 2048];
     socket.send(&question.encode()).await.unwrap();
     let length = socket.recv(&mut buffer).await.unwrap();

@@ -21,6 +21,24 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Rate {
+    /// Takes one token of a bucket that is full again at `full_at_ns`; false: there is none. Time is kept as that one
+    /// moment: level and age at once (the generic cell rate algorithm, ITU-T I.371, virtual scheduling).
+    pub(crate) fn take(self, full_at_ns: &mut u64, now_ns: u64) -> bool {
+        if self.per_second == 0 {
+            return true;
+        }
+        let cost_ns = 1_000_000_000 / u64::from(self.per_second);
+        let depth_ns = cost_ns.saturating_mul(u64::from(self.burst.max(1)));
+        let then_full_at_ns = (*full_at_ns).max(now_ns).saturating_add(cost_ns);
+        if then_full_at_ns - now_ns > depth_ns {
+            return false;
+        }
+        *full_at_ns = then_full_at_ns;
+        true
+    }
+}
+
 /// The buckets of many sources.
 #[derive(Debug)]
 pub(super) struct Rates {
@@ -30,8 +48,6 @@ pub(super) struct Rates {
     buckets: Vec<Bucket>,
 }
 
-/// Time is kept as the moment at which the bucket will be full again: one number is level and age at once (the
-/// generic cell rate algorithm, ITU-T I.371, virtual scheduling).
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     source: u64,
@@ -57,16 +73,10 @@ impl Rates {
         }
         let now_ns = now.saturating_duration_since(self.origin).as_nanos();
         let now_ns = u64::try_from(now_ns).unwrap_or(u64::MAX);
-        let cost_ns = 1_000_000_000 / u64::from(self.rate.per_second);
-        let depth_ns = cost_ns.saturating_mul(u64::from(self.rate.burst.max(1)));
+        let rate = self.rate;
         let bucket = self.bucket(source(address));
         bucket.heard_at_ns = now_ns;
-        let full_at_ns = bucket.full_at_ns.max(now_ns).saturating_add(cost_ns);
-        if full_at_ns - now_ns > depth_ns {
-            return false;
-        }
-        bucket.full_at_ns = full_at_ns;
-        true
+        rate.take(&mut bucket.full_at_ns, now_ns)
     }
 
     /// The bucket of a source, made from the one heard least recently when it has none.

@@ -26,7 +26,7 @@ fn table() -> Table {
 fn question(cookie: u64) -> Question {
     let names = ["bad.example/offer", "good.example/offer"];
     let items = names.map(|name| Item::exact(naming::link(name))).to_vec();
-    Question { id: 42, cookie, trace: None, items }
+    Question { id: 42, cookie, trace: None, is_sighting: false, items }
 }
 
 struct Server {
@@ -76,7 +76,13 @@ fn without_proof_a_challenge_with_it_an_answer() {
     let mut server = Server::new(Limits::default());
     let cookie = server.cookie("192.0.2.1:5000", 0);
     let (action, reply) = server.hear(&question(cookie), "192.0.2.1:6000", 1);
-    let Some(Reply::Answer(Answer { id: 42, epoch: 1, fresh_cookie: None, listings })) = reply
+    let Some(Reply::Answer(Answer {
+        id: 42,
+        epoch: 1,
+        fresh_cookie: None,
+        is_stale: false,
+        listings,
+    })) = reply
     else {
         panic!("{reply:?}");
     };

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use crate::seal::Seal;
+
 /// Servers whose cookies are kept. A selector knows no more; beyond it the others are challenged each time.
 pub const SERVERS_MAX: usize = 1024;
 
@@ -17,7 +19,7 @@ impl Cookies {
     #[must_use]
     pub fn of(&self, address: SocketAddr) -> super::Server {
         let cookie = self.by_server.get(&address).copied().unwrap_or_default();
-        super::Server { address, cookie }
+        super::Server { address, cookie, seal: Seal::Off }
     }
 
     /// Keeps what [`super::Fact::Cookie`] told.

@@ -3,13 +3,33 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::seal::{Opening, Stub};
+
 /// One server that was asked, and how far that went.
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) server: SocketAddr,
     pub(super) sent_at: Instant,
+    /// Bytes of the longest datagram sent to it: no reply is longer.
+    pub(super) sent_bytes: usize,
+    pub(super) stage: Stage,
+    /// How to go on was asked for and not told yet.
+    pub(super) wants_seal: bool,
     state: State,
     proved: bool,
+    reopened: bool,
+    is_sent: bool,
+}
+
+/// What was said to it last.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The question in clear, or nothing yet.
+    Asked,
+    /// A hello.
+    Greeted(Opening),
+    /// The question under a seal.
+    Sealed(Stub),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +42,17 @@ enum State {
 
 impl Flight {
     pub(super) const fn new(server: SocketAddr, now: Instant) -> Self {
-        Self { server, sent_at: now, state: State::Waiting, proved: false }
+        Self {
+            server,
+            sent_at: now,
+            sent_bytes: 0,
+            stage: Stage::Asked,
+            wants_seal: false,
+            state: State::Waiting,
+            proved: false,
+            reopened: false,
+            is_sent: false,
+        }
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -54,16 +84,28 @@ impl Flight {
         Some(late)
     }
 
-    /// The server demands proof, and the question is sent again: false when it was, or is answered. The time starts
-    /// anew, since the second datagram is the one that is looked up.
-    pub(super) fn prove(&mut self, now: Instant) -> bool {
-        if self.proved || self.state == State::Answered {
-            return false;
-        }
-        self.proved = true;
-        if self.state == State::Waiting {
+    /// The server demands proof, and is to get it: false when it was given, or the question is answered.
+    pub(super) fn prove(&mut self) -> bool {
+        let first = !self.proved && self.state != State::Answered;
+        self.proved |= first;
+        first
+    }
+
+    /// The server does not know the session, and a new one is to be made: false when that was done, or the question is
+    /// answered. Its challenge is the proof for the hello to come.
+    pub(super) fn reopen(&mut self) -> bool {
+        let first = !self.reopened && self.state != State::Answered;
+        self.reopened |= first;
+        first
+    }
+
+    /// A datagram is sent. After the first the time starts anew, since the last is the one that is looked up.
+    pub(super) fn goes_on(&mut self, stage: Stage, bytes: usize, now: Instant) {
+        self.stage = stage;
+        self.sent_bytes = self.sent_bytes.max(bytes);
+        if self.is_sent && self.state == State::Waiting {
             self.sent_at = now;
         }
-        true
+        self.is_sent = true;
     }
 }

@@ -4,7 +4,7 @@ use tamis_domain::digest::SignatureKind;
 use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::Listing;
 
-use crate::packet::{DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, TRACE_BYTES};
+use crate::packet::{DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, SEAL_BYTES, TRACE_BYTES};
 
 /// The places of the items that are asked, out of all.
 #[derive(Debug)]
@@ -16,10 +16,12 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Chooses by kind, within a kind by the mail's order. One too long is skipped, a shorter one after it may fit.
-    pub(super) fn of(items: &[Item], traced: bool) -> Self {
+    pub(super) fn of(items: &[Item], traced: bool, sealed: bool) -> Self {
         let mut order: Vec<usize> = (0..items.len()).collect();
         order.sort_by_key(|place| rank(items[*place].signature.kind));
-        let mut left = DATAGRAM_BYTES_MAX - HEADER_BYTES - if traced { TRACE_BYTES } else { 0 };
+        let trace = if traced { TRACE_BYTES } else { 0 };
+        let seal = if sealed { SEAL_BYTES } else { 0 };
+        let mut left = DATAGRAM_BYTES_MAX - HEADER_BYTES - trace - seal;
         let mut chosen = Vec::new();
         for place in order {
             let bytes = items[place].wire_bytes();

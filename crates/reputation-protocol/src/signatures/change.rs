@@ -13,7 +13,7 @@ pub enum Change {
     Add {
         /// What is reported.
         signature: Signature,
-        /// Its similarity name, only for texts; the first one given stays with the signature.
+        /// Its similarity name, for kinds that have one; the first one given stays with the signature.
         sketch: Option<Sketch>,
         /// The class; not [`Class::Suspected`], which is a conclusion.
         class: Class,
@@ -51,7 +51,7 @@ pub enum Change {
 pub enum Authority {
     /// One voice among many: counted together with others.
     Reporter,
-    /// Runs the service: its `allowed` wins over every report, and it may delete.
+    /// Runs the service: its accusation lists at once, its `allowed` wins over every report, and it may delete.
     Operator,
 }
 
@@ -165,7 +165,7 @@ pub struct ReporterRecord {
 pub struct Saved {
     /// The signature.
     pub signature: Signature,
-    /// Its sketch, for texts that have one.
+    /// Its sketch, if it has one.
     pub sketch: Option<Sketch>,
     /// The reports, first reporter first.
     pub reports: Vec<ReportTold>,

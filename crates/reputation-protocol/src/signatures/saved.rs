@@ -1,7 +1,5 @@
 //! What is kept of one signature where memory does not matter: all that was reported of it. The table keeps conclusions.
 
-use tamis_domain::reputation::Class;
-
 use super::REPORTERS_KEPT_MAX;
 use super::change::{Authority, Change, ReportTold, Saved};
 
@@ -45,7 +43,7 @@ impl Saved {
         !self.reports.is_empty()
     }
 
-    /// One report more: a known reporter renews its own; beyond [`REPORTERS_KEPT_MAX`] only an operator's `allowed`
+    /// One report more: a known reporter renews its own; beyond [`REPORTERS_KEPT_MAX`] only an operator's
     /// finds a place, that of the last report that is none.
     fn report(&mut self, report: ReportTold) {
         let own = self.reports.iter_mut().find(|told| told.reporter == report.reporter);
@@ -61,11 +59,9 @@ impl Saved {
             self.reports.push(report);
             return;
         }
-        let allows = |told: &ReportTold| {
-            told.class == Class::Allowed && told.authority == Authority::Operator
-        };
-        if allows(&report)
-            && let Some(place) = self.reports.iter_mut().rev().find(|told| !allows(told))
+        let is_operator = |told: &ReportTold| told.authority == Authority::Operator;
+        if is_operator(&report)
+            && let Some(place) = self.reports.iter_mut().rev().find(|told| !is_operator(told))
         {
             *place = report;
         } else if let Some(first) = self.reports.first_mut() {

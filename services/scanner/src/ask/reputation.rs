@@ -124,6 +124,7 @@ impl Service {
             id,
             trace: telemetry::propagation::current_trace()
                 .map(|(trace_id, parent_span_id)| Trace { trace_id, parent_span_id }),
+            is_sighting: false,
             times: Times {
                 hedge_after: choice.hedge_after,
                 answer_within: self.budget / ANSWER_SHARE,
@@ -228,11 +229,15 @@ impl Question {
 
     fn find(&mut self, want: Want) {
         let now = clock::now();
+        if let Want::Seal(server) = want {
+            let server = self.shared.mind().cookies.of(server);
+            return self.asking.handle(Event::Equipped(server), now);
+        }
         self.seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
         let mut mind = self.shared.mind();
         let found = match want {
             Want::Hedge(first) => mind.selector.hedge(&first, now, self.seed),
-            Want::Another(_) => mind.selector.choose(now, self.seed).map(|choice| choice.server),
+            Want::Another(_) | Want::Seal(_) => mind.selector.choose(now, self.seed).map(|choice| choice.server),
         };
         let server = found.map(|server| mind.cookies.of(server));
         drop(mind);
@@ -266,6 +271,8 @@ impl Question {
             Fact::Ignored { from, why } => {
                 tracing::debug!(%from, %why, "reputation datagram ignored")
             }
+            // Nothing is asked under a seal here.
+            Fact::Session { .. } | Fact::SessionLost { .. } => {}
             Fact::LeftOut(items) => tracing::debug!(items, "signatures left out of a question"),
         }
     }
