@@ -16,6 +16,7 @@ pub mod config;
 pub mod exit;
 pub mod listen;
 pub mod metrics;
+pub mod redis_address;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! The `[scanner] redis` value.
 
-use tamis_scanner::memory::address::{Address, without_password};
+use tamis_runtime::redis_address::{Address, without_password};
 
 /// Reads text as an address of Redis. What is read can be connected to; what is refused is said without its password.
 pub fn redis_address(data: &[u8]) {

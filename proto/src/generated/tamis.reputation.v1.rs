@@ -23,7 +23,8 @@ pub struct AddRequest {
     /// Strength of the listing, 1 to 100.
     #[prost(uint32, tag = "3")]
     pub weight: u32,
-    /// Who reports: 1 to 64 printable ASCII characters. Independent reporters are counted by this name.
+    /// Who reports: 1 to 64 printable ASCII characters, `organisation/host` or `organisation`. Independent reporters are
+    /// counted by the part before the first slash. Empty or equal to the name of the token where one is shown.
     #[prost(string, tag = "4")]
     pub reporter: ::prost::alloc::string::String,
 }
@@ -40,11 +41,32 @@ pub struct AddResponse {
     pub confirmed: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetractRequest {
+    /// 1 to 1000 signatures. A sketch is ignored.
+    #[prost(message, repeated, tag = "1")]
+    pub signatures: ::prost::alloc::vec::Vec<Signature>,
+    /// Whose reports go; see AddRequest.
+    #[prost(string, tag = "2")]
+    pub reporter: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetractResponse {
+    /// Number of the last change made by this call; the present one when nothing was taken back.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// Signatures of which a report of this reporter was taken back.
+    #[prost(uint32, tag = "2")]
+    pub retracted: u32,
+    /// Signatures of which it had reported nothing.
+    #[prost(uint32, tag = "3")]
+    pub unknown: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeleteRequest {
     /// 1 to 1000 signatures. A sketch is ignored: only the exact signature goes.
     #[prost(message, repeated, tag = "1")]
     pub signatures: ::prost::alloc::vec::Vec<Signature>,
-    /// Who takes them off: 1 to 64 printable ASCII characters. Stands in the log.
+    /// Who takes them off; see AddRequest. Stands in the log.
     #[prost(string, tag = "2")]
     pub reporter: ::prost::alloc::string::String,
 }
@@ -85,6 +107,9 @@ pub struct Report {
     /// Reports made, saturating.
     #[prost(uint32, tag = "6")]
     pub times: u32,
+    /// What the word was worth at the last report.
+    #[prost(enumeration = "Authority", tag = "7")]
+    pub authority: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WhyResponse {
@@ -170,6 +195,62 @@ pub struct StatsResponse {
     /// Independent reporters that a class other than SUSPECTED needs.
     #[prost(uint32, tag = "13")]
     pub reporters_needed: u32,
+    /// Where this node stands in the order that several nodes share; absent where one node has its own.
+    #[prost(message, optional, tag = "14")]
+    pub order: ::core::option::Option<Order>,
+}
+/// One node's place in the shared order of writes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Order {
+    /// Name of the node.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Whether Redis answers and this node follows the order; writes are taken only then.
+    #[prost(bool, tag = "2")]
+    pub connected: bool,
+    /// Entry of the stream up to which this node has applied everything, as Redis writes it: milliseconds-sequence.
+    #[prost(string, tag = "3")]
+    pub position: ::prost::alloc::string::String,
+    /// Changes that another node has and this one has not, as last heard.
+    #[prost(uint64, tag = "4")]
+    pub lag_changes: u64,
+    /// Seconds between the last entry of the stream and the last one applied here; without Redis, since it answered last.
+    #[prost(double, tag = "5")]
+    pub lag_seconds: f64,
+    /// Times that this node took its table from another one since it started.
+    #[prost(uint64, tag = "6")]
+    pub resyncs: u64,
+    /// Nodes heard of within the last seconds, this one included.
+    #[prost(uint32, tag = "7")]
+    pub nodes: u32,
+    /// Whether clients had better ask another node.
+    #[prost(bool, tag = "8")]
+    pub stale: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotRequest {
+    /// The service whose order both follow.
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+    /// The snapshot must reach at least this entry of the stream.
+    #[prost(string, tag = "2")]
+    pub at_least: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotChunk {
+    /// 1 to 262144 bytes of the file; empty in the last chunk.
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// In the last chunk only: BLAKE3 of the whole file (32 bytes), its length, the epoch of the table and the entry of
+    /// the stream up to which it goes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub blake3: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
+    #[prost(string, tag = "5")]
+    pub position: ::prost::alloc::string::String,
 }
 /// What a signature is a signature of. The numbers are those of the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -264,6 +345,38 @@ impl Class {
             "CLASS_MALWARE" => Some(Self::Malware),
             "CLASS_BULK" => Some(Self::Bulk),
             "CLASS_ALLOWED" => Some(Self::Allowed),
+            _ => None,
+        }
+    }
+}
+/// What a reporter's word is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Authority {
+    Unspecified = 0,
+    /// One voice among many.
+    Reporter = 1,
+    /// Runs the service.
+    Operator = 2,
+}
+impl Authority {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTHORITY_UNSPECIFIED",
+            Self::Reporter => "AUTHORITY_REPORTER",
+            Self::Operator => "AUTHORITY_OPERATOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTHORITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTHORITY_REPORTER" => Some(Self::Reporter),
+            "AUTHORITY_OPERATOR" => Some(Self::Operator),
             _ => None,
         }
     }
@@ -373,7 +486,33 @@ pub mod reputation_client {
                 .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Add"));
             self.inner.unary(req, path, codec).await
         }
-        /// Takes signatures off the list, with everything that was reported about them. Durable and visible like Add.
+        /// Takes back what the caller itself reported of signatures. Durable and visible like Add.
+        pub async fn retract(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetractRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetractResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tamis.reputation.v1.Reputation/Retract",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Retract"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes signatures off the list, with everything that was reported about them. Operators only. Durable and visible
+        /// like Add.
         pub async fn delete(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteRequest>,
@@ -439,6 +578,32 @@ pub mod reputation_client {
                 .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Stats"));
             self.inner.unary(req, path, codec).await
         }
+        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS or
+        /// loopback only.
+        pub async fn snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SnapshotChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tamis.reputation.v1.Reputation/Snapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Snapshot"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -461,7 +626,13 @@ pub mod reputation_server {
             &self,
             request: tonic::Request<super::AddRequest>,
         ) -> std::result::Result<tonic::Response<super::AddResponse>, tonic::Status>;
-        /// Takes signatures off the list, with everything that was reported about them. Durable and visible like Add.
+        /// Takes back what the caller itself reported of signatures. Durable and visible like Add.
+        async fn retract(
+            &self,
+            request: tonic::Request<super::RetractRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetractResponse>, tonic::Status>;
+        /// Takes signatures off the list, with everything that was reported about them. Operators only. Durable and visible
+        /// like Add.
         async fn delete(
             &self,
             request: tonic::Request<super::DeleteRequest>,
@@ -476,6 +647,18 @@ pub mod reputation_server {
             &self,
             request: tonic::Request<super::StatsRequest>,
         ) -> std::result::Result<tonic::Response<super::StatsResponse>, tonic::Status>;
+        /// Server streaming response type for the Snapshot method.
+        type SnapshotStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SnapshotChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS or
+        /// loopback only.
+        async fn snapshot(
+            &self,
+            request: tonic::Request<super::SnapshotRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SnapshotStream>, tonic::Status>;
     }
     /// One reputation service: a table of signatures and the order of its changes.
     #[derive(Debug)]
@@ -582,6 +765,51 @@ pub mod reputation_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tamis.reputation.v1.Reputation/Retract" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetractSvc<T: Reputation>(pub Arc<T>);
+                    impl<
+                        T: Reputation,
+                    > tonic::server::UnaryService<super::RetractRequest>
+                    for RetractSvc<T> {
+                        type Response = super::RetractResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetractRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Reputation>::retract(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetractSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -722,6 +950,52 @@ pub mod reputation_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tamis.reputation.v1.Reputation/Snapshot" => {
+                    #[allow(non_camel_case_types)]
+                    struct SnapshotSvc<T: Reputation>(pub Arc<T>);
+                    impl<
+                        T: Reputation,
+                    > tonic::server::ServerStreamingService<super::SnapshotRequest>
+                    for SnapshotSvc<T> {
+                        type Response = super::SnapshotChunk;
+                        type ResponseStream = T::SnapshotStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SnapshotRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Reputation>::snapshot(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tamis_reputation::reporters::Reporters;
 use tamis_runtime::exit::Failure;
 
 use crate::start;
@@ -11,6 +12,9 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     let settings = start::settings(Some(file))?;
     let snapshot = start::snapshot(settings.policy, &settings.scanner)?;
     settings.tls.load()?;
+    if let Some(file) = &settings.reputation.reporters {
+        Reporters::load(file)?;
+    }
     println!("{} is sound", file.display());
     println!("{:#?}", settings.edge);
     println!("{:#?}", settings.scanner);

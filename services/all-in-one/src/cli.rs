@@ -85,6 +85,9 @@ pub struct Signature {
     /// Configuration file: its [tls] section is used for https:// servers.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+    /// File with the token of a reporter, where the server wants one.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub action: SignatureAction,
@@ -101,9 +104,9 @@ pub enum SignatureAction {
         /// Strength of the listing, 1 to 100.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
         weight: u8,
-        /// Who reports.
-        #[arg(long, default_value = "postmaster")]
-        reporter: String,
+        /// Who reports [default: postmaster, or who the token belongs to].
+        #[arg(long)]
+        reporter: Option<String>,
         /// Report the links of the mails too, not only their texts and attachments.
         #[arg(long)]
         links: bool,
@@ -111,11 +114,23 @@ pub enum SignatureAction {
         #[arg(required = true, value_name = "FILE|SIGNATURE")]
         what: Vec<String>,
     },
-    /// Delete the listings of mails or signatures.
+    /// Take back what one reported oneself.
+    Retract {
+        /// Whose reports go [default: as for add].
+        #[arg(long)]
+        reporter: Option<String>,
+        /// The links of the mails too.
+        #[arg(long)]
+        links: bool,
+        /// Files with mails, or signatures.
+        #[arg(required = true, value_name = "FILE|SIGNATURE")]
+        what: Vec<String>,
+    },
+    /// Delete the listings of mails or signatures, whoever reported them (operators only).
     Del {
-        /// Who deletes.
-        #[arg(long, default_value = "postmaster")]
-        reporter: String,
+        /// Who deletes [default: as for add].
+        #[arg(long)]
+        reporter: Option<String>,
         /// The links of the mails too.
         #[arg(long)]
         links: bool,
@@ -131,6 +146,15 @@ pub enum SignatureAction {
     },
     /// Say how many signatures there are, how durable they are, and what was asked.
     Stats,
+    /// Make a token for a reporter, and the lines for the server's file of reporters. Asks no server.
+    Reporter {
+        /// Its name: organisation/host or organisation.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// It may delete, and its `allowed` wins over every report.
+        #[arg(long)]
+        operator: bool,
+    },
 }
 
 /// Class of a report.

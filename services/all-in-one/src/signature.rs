@@ -9,8 +9,12 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_message::reading::read_part;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
+use tamis_reputation::reporters::{NAME_RULE, Reporter, is_name, new_token};
+use tamis_reputation_protocol::signatures::Authority;
 use tamis_runtime::exit::Failure;
 use tamis_scanner::ask::questions::questions;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::{Class, Signature as Options, SignatureAction};
@@ -19,6 +23,9 @@ use crate::{mails, start};
 /// Longest wait for the server.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Who reports when nobody is named and no token is shown.
+const REPORTER: &str = "postmaster";
+
 /// A signature to say something about, and where it was found.
 struct Named {
     signature: Signature,
@@ -26,20 +33,83 @@ struct Named {
     origin: String,
 }
 
+/// The server, and the token to show it.
+struct Server {
+    client: ReputationClient<Channel>,
+    token: Option<MetadataValue<Ascii>>,
+}
+
+impl Server {
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", token.clone());
+        }
+        request
+    }
+
+    /// Who is said to report: with a token, the server knows.
+    fn reporter(&self, typed: Option<String>) -> String {
+        let default = if self.token.is_some() { "" } else { REPORTER };
+        typed.unwrap_or_else(|| default.to_owned())
+    }
+}
+
 /// Does what was typed; exit status 2 when some input has no signature or is not listed.
 pub async fn run(options: Options) -> Result<ExitCode, Failure> {
-    let mut client = connect(&options).await?;
+    if let SignatureAction::Reporter { name, operator } = &options.action {
+        return reporter(name, *operator);
+    }
+    let token = options.token_file.as_deref().map(token).transpose()?;
+    let mut server = Server { client: connect(&options).await?, token };
     let done = match options.action {
         SignatureAction::Add { class, weight, reporter, links, what } => {
-            add(&mut client, &what, links, class, weight, reporter).await
+            add(&mut server, &what, links, (class, weight), reporter).await
+        }
+        SignatureAction::Retract { reporter, links, what } => {
+            retract(&mut server, &what, links, reporter).await
         }
         SignatureAction::Del { reporter, links, what } => {
-            del(&mut client, &what, links, reporter).await
+            del(&mut server, &what, links, reporter).await
         }
-        SignatureAction::Why { what } => why(&mut client, &what).await,
-        SignatureAction::Stats => stats(&mut client).await,
+        SignatureAction::Why { what } => why(&mut server.client, &what).await,
+        SignatureAction::Stats => stats(&mut server.client).await,
+        SignatureAction::Reporter { .. } => Ok(ExitCode::SUCCESS),
     };
     done.map_err(|error| Failure::unavailable(format!("{error:#}"), ""))
+}
+
+/// Makes a token. It is shown once; the server keeps its hash alone.
+fn reporter(name: &str, is_operator: bool) -> Result<ExitCode, Failure> {
+    if !is_name(name) {
+        return Err(Failure::usage(format!("{name:?}: {NAME_RULE}"), ""));
+    }
+    let authority = if is_operator { Authority::Operator } else { Authority::Reporter };
+    let made = new_token(&Reporter { name: name.to_owned(), authority });
+    let (token, entry) = made.map_err(|error| Failure::software(error.to_string()))?;
+    println!("# the token, for --token-file of the one who reports; it is shown only here");
+    println!("{token}");
+    println!("# for the file named in [reputation] reporters");
+    print!("{entry}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a token: the first line that is no comment, so that what `reporter` printed may be kept as it is.
+fn token(path: &Path) -> Result<MetadataValue<Ascii>, Failure> {
+    let wrong = |what: String| {
+        Failure::configuration(
+            format!("{}: {what}", path.display()),
+            "`tamis signature reporter NAME` makes a token.",
+        )
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let lines = text.lines().map(str::trim);
+    let line = lines.clone().find(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = line.ok_or_else(|| wrong("holds no token".to_owned()))?;
+    let shown = format!("Bearer {line}").parse::<MetadataValue<Ascii>>();
+    let mut shown = shown.map_err(|_| wrong("holds no token".to_owned()))?;
+    shown.set_sensitive(true);
+    Ok(shown)
 }
 
 async fn connect(options: &Options) -> Result<ReputationClient<Channel>, Failure> {
@@ -66,36 +136,50 @@ async fn connect(options: &Options) -> Result<ReputationClient<Channel>, Failure
 }
 
 async fn add(
-    client: &mut ReputationClient<Channel>,
+    server: &mut Server,
     what: &[String],
     links: bool,
-    class: Class,
-    weight: u8,
-    reporter: String,
+    (class, weight): (Class, u8),
+    reporter: Option<String>,
 ) -> Result<ExitCode> {
     let named = named(what, links)?;
     print(&named);
-    let request = wire::AddRequest {
+    let request = server.request(wire::AddRequest {
         signatures: named.iter().map(to_wire).collect(),
         class: class_to_wire(class).into(),
         weight: weight.into(),
-        reporter,
-    };
-    let answer = client.add(request).await.map_err(refused)?.into_inner();
+        reporter: server.reporter(reporter),
+    });
+    let answer = server.client.add(request).await.map_err(refused)?.into_inner();
     println!("added {}, confirmed {}, epoch {}", answer.added, answer.confirmed, answer.epoch);
     Ok(ExitCode::SUCCESS)
 }
 
-async fn del(
-    client: &mut ReputationClient<Channel>,
+async fn retract(
+    server: &mut Server,
     what: &[String],
     links: bool,
-    reporter: String,
+    reporter: Option<String>,
 ) -> Result<ExitCode> {
-    let named = named(what, links)?;
-    let signatures = named.iter().map(to_wire).collect();
-    let request = wire::DeleteRequest { signatures, reporter };
-    let answer = client.delete(request).await.map_err(refused)?.into_inner();
+    let signatures = named(what, links)?.iter().map(to_wire).collect();
+    let reporter = server.reporter(reporter);
+    let request = server.request(wire::RetractRequest { signatures, reporter });
+    let answer = server.client.retract(request).await.map_err(refused)?.into_inner();
+    let (retracted, unknown, epoch) = (answer.retracted, answer.unknown, answer.epoch);
+    println!("retracted {retracted}, unknown {unknown}, epoch {epoch}");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn del(
+    server: &mut Server,
+    what: &[String],
+    links: bool,
+    reporter: Option<String>,
+) -> Result<ExitCode> {
+    let signatures = named(what, links)?.iter().map(to_wire).collect();
+    let reporter = server.reporter(reporter);
+    let request = server.request(wire::DeleteRequest { signatures, reporter });
+    let answer = server.client.delete(request).await.map_err(refused)?.into_inner();
     println!("deleted {}, unknown {}, epoch {}", answer.deleted, answer.unknown, answer.epoch);
     Ok(ExitCode::SUCCESS)
 }
@@ -123,13 +207,18 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
         );
         for report in answer.reports {
             println!(
-                "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970)",
+                "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}",
                 report.reporter,
                 class_word(report.class),
                 report.weight,
                 report.times,
                 report.first_unix_s,
-                report.last_unix_s
+                report.last_unix_s,
+                if report.authority() == wire::Authority::Operator {
+                    ", as an operator"
+                } else {
+                    ""
+                }
             );
         }
     }
@@ -153,6 +242,16 @@ async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {
     println!("challenges {}", answer.challenges);
     println!("malformed {}", answer.malformed);
     println!("limited {}", answer.limited);
+    if let Some(order) = &answer.order {
+        println!("node {}", order.node);
+        println!("connected {}", order.connected);
+        println!("position {}", order.position);
+        println!("lag_changes {}", order.lag_changes);
+        println!("lag_seconds {:.3}", order.lag_seconds);
+        println!("resyncs {}", order.resyncs);
+        println!("nodes {}", order.nodes);
+        println!("stale {}", order.stale);
+    }
     for warning in &answer.warnings {
         println!("warning: {warning}");
     }

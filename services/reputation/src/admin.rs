@@ -1,6 +1,8 @@
 //! gRPC administration: requests in, changes to the writer, the table read for `Why` and `Stats`.
 
+mod caller;
 mod convert;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use tamis_runtime::clock;
 use tonic::{Request, Response, Status};
 
 use crate::log::AppendError;
+use crate::log::streams::Snapshots;
+use crate::reporters::Reporters;
 use crate::shared::Shared;
 use crate::writes::{WriteError, Writes};
 
@@ -25,22 +29,33 @@ const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// The door for administration.
 #[derive(Debug)]
 pub struct Admin {
-    shared: Arc<Shared>,
-    writes: Writes,
+    /// Table and metrics.
+    pub shared: Arc<Shared>,
+    /// The way to the writer.
+    pub writes: Writes,
+    /// Who may write; none: callers on this machine.
+    pub reporters: Option<Arc<Reporters>>,
+    /// What peers may fetch, where the order is shared.
+    pub snapshots: Option<Snapshots>,
+    /// Whether connections from elsewhere show a certificate of our authority.
+    pub has_tls: bool,
 }
 
 /// The service to add to a gRPC server.
 #[must_use]
-pub fn service(shared: Arc<Shared>, writes: Writes) -> ReputationServer<Admin> {
-    ReputationServer::new(Admin { shared, writes }).max_decoding_message_size(REQUEST_BYTES_MAX)
+pub fn service(admin: Admin) -> ReputationServer<Admin> {
+    ReputationServer::new(admin).max_decoding_message_size(REQUEST_BYTES_MAX)
 }
 
 #[tonic::async_trait]
 impl Reputation for Admin {
+    type SnapshotStream = snapshot::Chunks;
+
     async fn add(
         &self,
         request: Request<wire::AddRequest>,
     ) -> Result<Response<wire::AddResponse>, Status> {
+        let caller = self.caller(&request, &request.get_ref().reporter)?;
         let request = request.into_inner();
         let class = convert::class(request.class)?;
         let weight = u8::try_from(request.weight)
@@ -51,32 +66,57 @@ impl Reputation for Admin {
             sketch: item.sketch,
             class,
             weight,
-            reporter: request.reporter.clone(),
-            authority: Authority::Operator,
+            reporter: caller.name.clone(),
+            authority: caller.authority,
             at_unix_s,
         };
         let changes = items(&request.signatures)?.into_iter().map(add).collect();
         let committed = self.writes.commit(changes).await.map_err(status)?;
         let (epoch, added, confirmed) = (committed.epoch, committed.added, committed.confirmed);
-        tracing::info!(epoch, added, confirmed, class = class.word(), "signatures reported");
+        let (reporter, class) = (&caller.name, class.word());
+        tracing::info!(epoch, added, confirmed, class, reporter, "signatures reported");
         Ok(Response::new(wire::AddResponse { epoch, added, confirmed }))
+    }
+
+    async fn retract(
+        &self,
+        request: Request<wire::RetractRequest>,
+    ) -> Result<Response<wire::RetractResponse>, Status> {
+        let caller = self.caller(&request, &request.get_ref().reporter)?;
+        let at_unix_s = now_unix_s();
+        let retract = |item: Item| Change::Retract {
+            signature: item.signature,
+            reporter: caller.name.clone(),
+            at_unix_s,
+        };
+        let changes = items(&request.get_ref().signatures)?.into_iter().map(retract).collect();
+        let committed = self.writes.commit(changes).await.map_err(status)?;
+        let (epoch, retracted, unknown) = (committed.epoch, committed.deleted, committed.unknown);
+        tracing::info!(epoch, retracted, unknown, reporter = caller.name, "reports taken back");
+        Ok(Response::new(wire::RetractResponse { epoch, retracted, unknown }))
     }
 
     async fn delete(
         &self,
         request: Request<wire::DeleteRequest>,
     ) -> Result<Response<wire::DeleteResponse>, Status> {
-        let request = request.into_inner();
+        let caller = self.caller(&request, &request.get_ref().reporter)?;
+        if caller.authority != Authority::Operator {
+            return Err(Status::permission_denied(format!(
+                "{} is a reporter: only operators delete what others reported; retract takes back one's own reports",
+                caller.name
+            )));
+        }
         let at_unix_s = now_unix_s();
         let delete = |item: Item| Change::Delete {
             signature: item.signature,
-            reporter: request.reporter.clone(),
+            reporter: caller.name.clone(),
             at_unix_s,
         };
-        let changes = items(&request.signatures)?.into_iter().map(delete).collect();
+        let changes = items(&request.get_ref().signatures)?.into_iter().map(delete).collect();
         let committed = self.writes.commit(changes).await.map_err(status)?;
         let (epoch, deleted, unknown) = (committed.epoch, committed.deleted, committed.unknown);
-        tracing::info!(epoch, deleted, unknown, "signatures deleted");
+        tracing::info!(epoch, deleted, unknown, reporter = caller.name, "signatures deleted");
         Ok(Response::new(wire::DeleteResponse { epoch, deleted, unknown }))
     }
 
@@ -133,7 +173,29 @@ impl Reputation for Admin {
             malformed: metrics.malformed.get(),
             limited: metrics.limited.get(),
             reporters_needed: table.rules().reporters_needed.into(),
+            order: self.shared.standing().map(|standing| wire::Order {
+                node: standing.node,
+                connected: standing.connected,
+                position: standing.position,
+                lag_changes: standing.lag_changes,
+                lag_seconds: standing.lag_seconds,
+                resyncs: standing.resyncs,
+                nodes: standing.nodes,
+                stale: self.shared.is_stale(),
+            }),
         }))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<wire::SnapshotRequest>,
+    ) -> Result<Response<snapshot::Chunks>, Status> {
+        self.peer_only(&request)?;
+        let snapshots = self.snapshots.as_ref();
+        let snapshots = snapshots.ok_or_else(|| {
+            Status::failed_precondition("this node has an order of its own: it gives no snapshots")
+        })?;
+        snapshot::send(snapshots, request.get_ref()).await.map(Response::new)
     }
 }
 
@@ -156,8 +218,9 @@ fn status(error: WriteError) -> Status {
         WriteError::Refused(Refused::Full { .. } | Refused::TooManyReporters)
         | WriteError::Log(AppendError::Full(_)) => Status::resource_exhausted(message),
         WriteError::Refused(_) | WriteError::TooMany => Status::invalid_argument(message),
-        WriteError::Log(AppendError::Broken(_)) | WriteError::Stopping => {
-            Status::unavailable(message)
-        }
+        WriteError::Log(AppendError::Broken(_))
+        | WriteError::CutOff(_)
+        | WriteError::Unknown(_)
+        | WriteError::Stopping => Status::unavailable(message),
     }
 }

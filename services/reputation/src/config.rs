@@ -8,14 +8,25 @@ use tamis_reputation_protocol::answering::{Limits, Rate};
 use tamis_reputation_protocol::signatures::{AGREEMENT_MIN, REPORTERS_KEPT_MAX, Rules};
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
+use tamis_runtime::redis_address::Address;
 
 use crate::log::local::{COMPACT_BYTES, COMPACT_BYTES_MAX, COMPACT_BYTES_MIN};
+use crate::log::streams::Settings;
 
 /// The name of the section.
 pub const SECTION: &str = "reputation";
 
 /// Sockets on one port at most. The kernel spreads sources over them; more than cores gains nothing.
 pub const SOCKETS_MAX: u16 = 64;
+
+/// Characters of the name of a service or a node.
+pub const NAME_CHARS_MAX: usize = 64;
+
+/// Peers that may be named. A service of more nodes is fed by bases.
+pub const PEERS_MAX: usize = 64;
+
+/// Replicas of Redis that may be waited for.
+pub const ACKS_MAX: u8 = 16;
 
 /// What was written. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -30,6 +41,20 @@ pub struct Typed {
     pub admin: ListenAddress,
     /// Where the log and the snapshots are kept; empty: in memory only, reports end with the process.
     pub state_dir: PathBuf,
+    /// File of those who may report; empty: only callers on this machine may write, as operators.
+    pub reporters: PathBuf,
+    /// Redis that keeps the order of writes for several nodes; empty: this node has an order of its own.
+    pub redis: String,
+    /// PEM file of the authority that signed Redis' certificate; empty trusts the system's.
+    pub redis_authority: PathBuf,
+    /// Replicas of Redis that must have a write before it is acknowledged.
+    pub redis_acks: u8,
+    /// Name of the service whose nodes share one order.
+    pub service: String,
+    /// Name of this node among them; empty: one is drawn once and kept in `state_dir`.
+    pub node: String,
+    /// Administration addresses (`host:port`) of nodes that may give this one their table.
+    pub peers: Vec<String>,
     /// Bytes of log before it is compacted into a snapshot.
     pub compact_bytes: u64,
     /// Sockets that share the UDP port, each with a task of its own.
@@ -54,6 +79,13 @@ impl Default for Typed {
             grpc: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 7063))),
             admin: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9073))),
             state_dir: PathBuf::new(),
+            reporters: PathBuf::new(),
+            redis: String::new(),
+            redis_authority: PathBuf::new(),
+            redis_acks: 0,
+            service: "default".to_owned(),
+            node: String::new(),
+            peers: Vec::new(),
             compact_bytes: COMPACT_BYTES,
             sockets: 1,
             reporters_needed: rules.reporters_needed,
@@ -76,6 +108,10 @@ pub struct Config {
     pub admin: ListenAddress,
     /// State directory, if any.
     pub state_dir: Option<PathBuf>,
+    /// File of reporters, if any.
+    pub reporters: Option<PathBuf>,
+    /// The order that this node shares with others, if it does.
+    pub cluster: Option<Settings>,
     /// Bytes of log before it is compacted.
     pub compact_bytes: u64,
     /// Sockets on the UDP port.
@@ -102,6 +138,7 @@ impl Typed {
         between("agreement_min", self.agreement_min.into(), AGREEMENT_MIN.into(), 32)
             .map_err(bad)?;
         between("signatures_max", self.signatures_max, 1, u32::MAX as usize).map_err(bad)?;
+        let cluster = self.cluster().map_err(bad)?;
         if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
             return Err(bad(format!(
                 "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
@@ -109,12 +146,15 @@ impl Typed {
             )));
         }
         let defaults = Limits::default();
+        let reporters = Some(self.reporters).filter(|file| !file.as_os_str().is_empty());
         let state_dir = Some(self.state_dir).filter(|dir| !dir.as_os_str().is_empty());
         Ok(Config {
             listen,
             grpc: self.grpc,
             admin: self.admin,
             state_dir,
+            reporters,
+            cluster,
             compact_bytes: self.compact_bytes,
             sockets: self.sockets,
             rules: Rules {
@@ -136,6 +176,58 @@ impl Typed {
     }
 }
 
+impl Typed {
+    fn cluster(&self) -> Result<Option<Settings>, String> {
+        if self.redis.is_empty() {
+            return match self.peers.is_empty() {
+                true => Ok(None),
+                false => Err("peers are named without redis: they share its order".to_owned()),
+            };
+        }
+        if self.state_dir.as_os_str().is_empty() {
+            return Err(
+                "redis needs a state_dir: each node keeps a copy, so that the order may be \
+                        trimmed"
+                    .to_owned(),
+            );
+        }
+        name("service", &self.service)?;
+        if !self.node.is_empty() {
+            name("node", &self.node)?;
+        }
+        between("redis_acks", self.redis_acks.into(), 0, ACKS_MAX.into())?;
+        between("peers: their number", self.peers.len(), 0, PEERS_MAX)?;
+        for peer in &self.peers {
+            let port = peer
+                .rsplit_once(':')
+                .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
+            port.ok_or_else(|| format!("peers: {peer:?}: write host:port"))?;
+        }
+        let authority = match self.redis_authority.as_os_str().is_empty() {
+            true => None,
+            false => Some(std::fs::read(&self.redis_authority).map_err(|error| {
+                format!("redis_authority {}: {error}", self.redis_authority.display())
+            })?),
+        };
+        Ok(Some(Settings {
+            address: Address::parse(&self.redis).map_err(|error| error.to_string())?,
+            authority,
+            service: self.service.clone(),
+            acks: self.redis_acks,
+            node: self.node.clone(),
+            peers: self.peers.clone(),
+        }))
+    }
+}
+
+fn name(key: &str, value: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=NAME_CHARS_MAX).contains(&value.len()) && value.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(format!("{key} = {value:?}: write 1 to {NAME_CHARS_MAX} letters, digits, dots, - and _"))
+}
+
 fn between(key: &str, value: usize, least: usize, most: usize) -> Result<(), String> {
     if (least..=most).contains(&value) {
         return Ok(());
@@ -153,6 +245,38 @@ mod tests {
         assert_eq!(config.listen.port(), 7060);
         assert_eq!(config.state_dir, None);
         assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn a_shared_order_needs_a_place_for_its_copy_and_names_that_redis_can_hold() {
+        let typed = || Typed {
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            state_dir: "/var/lib/x".into(),
+            ..Typed::default()
+        };
+        assert_eq!(typed().check().unwrap().cluster.unwrap().service, "default");
+        let long = "n".repeat(NAME_CHARS_MAX + 1);
+        for (bad, what) in [
+            (Typed { state_dir: PathBuf::new(), ..typed() }, "state_dir"),
+            (Typed { redis: "http://h:1".to_owned(), ..typed() }, "scheme"),
+            (Typed { redis: String::new(), peers: vec!["h:1".to_owned()], ..typed() }, "peers"),
+            (Typed { peers: vec!["h".to_owned()], ..typed() }, "host:port"),
+            (Typed { peers: vec!["h:1".to_owned(); PEERS_MAX + 1], ..typed() }, "peers"),
+            (Typed { service: "a}b".to_owned(), ..typed() }, "service"),
+            (Typed { service: long.clone(), ..typed() }, "service"),
+            (Typed { node: long, ..typed() }, "node"),
+            (Typed { redis_acks: ACKS_MAX + 1, ..typed() }, "redis_acks"),
+        ] {
+            let error = bad.check().unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        let most = Typed {
+            node: "n".repeat(NAME_CHARS_MAX),
+            peers: vec!["h:1".to_owned(); PEERS_MAX],
+            redis_acks: ACKS_MAX,
+            ..typed()
+        };
+        assert!(most.check().is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod merge;
 pub mod record;
 mod segment;
 pub mod snapshot;
+pub mod streams;
 #[cfg(test)]
 mod tests;
 

@@ -18,9 +18,11 @@ use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
-use crate::log::OpenError;
 use crate::log::local::LocalLog;
+use crate::log::streams::{Cluster, OrderMetrics, Started};
+use crate::log::{OpenError, Position};
 use crate::metrics::Metrics;
+use crate::reporters::Reporters;
 use crate::serve;
 use crate::shared::Shared;
 use crate::writes::Writes;
@@ -42,6 +44,8 @@ pub struct Service {
     shared: Arc<Shared>,
     writes: Writes,
     writer: JoinHandle<()>,
+    cluster: Option<Cluster>,
+    reporters: Option<Arc<Reporters>>,
 }
 
 impl Service {
@@ -64,29 +68,31 @@ impl Service {
             ListenAddress::Off => None,
             address => Some(Listener::bind(address).await?),
         };
-        let mut table = Table::new(config.rules);
-        let mut warnings = Vec::new();
-        let log = match config.state_dir.clone() {
-            None => {
-                warnings.push(IN_MEMORY.to_owned());
-                None
-            }
-            Some(dir) => {
-                let bytes = config.compact_bytes;
-                let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
-                let loaded = tokio::task::spawn_blocking(load).await;
-                let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
-                let (opened, loaded) = loaded.map_err(unusable)?;
-                table = loaded;
-                warnings.extend(opened.warnings);
-                Some(opened.log)
-            }
+        let reporters = match &config.reporters {
+            Some(file) => Some(Arc::new(Reporters::load(file)?)),
+            None => None,
         };
+        let (table, log, warnings) = load(&config).await?;
         let shared = Arc::new(Shared::new(table, Metrics::new(registry)));
         warnings.into_iter().for_each(|warning| shared.warn(warning));
-        let (writes, writer) = Writes::start(Arc::clone(&shared), log)
-            .map_err(|error| Failure::software(format!("no thread for the log: {error}")))?;
-        Ok(Self { config, sockets, grpc, shared, writes, writer })
+        let no_writer = |error| Failure::software(format!("no writer: {error}"));
+        let (writes, writer, cluster) = match (config.cluster.clone(), log, &config.state_dir) {
+            (Some(settings), Some((log, position)), Some(dir)) => {
+                let metrics = OrderMetrics::new(registry);
+                let parts = (dir.as_path(), log, position);
+                let (cluster, writes, writer) =
+                    Cluster::new(settings, parts, Arc::clone(&shared), metrics)
+                        .map_err(no_writer)?;
+                (writes, writer, Some(cluster))
+            }
+            (_, log, _) => {
+                let log = log.map(|(log, _)| log);
+                let (writes, writer) =
+                    Writes::start(Arc::clone(&shared), log).map_err(no_writer)?;
+                (writes, writer, None)
+            }
+        };
+        Ok(Self { config, sockets, grpc, shared, writes, writer, cluster, reporters })
     }
 
     /// Where questions are answered; the port is the real one where the configuration says 0.
@@ -114,6 +120,34 @@ impl Service {
         is_ready: Condition,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
+        let admin = Admin {
+            shared: Arc::clone(&self.shared),
+            writes: self.writes,
+            snapshots: self.cluster.as_ref().map(Cluster::snapshots),
+            reporters: self.reporters.clone(),
+            has_tls: tls.is_some(),
+        };
+        let mut background = JoinSet::new();
+        if let Some(reporters) = self.reporters {
+            background.spawn(reporters.watch());
+        }
+        let mut shared_writer = None;
+        if let Some(cluster) = self.cluster {
+            let has_state = cluster.has_state();
+            let Started { mut caught_up, writer, tasks } = cluster.start(tls);
+            background.spawn(async move {
+                let mut tasks = tasks;
+                while tasks.join_next().await.is_some() {}
+            });
+            shared_writer = Some(writer);
+            // With state of its own the node answers from that and says that it is stale.
+            if !has_state {
+                tokio::select! {
+                    caught_up = &mut caught_up => caught_up.unwrap_or(Ok(()))?,
+                    () = shutdown.requested() => return Ok(()),
+                }
+            }
+        }
         let secret = random()?;
         let mut loops = JoinSet::new();
         let now = clock::now();
@@ -124,15 +158,19 @@ impl Service {
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
         let served = match self.grpc {
-            Some(listener) => grpc(listener, tls, self.shared, self.writes, &shutdown).await,
+            Some(listener) => grpc(listener, tls, admin, &shutdown).await,
             None => {
-                drop(self.writes);
+                drop(admin);
                 shutdown.requested().await;
                 Ok(())
             }
         };
         is_ready.set(false);
         // No way to the writer is left: it finishes what waits and ends.
+        if let Some(writer) = shared_writer {
+            let _ = writer.await;
+        }
+        background.shutdown().await;
         let writer = self.writer;
         let _ = tokio::task::spawn_blocking(move || writer.join()).await;
         loops.shutdown().await;
@@ -154,11 +192,26 @@ pub async fn run(
     Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
 }
 
+/// Table, log and place in the shared order, as the state directory has them, and what a person should know.
+type Loaded = (Table, Option<(LocalLog, Option<Position>)>, Vec<String>);
+
+async fn load(config: &Config) -> Result<Loaded, Failure> {
+    let mut table = Table::new(config.rules);
+    let Some(dir) = config.state_dir.clone() else {
+        return Ok((table, None, vec![IN_MEMORY.to_owned()]));
+    };
+    let bytes = config.compact_bytes;
+    let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
+    let loaded = tokio::task::spawn_blocking(load).await;
+    let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
+    let (opened, table) = loaded.map_err(unusable)?;
+    Ok((table, Some((opened.log, opened.position)), opened.warnings))
+}
+
 async fn grpc(
     listener: Listener,
     tls: Option<&Tls>,
-    shared: Arc<Shared>,
-    writes: Writes,
+    admin: Admin,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -176,7 +229,7 @@ async fn grpc(
     }
     server
         .add_service(health_service)
-        .add_service(admin::service(shared, writes))
+        .add_service(admin::service(admin))
         .serve_with_incoming_shutdown(listener.incoming(), shutdown.requested())
         .await
         .map_err(|error| Failure::unavailable(format!("reputation gRPC: {error}"), ""))

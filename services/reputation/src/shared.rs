@@ -1,5 +1,6 @@
 //! What sockets, writer and administration share: the table, what a person should know, the metrics.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tamis_reputation_protocol::signatures::Table;
@@ -9,12 +10,33 @@ use crate::metrics::Metrics;
 /// Warnings kept; each comes from a start or a failure, and a failure replaces its predecessor.
 const WARNINGS_MAX: usize = 16;
 
+/// Where a node stands in the order that several nodes share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Name of this node.
+    pub node: String,
+    /// Whether Redis answers and this node follows the order; writes are taken only then.
+    pub connected: bool,
+    /// The entry up to which everything is applied, as Redis writes it; empty before the first.
+    pub position: String,
+    /// Changes that another node has and this one has not, as last heard.
+    pub lag_changes: u64,
+    /// Seconds between the last entry of the stream and the last one applied here; without Redis, since it answered last.
+    pub lag_seconds: f64,
+    /// Times that this node took its table from another one since it started.
+    pub resyncs: u64,
+    /// Nodes heard of within the last seconds, this one included.
+    pub nodes: u32,
+}
+
 /// Shared by all parts of one service.
 #[derive(Debug)]
 pub struct Shared {
     table: RwLock<Table>,
     warnings: Mutex<Vec<String>>,
     log_trouble: Mutex<Option<String>>,
+    is_stale: AtomicBool,
+    standing: Mutex<Option<Standing>>,
     /// Counters of this service.
     pub metrics: Metrics,
 }
@@ -24,7 +46,14 @@ impl Shared {
     #[must_use]
     pub fn new(table: Table, metrics: Metrics) -> Self {
         let table = RwLock::new(table);
-        Self { table, warnings: Mutex::default(), log_trouble: Mutex::default(), metrics }
+        Self {
+            table,
+            warnings: Mutex::default(),
+            log_trouble: Mutex::default(),
+            is_stale: AtomicBool::new(false),
+            standing: Mutex::default(),
+            metrics,
+        }
     }
 
     /// The table, for questions. Held for one batch of datagrams at most, so that a write waits microseconds.
@@ -37,6 +66,33 @@ impl Shared {
     /// The table, for the one writer. Held for some changes at most, so that questions wait microseconds.
     pub(crate) fn table_mut(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a whole table in the place of the present one, for readers between two questions; gives back the old one.
+    pub(crate) fn replace_table(&self, table: Table) -> Table {
+        std::mem::replace(&mut *self.table_mut(), table)
+    }
+
+    /// Whether this node is cut off from the order that it shares with others, so that clients had better ask another.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stale(&self, is_stale: bool) {
+        if self.is_stale.swap(is_stale, Ordering::Relaxed) != is_stale {
+            tracing::info!(is_stale, "whether clients had better ask another node");
+        }
+    }
+
+    /// Where this node stands in the shared order; none where it has an order of its own.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn stands(&self, standing: Standing) {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(standing);
     }
 
     /// Keeps something that a person should know until the process ends.

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::log::histories::Histories;
 use crate::log::local::LocalLog;
 use crate::log::memory::MemoryLog;
+use crate::log::streams::Link;
 use crate::log::{AppendError, Durability};
 use crate::shared::Shared;
 
@@ -54,15 +55,22 @@ pub enum WriteError {
     /// More changes than one commit holds: the caller's fault.
     #[error("more than {CHANGES_PER_COMMIT_MAX} changes at once")]
     TooMany,
+    /// This node is cut off from the shared order: nothing was changed, another node may take it.
+    #[error("writes are refused here: {0}; nothing was written")]
+    CutOff(String),
+    /// The shared order was asked and did not show the write in time.
+    #[error("not known whether this was written: {0}; reporting it again is harmless")]
+    Unknown(String),
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
 }
 
+/// Changes that somebody waits for.
 #[derive(Debug)]
-struct Request {
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<Committed, WriteError>>,
+pub(crate) struct Request {
+    pub changes: Vec<Change>,
+    pub done: oneshot::Sender<Result<Committed, WriteError>>,
 }
 
 /// The way to the writer. Cheap to clone; when all are gone the writer ends.
@@ -71,6 +79,7 @@ pub struct Writes {
     requests: mpsc::Sender<Request>,
     durable: bool,
     histories: Histories,
+    link: Option<Arc<Link>>,
 }
 
 impl Writes {
@@ -90,7 +99,13 @@ impl Writes {
         writer.show_size();
         let builder = std::thread::Builder::new().name("reputation-log".to_owned());
         let thread = builder.spawn(move || writer.run(waiting))?;
-        Ok((Self { requests, durable, histories }, thread))
+        Ok((Self { requests, durable, histories, link: None }, thread))
+    }
+
+    /// The way to the writer of a shared order, and what it has to take.
+    pub(crate) fn shared(link: Arc<Link>, histories: Histories) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, waiting) = mpsc::channel(WAITING_MAX);
+        (Self { requests, durable: true, histories, link: Some(link) }, waiting)
     }
 
     /// Whether acknowledged changes survive the process.
@@ -105,19 +120,114 @@ impl Writes {
         &self.histories
     }
 
-    /// Makes changes, all or none; returns when they are on disk and in the table.
+    /// Makes changes, all or none; returns when they are on disk (or in the shared order) and in the table.
     ///
     /// # Errors
-    /// [`WriteError`]: nothing was changed. After [`WriteError::Stopping`] it is not known whether it was.
+    /// [`WriteError`]: nothing was changed. After [`WriteError::Stopping`] and [`WriteError::Unknown`] it is not known
+    /// whether it was.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed, WriteError> {
         if changes.len() > CHANGES_PER_COMMIT_MAX {
             return Err(WriteError::TooMany);
+        }
+        // Before waiting in a line that does not move.
+        if let Some(why) = self.link.as_ref().and_then(|link| link.closed()) {
+            return Err(WriteError::CutOff(why));
         }
         let (done, committed) = oneshot::channel();
         let request = Request { changes, done };
         self.requests.send(request).await.map_err(|_| WriteError::Stopping)?;
         committed.await.map_err(|_| WriteError::Stopping)?
     }
+}
+
+/// All that waits, up to a full commit.
+pub(crate) fn gather(
+    first: Request,
+    waiting: &mut mpsc::Receiver<Request>,
+    held_over: &mut Option<Request>,
+) -> Vec<Request> {
+    let mut changes = first.changes.len();
+    let mut group = vec![first];
+    while let Ok(request) = waiting.try_recv() {
+        changes += request.changes.len();
+        if changes > CHANGES_PER_COMMIT_MAX {
+            *held_over = Some(request);
+            break;
+        }
+        group.push(request);
+    }
+    group
+}
+
+/// One group without those that the table would refuse: these leave first, the others are ordered together.
+pub(crate) struct Accepted {
+    /// All changes, in order.
+    pub changes: Vec<Change>,
+    /// How many of them belong to whom.
+    pub parts: Vec<(usize, oneshot::Sender<Result<Committed, WriteError>>)>,
+}
+
+impl Accepted {
+    pub(crate) fn of(shared: &Shared, group: Vec<Request>) -> Self {
+        let mut accepted = Self { changes: Vec::new(), parts: Vec::new() };
+        for mut request in group {
+            let before = accepted.changes.len();
+            accepted.changes.append(&mut request.changes);
+            // Together with those before it: the last place of the table is given once.
+            let checked = shared.table().check(&accepted.changes);
+            match checked {
+                Ok(()) => accepted.parts.push((accepted.changes.len() - before, request.done)),
+                Err(refused) => {
+                    accepted.changes.truncate(before);
+                    shared.metrics.committed("refused", None);
+                    let _ = request.done.send(Err(refused.into()));
+                }
+            }
+        }
+        accepted
+    }
+}
+
+/// Makes changes in the table, some under each hold of it.
+pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
+    let mut committed = Committed::default();
+    for some in changes.chunks(CHANGES_PER_HOLD) {
+        let mut table = shared.table_mut();
+        for change in some {
+            match table.replay(change) {
+                Ok(Applied::Added) => committed.added += 1,
+                Ok(Applied::Confirmed) => committed.confirmed += 1,
+                Ok(Applied::Deleted | Applied::Retracted) => committed.deleted += 1,
+                Ok(Applied::Unknown) => committed.unknown += 1,
+                // Checked before it was written; a table that changes its mind is a fault of ours.
+                Err(refused) => tracing::error!(%refused, "a checked change was refused"),
+            }
+        }
+    }
+    committed.epoch = shared.table().epoch();
+    committed
+}
+
+/// Another thread does the work; questions and writes go on.
+pub(crate) fn compact(log: &mut LocalLog, shared: &Shared) {
+    let bytes = log.bytes();
+    match log.compacted() {
+        None => {}
+        Some(Ok(())) => tracing::info!(bytes, "the log was compacted"),
+        Some(Err(error)) => tracing::warn!(%error, "{CANNOT_COMPACT}"),
+    }
+    if log.wants_compaction()
+        && let Err(error) = begin_compaction(log, shared)
+    {
+        tracing::warn!(%error, "{CANNOT_COMPACT}");
+    }
+}
+
+pub(crate) fn begin_compaction(log: &mut LocalLog, shared: &Shared) -> std::io::Result<()> {
+    let table = shared.table();
+    let (epoch, reporters) = (table.epoch(), table.reporters().collect());
+    drop(table);
+    log.begin_compaction(epoch, reporters)
 }
 
 struct Writer {
@@ -131,54 +241,29 @@ impl Writer {
         let mut held_over = None;
         loop {
             let Some(first) = held_over.take().or_else(|| waiting.blocking_recv()) else { return };
-            let mut group = vec![first];
-            let mut changes = group[0].changes.len();
-            while let Ok(request) = waiting.try_recv() {
-                changes += request.changes.len();
-                if changes > CHANGES_PER_COMMIT_MAX {
-                    held_over = Some(request);
-                    break;
-                }
-                group.push(request);
-            }
+            let group = gather(first, &mut waiting, &mut held_over);
             self.commit(group);
             self.compact();
         }
     }
 
-    /// One group: those that the table would refuse leave first, the others are written and applied together.
     fn commit(&mut self, group: Vec<Request>) {
-        let mut changes: Vec<Change> = Vec::new();
-        let mut accepted = Vec::new();
-        for mut request in group {
-            let before = changes.len();
-            changes.append(&mut request.changes);
-            // Together with those before it: the last place of the table is given once.
-            let checked = self.shared.table().check(&changes);
-            match checked {
-                Ok(()) => accepted.push((changes.len() - before, request.done)),
-                Err(refused) => {
-                    changes.truncate(before);
-                    self.shared.metrics.committed("refused", None);
-                    let _ = request.done.send(Err(refused.into()));
-                }
-            }
-        }
-        if accepted.is_empty() {
+        let Accepted { changes, parts } = Accepted::of(&self.shared, group);
+        if parts.is_empty() {
             return;
         }
         if let Err(error) = self.write(&changes) {
-            for (_, done) in accepted {
+            for (_, done) in parts {
                 self.shared.metrics.committed("failed", None);
                 let _ = done.send(Err(error.clone().into()));
             }
             return;
         }
         let mut rest = changes.as_slice();
-        for (count, done) in accepted {
+        for (count, done) in parts {
             let (own, others) = rest.split_at(count);
             rest = others;
-            let committed = self.apply(own);
+            let committed = apply(&self.shared, own);
             // Who asked may have gone; the change stands.
             let _ = done.send(Ok(committed));
         }
@@ -202,42 +287,9 @@ impl Writer {
         written
     }
 
-    fn apply(&self, changes: &[Change]) -> Committed {
-        let mut committed = Committed::default();
-        for some in changes.chunks(CHANGES_PER_HOLD) {
-            let mut table = self.shared.table_mut();
-            for change in some {
-                match table.replay(change) {
-                    Ok(Applied::Added) => committed.added += 1,
-                    Ok(Applied::Confirmed) => committed.confirmed += 1,
-                    Ok(Applied::Deleted | Applied::Retracted) => committed.deleted += 1,
-                    Ok(Applied::Unknown) => committed.unknown += 1,
-                    // Checked before it was written; a table that changes its mind is a fault of ours.
-                    Err(refused) => tracing::error!(%refused, "a checked change was refused"),
-                }
-            }
-        }
-        committed.epoch = self.shared.table().epoch();
-        committed
-    }
-
-    /// Another thread does the work; questions and writes go on.
     fn compact(&mut self) {
-        let Some(log) = self.log.as_mut() else { return };
-        let bytes = log.bytes();
-        match log.compacted() {
-            None => {}
-            Some(Ok(())) => tracing::info!(bytes, "the log was compacted"),
-            Some(Err(error)) => tracing::warn!(%error, "{CANNOT_COMPACT}"),
-        }
-        if !log.wants_compaction() {
-            return;
-        }
-        let table = self.shared.table();
-        let (epoch, reporters) = (table.epoch(), table.reporters().collect());
-        drop(table);
-        if let Err(error) = log.begin_compaction(epoch, reporters) {
-            tracing::warn!(%error, "{CANNOT_COMPACT}");
+        if let Some(log) = self.log.as_mut() {
+            compact(log, &self.shared);
         }
     }
 

@@ -10,7 +10,7 @@ use tamis_runtime::listen::ListenAddress;
 
 use crate::ask::reputation::{Plan, TypedShard, map_of};
 use crate::memory::FarSettings;
-use crate::memory::address::Address;
+use tamis_runtime::redis_address::Address;
 
 /// Name of the section.
 pub const SECTION: &str = "scanner";

@@ -34,6 +34,20 @@ impl Redis {
         Self::start_with(port, &["--port", &port.to_string()])
     }
 
+    /// Starts a server that has every write on disk before it answers, and keeps it over a restart.
+    ///
+    /// # Panics
+    /// As `start`.
+    #[must_use]
+    pub fn durable() -> Self {
+        let port = free_port();
+        let port_text = port.to_string();
+        Self::start_with(
+            port,
+            &["--port", &port_text, "--appendonly", "yes", "--appendfsync", "always"],
+        )
+    }
+
     /// Starts a server that speaks TLS only, with a certificate of an authority of its own.
     ///
     /// # Panics
@@ -121,7 +135,7 @@ impl Redis {
         self.process.kill9();
     }
 
-    /// Starts it again, empty, on the same port.
+    /// Starts it again, empty unless it is durable, on the same port.
     ///
     /// # Panics
     /// When it does not start.

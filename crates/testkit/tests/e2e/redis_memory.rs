@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::reading::PartFacts;
-use tamis_scanner::memory::address::Address;
+use tamis_runtime::redis_address::Address;
 use tamis_scanner::memory::{FarAnswer, FarSettings, Key, Memory};
 use tamis_testkit::peers::{Redis, RedisCluster, RedisSentinel};
 

@@ -25,7 +25,7 @@ pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
     })?;
     let sketch = match signature.sketch.as_slice() {
         [] => None,
-        _ if kind != SignatureKind::Text => {
+        _ if !kind.has_sketch() => {
             let message = format!("signature.sketch: a {} has none", kind.word());
             return Err(Status::invalid_argument(message));
         }
@@ -71,5 +71,6 @@ fn report(told: ReportTold) -> wire::Report {
         first_unix_s: told.first_unix_s.into(),
         last_unix_s: told.last_unix_s.into(),
         times: told.times.into(),
+        authority: told.authority.code().into(),
     }
 }

@@ -11,7 +11,6 @@ use quick_cache::sync::Cache;
 use tamis_domain::reading::PartFacts;
 use tokio::sync::mpsc;
 
-pub mod address;
 mod redis;
 
 use self::redis::Far;

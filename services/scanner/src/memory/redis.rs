@@ -13,8 +13,8 @@ use tamis_domain::reading::PartFacts;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::address::Address;
 use super::{Key, VALUE_BYTES_MAX, Writes};
+use tamis_runtime::redis_address::Address;
 
 /// How the far memory is reached.
 #[derive(Clone, Debug)]

@@ -2,9 +2,7 @@
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
-use tamis_reputation_protocol::signatures::{
-    Authority, Change, ReportTold, ReporterRecord, Saved,
-};
+use tamis_reputation_protocol::signatures::{Authority, Change, ReportTold, ReporterRecord, Saved};
 
 use super::{ADD, DELETE, FORMAT, FORMAT_WITH_POSITION, RETRACT};
 use crate::log::Position;

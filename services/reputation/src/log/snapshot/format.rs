@@ -2,8 +2,8 @@
 
 use tamis_domain::digest::SignatureKind;
 
-use crate::log::record::{KEY_BYTES, Key, push_position};
 use crate::log::record::fields::Fields;
+use crate::log::record::{KEY_BYTES, Key, push_position};
 use crate::log::{Position, frame};
 
 const FORMAT: u8 = 2;

@@ -89,7 +89,10 @@ fn the_position_survives_a_compaction_and_a_commit_that_changes_nothing() {
     commit_copy(&mut opened.log, &mut table, 4, &[add(1)]);
     commit_copy(&mut opened.log, &mut table, 5, &[delete(9)]);
     compact(&mut opened.log, &table);
-    assert_eq!(opened.log.snapshot().map(|(epoch, position, _)| (epoch, position)), Some((1, Some(at(5)))));
+    assert_eq!(
+        opened.log.snapshot().map(|(epoch, position, _)| (epoch, position)),
+        Some((1, Some(at(5))))
+    );
     drop(opened);
     let (mut opened, mut table) = open(dir.path()).unwrap();
     assert_eq!(opened.position, Some(at(5)));

@@ -138,7 +138,8 @@ fn a_file_shorter_than_what_was_acknowledged_is_never_extended() {
     commit(&mut opened.log, &mut table, &[add(1)]);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     opened.log.write_keeping_length(full);
-    let refused = opened.log.append(table.epoch(), None, &[add(2)], Durability::Synced).unwrap_err();
+    let refused =
+        opened.log.append(table.epoch(), None, &[add(2)], Durability::Synced).unwrap_err();
     // Found before anything was tried.
     assert!(matches!(refused, AppendError::Broken(_)), "{refused:?}");
     assert!(refused.to_string().contains("the segment has 0 bytes instead of"), "{refused}");

@@ -78,7 +78,8 @@ pub(super) fn write(dir: &Path, count: u64) -> Snapshot {
     for number in 0..count {
         writer.push(&saved(number)).unwrap();
     }
-    let reporter = ReporterRecord { name: "desk".to_owned(), last_day: 20_833, ..Default::default() };
+    let reporter =
+        ReporterRecord { name: "desk".to_owned(), last_day: 20_833, ..Default::default() };
     writer.finish(&[reporter]).unwrap()
 }
 

@@ -1,6 +1,6 @@
-//! Where Redis is: one server, a group watched by Sentinels, or a Cluster.
+//! Where Redis is, as configurations write it: one server, a group watched by Sentinels, or a Cluster.
 
-/// A parsed `[scanner] redis` value. Shown without its login, since configurations are printed.
+/// A parsed `redis` value. Shown without its login, since configurations are printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// `redis://` or `rediss://`: one server.
