@@ -3,7 +3,12 @@
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
-use tamis_reputation::log::record::{commit, push_saved, read_commit, read_saved};
+use tamis_reputation::log::Position;
+use tamis_reputation::log::memory::MemoryLog;
+use tamis_reputation::log::record::{
+    commit, push_reporter, push_saved, read_commit, read_reporters, read_saved,
+};
+use tamis_reputation::log::snapshot::Foot;
 use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
 use crate::pick::Pick;
@@ -37,7 +42,8 @@ fn file(bytes: &[u8]) {
 
 fn payload(bytes: &[u8]) {
     if let Some(read) = read_commit(bytes) {
-        assert_eq!(commit(read.epoch_before, &read.changes), bytes, "a commit has one form");
+        let again = commit(read.epoch_before, read.position, &read.changes);
+        assert_eq!(again, bytes, "a commit has one form");
         let mut table = Table::new(Rules::default());
         for change in &read.changes {
             assert_eq!(table.replay(change).is_ok(), change.check().is_ok());
@@ -49,8 +55,18 @@ fn payload(bytes: &[u8]) {
         assert_eq!(again, bytes, "a saved signature has one form");
         let mut table = Table::new(Rules::default());
         for saved in &saved {
-            let _ = table.restore(saved);
+            let _ = table.load(saved);
         }
+    }
+    if let Some(reporters) = read_reporters(bytes) {
+        let mut again = Vec::new();
+        reporters.iter().for_each(|reporter| push_reporter(&mut again, reporter));
+        assert_eq!(again, bytes, "a reporter has one form");
+    }
+    if let Some(foot) = Foot::read(bytes, u64::MAX) {
+        assert_eq!(foot.to_bytes(), bytes, "a foot has one form");
+        let signatures = foot.counts.iter().map(|count| u128::from(count.signatures)).sum::<u128>();
+        assert!(signatures <= u128::from(foot.reporters_at), "no memory for what is not there");
     }
 }
 
@@ -74,16 +90,30 @@ fn changes(pick: &mut Pick<'_>) {
     while !pick.is_empty() && all.len() < 100 {
         all.push(change(pick));
     }
-    let bytes = commit(epoch, &all);
+    let position = pick.flag().then(|| Position { ms: pick.u64(), seq: pick.u64() });
+    let bytes = commit(epoch, position, &all);
     let read = read_commit(&bytes).expect("our own commit");
-    assert_eq!((read.epoch_before, &read.changes), (epoch, &all));
-    let mut table = Table::new(Rules::default());
-    all.iter().for_each(|change| drop(table.replay(change)));
-    let mut saved = Vec::new();
-    table.export().for_each(|one| push_saved(&mut saved, &one));
+    assert_eq!((read.epoch_before, read.position, &read.changes), (epoch, position, &all));
+    let (mut table, memory) = (Table::new(Rules::default()), MemoryLog::default());
+    let mut names = Vec::new();
+    for change in &all {
+        let before = table.epoch();
+        if table.replay(change).is_ok() {
+            memory.append(before, std::slice::from_ref(change));
+            names.push(*change.signature());
+        }
+    }
+    names.sort_by_key(|name| (name.kind.code(), name.value));
+    names.dedup();
     let mut restored = Table::new(Rules::default());
-    for one in read_saved(&saved).expect("our own signatures") {
-        restored.restore(&one).expect("what a table exported");
+    for name in names {
+        let prefix = name.value.first_chunk().expect("12 bytes");
+        let history = memory.histories().history(name.kind, prefix).expect("memory does not fail");
+        let Some(history) = history else { continue };
+        let mut bytes = Vec::new();
+        push_saved(&mut bytes, &history);
+        assert_eq!(read_saved(&bytes), Some(vec![history.clone()]));
+        restored.load(&history).expect("what a table took");
     }
     assert_eq!(restored.len(), table.len());
 }

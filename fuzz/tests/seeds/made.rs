@@ -268,8 +268,10 @@ mod services {
     use tamis_domain::reputation::Class;
     use tamis_proto::scan;
     use tamis_reputation::log::frame::push;
-    use tamis_reputation::log::record::{commit, push_saved};
-    use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
+    use tamis_reputation::log::Position;
+    use tamis_reputation::log::record::{commit, push_reporter, push_saved};
+    use tamis_reputation::log::snapshot::{Count, Foot};
+    use tamis_reputation_protocol::signatures::{Authority, Change, ReporterRecord, Saved};
 
     use super::{Made, seed};
 
@@ -413,14 +415,36 @@ mod services {
         vec![add(0), add(1), add(2), delete]
     }
 
+    fn reporters() -> Vec<u8> {
+        let (mut bytes, name) = (Vec::new(), "example.org/edge-1".to_owned());
+        push_reporter(
+            &mut bytes,
+            &ReporterRecord { name, confirmed: 7, contradicted: 1, last_day: 20_833 },
+        );
+        bytes
+    }
+
+    fn foot() -> Vec<u8> {
+        let counts = vec![Count { kind: SignatureKind::Text, signatures: 9, sketched: 8 }];
+        let position = Some(Position { ms: 1_800_000_000_000, seq: 2 });
+        let foot = Foot {
+            epoch: 41,
+            position,
+            segment: 0,
+            reporters_at: 2_000,
+            index_at: 2_100,
+            reporters: 1,
+            counts,
+        };
+        foot.to_bytes()
+    }
+
     fn records() -> Vec<Made> {
         let changes = changes();
-        let (one, empty) = (commit(41, &changes), commit(0, &[]));
-        let mut table = Table::new(Rules::default());
-        // One listed signature: the order of several depends on the table's hash.
-        table.apply(&changes[1]).unwrap();
+        let (one, empty) = (commit(41, None, &changes), commit(0, None, &[]));
         let mut saved = Vec::new();
-        table.export().for_each(|it| push_saved(&mut saved, &it));
+        push_saved(&mut saved, &Saved::begun(&changes[1], 1).unwrap());
+        let copied = commit(41, Some(Position { ms: 1_800_000_000_000, seq: 2 }), &changes);
         let mut file = Vec::new();
         push(&mut file, &one);
         push(&mut file, &empty);
@@ -430,9 +454,12 @@ mod services {
             ("commit.bin", one.clone()),
             ("commit_empty.bin", empty),
             ("commit_truncated.bin", one[..one.len() - 3].to_vec()),
-            ("commit_of_another_format.bin", [&[2], &one[1..]].concat()),
+            ("commit_of_another_format.bin", [&[9], &one[1..]].concat()),
             ("commit_count_too_high.bin", [&one[..9], &[0xff; 4], &one[13..]].concat()),
+            ("commit_with_position.bin", copied),
             ("saved.bin", saved),
+            ("reporters.bin", reporters()),
+            ("foot.bin", foot()),
             ("file.bin", file.clone()),
             ("file_cut_in_a_frame.bin", file[..file.len() - 4].to_vec()),
             ("file_cut_in_a_head.bin", file[..file.len() - 20].to_vec()),

@@ -18,7 +18,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 /// Kills, unless `TAMIS_TEST_KILLS` says how many.
-const KILLS: u64 = 40;
+const KILLS: u64 = 200;
 
 /// Compacts every twentieth write or so.
 const CONFIG: &str = "[reputation]\ncompact_bytes = 4096\n";

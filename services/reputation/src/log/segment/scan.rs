@@ -68,7 +68,8 @@ impl Segment {
     ) -> Result<(), OpenError> {
         let end = self.bytes();
         let source = ReadAt { file: &self.file, at: 0 };
-        let mut source = BufReader::with_capacity(READ_BYTES, source);
+        let capacity = READ_BYTES.min(usize::try_from(end).unwrap_or(READ_BYTES));
+        let mut source = BufReader::with_capacity(capacity, source);
         let mut bytes = Vec::new();
         let mut at = 0;
         while at < end {
