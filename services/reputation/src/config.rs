@@ -28,7 +28,7 @@ pub struct Typed {
     pub admin: ListenAddress,
     /// Where the log and the snapshots are kept; empty: in memory only, reports end with the process.
     pub state_dir: PathBuf,
-    /// Sockets that share the UDP port, each with a task of its own.
+    /// Sockets that share the UDP port, each with a thread of its own.
     pub sockets: u16,
     /// Independent reporters before a class other than suspected is answered.
     pub reporters_needed: u8,
