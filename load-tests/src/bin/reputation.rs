@@ -4,12 +4,14 @@
 //! `redis-server` and `redis-tools` for what is measured beside them, and root for the flood.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tamis_load_tests::echo;
 use tamis_load_tests::report::{self, Figure};
-use tamis_load_tests::reputation::asking::Language;
+use tamis_load_tests::reputation::asking::{Asking, Language};
+use tamis_load_tests::reputation::load::{self, Pace, Seen};
 use tamis_load_tests::reputation::{Bench, flood, pressure, speed};
+use tamis_load_tests::{echo, process};
 
 const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sockets|all \
     [--seconds N] [--rounds N] [--exact N] [--texts N] [--long] [--binary PATH] [--out FILE]";
@@ -23,9 +25,26 @@ fn main() -> Result<()> {
         ["serve-echo", address, bytes] => echo::serve(address.parse()?, bytes.parse()?),
         ["probe-from-here", seconds] => flood::probe_from_here(seconds.parse()?),
         ["flood-from-here", seconds] => flood::flood_from_here(seconds.parse()?),
+        ["ask", server, per_second, seconds] => ask(server, per_second, seconds),
         [what, ref options @ ..] => measure(what, options),
         [] => bail!("{USAGE}"),
     }
+}
+
+/// Asks any server that is running, with exact questions.
+fn ask(server: &str, per_second: &str, seconds: &str) -> Result<()> {
+    let mut asking = Asking::new(Language::Exact(1), 1_000_000, 0);
+    let server = server.parse()?;
+    load::prove(process::local(0), server, &mut asking)?;
+    let (pace, time) =
+        (Pace::PerSecond(per_second.parse()?), Duration::from_secs(seconds.parse()?));
+    let seen = load::run(server, &mut asking, pace, 1, time)?;
+    let [p50, p99] = [0.5, 0.99].map(|share| seen.times.quantile_us(share));
+    let Seen { sent, left_out, answered, known, .. } = seen;
+    println!(
+        "sent {sent} left_out {left_out} answered {answered} known {known} p50_us {p50} p99_us {p99}"
+    );
+    Ok(())
 }
 
 fn measure(what: &str, options: &[&str]) -> Result<()> {

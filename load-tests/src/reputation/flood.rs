@@ -109,7 +109,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let config = bench.folder.join("flood.toml");
     std::fs::write(
         &config,
-        format!("[reputation]\nlisten = \"{SERVER}:{PORT}\"\ngrpc = \"off\"\nadmin = \"off\"\n"),
+        format!("[reputation]\nlisten = \"{SERVER}:{PORT}\"\ngrpc = \"\"\nadmin = \"\"\n"),
     )?;
     let mut command = inside(SERVER_SPACE, &bench.binary);
     command.arg("reputation").arg("--config").arg(&config);

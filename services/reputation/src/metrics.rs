@@ -44,8 +44,6 @@ pub struct Counts {
     limited: u64,
     /// Answers that the system would not take.
     pub unsent: u64,
-    /// Datagrams that the system dropped.
-    pub shed: u64,
 }
 
 impl Counts {
@@ -156,7 +154,7 @@ impl Metrics {
 
     /// Counts a batch of datagrams dealt with in `took`, and empties `counts`.
     pub fn answered(&self, counts: &mut Counts, took: Duration) {
-        let Counts { questions, items, listings, challenges, malformed, limited, unsent, shed } =
+        let Counts { questions, items, listings, challenges, malformed, limited, unsent } =
             std::mem::take(counts);
         if questions > 0 {
             self.answer_seconds.observe(took.as_secs_f64());
@@ -168,7 +166,6 @@ impl Metrics {
             (&self.malformed, malformed),
             (&self.limited, limited),
             (&self.unsent, unsent),
-            (&self.shed, shed),
         ];
         for (counter, count) in plain.into_iter().chain(self.listings.iter().zip(listings)) {
             if count > 0 {

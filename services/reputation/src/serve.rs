@@ -3,6 +3,7 @@
 //! It never waits for anything but its socket.
 
 mod batch;
+mod shed;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,6 +18,7 @@ use tamis_reputation_protocol::answering::{Answering, Limits};
 use tamis_runtime::clock;
 
 use self::batch::{Batch, Taken};
+use self::shed::Dropped;
 use crate::shared::Shared;
 
 pub use self::batch::BATCH_MAX;
@@ -51,8 +53,6 @@ pub fn bind(address: SocketAddr, count: u16) -> io::Result<Vec<UdpSocket>> {
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
             let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         }
-        // Where the count of dropped datagrams is not to be had, they are dropped uncounted.
-        let _ = setsockopt(&socket, sockopt::RxqOvfl, &1);
         socket.set_read_timeout(Some(WAKE_AFTER))?;
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
@@ -81,20 +81,28 @@ impl Loops {
         shared: &Arc<Shared>,
     ) -> io::Result<Self> {
         let mut loops = Self { is_ending: Arc::default(), threads: Vec::new() };
+        let dropped = sockets.iter().filter_map(Dropped::of).collect();
+        let (watched, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
+        loops.spawn("dropped", move || shed::watch(dropped, &watched, &is_ending))?;
         let now = clock::now();
         for socket in sockets {
             let answering = Answering::new(secret, limits, now);
             let (shared, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
-            let run = move || answer(&socket, answering, &shared, &is_ending);
-            loops.threads.push(thread::Builder::new().name("answers".to_owned()).spawn(run)?);
+            loops.spawn("answers", move || answer(&socket, answering, &shared, &is_ending))?;
         }
         Ok(loops)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
     }
 
     /// Ends the loops and waits for that: [`WAKE_AFTER`] at most. Blocks the caller's thread.
     pub fn end(mut self) {
         self.is_ending.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
+            thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("an answering thread had died");
             }
@@ -105,6 +113,7 @@ impl Loops {
 impl Drop for Loops {
     fn drop(&mut self) {
         self.is_ending.store(true, Ordering::Relaxed);
+        self.threads.iter().for_each(|thread| thread.thread().unpark());
     }
 }
 

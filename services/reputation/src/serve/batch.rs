@@ -4,12 +4,10 @@ use std::array;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg, sendmmsg,
-};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use tamis_reputation_protocol::answering::{Action, Answered, Answering};
 use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::DATAGRAM_BYTES_MAX;
@@ -22,9 +20,6 @@ use crate::shared::Shared;
 /// Datagrams answered under one look at the table and in one call of the system. A write waits for as many: some 10
 /// microseconds. Longer batches were measured to gain nothing, and the first asker of a batch waits for its last.
 pub const BATCH_MAX: usize = 32;
-
-/// How often the system is asked what it dropped. Its count comes with datagrams, and asking costs each of them.
-const OVERFLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// One byte more than fits, so that a longer datagram is seen to be longer.
 type Datagram = [u8; DATAGRAM_BYTES_MAX + 1];
@@ -46,7 +41,6 @@ pub(super) struct Batch {
     answers: Answers,
     traced: Vec<Answered>,
     counts: Counts,
-    overflow: Overflow,
 }
 
 impl Batch {
@@ -58,7 +52,6 @@ impl Batch {
             answers: Answers::new(),
             traced: Vec::new(),
             counts: Counts::default(),
-            overflow: Overflow { dropped: 0, asked: clock::now() },
         }
     }
 
@@ -67,8 +60,7 @@ impl Batch {
     /// # Errors
     /// The system's, of receiving.
     pub(super) fn take(&mut self, socket: &UdpSocket, shared: &Shared) -> nix::Result<Taken> {
-        let mut asking = self.overflow.headers();
-        let headers = asking.as_mut().unwrap_or(&mut self.headers_in);
+        let headers = &mut self.headers_in;
         let mut buffers: [[IoSliceMut<'_>; 1]; BATCH_MAX] = {
             let mut questions = self.questions.iter_mut();
             array::from_fn(|_| {
@@ -88,7 +80,6 @@ impl Batch {
         let table = shared.table();
         let (known, epoch) = (Known::table(&table), table.epoch());
         for message in received {
-            self.overflow.see(&message, &mut self.counts);
             let Some((to, source)) = message.address.and_then(source) else { continue };
             let question = message.iovs().next().unwrap_or_default();
             let out = self.answers.next();
@@ -178,35 +169,6 @@ impl Answers {
             }
         }
         unsent as u64
-    }
-}
-
-/// Follows the system's count of datagrams that it dropped because the buffer was full.
-struct Overflow {
-    dropped: u32,
-    asked: Instant,
-}
-
-impl Overflow {
-    /// Headers with room for the count, now and then. New ones each time: the room shrinks to what was used.
-    fn headers(&mut self) -> Option<MultiHeaders<SockaddrStorage>> {
-        let now = clock::now();
-        if now.saturating_duration_since(self.asked) < OVERFLOW_AFTER {
-            return None;
-        }
-        self.asked = now;
-        Some(MultiHeaders::preallocate(BATCH_MAX, Some(nix::cmsg_space!(u32))))
-    }
-
-    fn see(&mut self, message: &RecvMsg<'_, '_, SockaddrStorage>, counts: &mut Counts) {
-        let Ok(controls) = message.cmsgs() else { return };
-        for control in controls {
-            if let ControlMessageOwned::RxqOvfl(dropped) = control {
-                // The system's count starts again after 2^32.
-                counts.shed += u64::from(dropped.wrapping_sub(self.dropped));
-                self.dropped = dropped;
-            }
-        }
     }
 }
 
