@@ -57,7 +57,7 @@ pub struct Typed {
     pub peers: Vec<String>,
     /// Bytes of log before it is compacted into a snapshot.
     pub compact_bytes: u64,
-    /// Sockets that share the UDP port, each with a task of its own.
+    /// Sockets that share the UDP port, each with a thread of its own.
     pub sockets: u16,
     /// Independent reporters before a class other than suspected is answered.
     pub reporters_needed: u8,

@@ -1,5 +1,7 @@
 //! Counters of the service. The ones of the answering loop are made beforehand, so that counting looks nothing up.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,7 +14,8 @@ use tamis_reputation_protocol::answering::{Action, Silence};
 use tamis_reputation_protocol::signatures::{EVICTED_MEANING, Table};
 use tamis_runtime::metrics::duration_histogram;
 
-/// Upper ends of the buckets for the time of one answer, from datagram to datagram, in seconds.
+/// Upper ends of the buckets for the time of an answer, from datagram to datagram, in seconds. All answers of a batch
+/// leave together, so that one observation a batch is what each of its askers waited.
 const ANSWER_SECONDS: [f64; 10] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 2e-3, 1e-2];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -28,6 +31,37 @@ struct KindLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+/// What one answering thread counted and has not shown yet: shared counters are touched once a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    questions: u64,
+    items: u64,
+    listings: [u64; Class::ALL.len()],
+    challenges: u64,
+    malformed: u64,
+    limited: u64,
+    /// Answers that the system would not take.
+    pub unsent: u64,
+}
+
+impl Counts {
+    /// Counts what was done with one datagram.
+    pub fn count(&mut self, action: &Action) {
+        match action {
+            Action::Silent(Silence::Malformed(_)) => self.malformed += 1,
+            Action::Silent(Silence::Limited) => self.limited += 1,
+            Action::Challenge => self.challenges += 1,
+            Action::Answer(answered) => {
+                self.questions += 1;
+                self.items += u64::from(answered.items);
+                for (counter, count) in self.listings.iter_mut().zip(answered.classes) {
+                    *counter += u64::from(count);
+                }
+            }
+        }
+    }
 }
 
 /// The metrics of one service. Cheap to clone.
@@ -46,6 +80,8 @@ pub struct Metrics {
     pub limited: Counter,
     /// Answers that the system would not take.
     pub unsent: Counter,
+    /// Datagrams that the system dropped, since the receive buffer was full.
+    pub shed: Counter,
     answer_seconds: Histogram,
     fsync_seconds: Histogram,
     commits: Family<OutcomeLabel, Counter>,
@@ -74,6 +110,7 @@ impl Metrics {
             malformed: Counter::default(),
             limited: Counter::default(),
             unsent: Counter::default(),
+            shed: Counter::default(),
             answer_seconds: Histogram::new(ANSWER_SECONDS),
             fsync_seconds: duration_histogram(),
             commits: Family::default(),
@@ -98,6 +135,7 @@ impl Metrics {
             ("malformed", "Datagrams that are no question", &self.malformed),
             ("limited", "Datagrams over the rate of their source", &self.limited),
             ("unsent", "Answers that the system refused to send", &self.unsent),
+            ("shed", "Datagrams dropped unread because the receive buffer was full", &self.shed),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -105,7 +143,7 @@ impl Metrics {
         registry.register("listings", "Signatures found listed, by class", by_class);
         registry.register(
             "answer_seconds",
-            "From taking a datagram from the socket to giving its answer to it",
+            "From taking a batch of datagrams from the socket to giving it the answers, once for each batch",
             self.answer_seconds.clone(),
         );
         registry.register(
@@ -142,23 +180,26 @@ impl Metrics {
         self.sightings_crowded_out.set(i64::try_from(crowded_out).unwrap_or(i64::MAX));
     }
 
-    /// Counts what was done with one datagram in `seconds`.
-    pub fn acted(&self, action: &Action, seconds: f64) {
-        match action {
-            Action::Silent(Silence::Malformed(_)) => self.malformed.inc(),
-            Action::Silent(Silence::Limited | Silence::Seal(_)) => self.limited.inc(),
-            Action::Challenge | Action::Session => self.challenges.inc(),
-            Action::Answer(answered) => {
-                self.items.inc_by(answered.items.into());
-                for (counter, count) in self.listings.iter().zip(answered.classes) {
-                    if count > 0 {
-                        counter.inc_by(count.into());
-                    }
-                }
-                self.answer_seconds.observe(seconds);
-                self.questions.inc()
+    /// Counts a batch of datagrams dealt with in `took`, and empties `counts`.
+    pub fn answered(&self, counts: &mut Counts, took: Duration) {
+        let Counts { questions, items, listings, challenges, malformed, limited, unsent } =
+            std::mem::take(counts);
+        if questions > 0 {
+            self.answer_seconds.observe(took.as_secs_f64());
+        }
+        let plain = [
+            (&self.questions, questions),
+            (&self.items, items),
+            (&self.challenges, challenges),
+            (&self.malformed, malformed),
+            (&self.limited, limited),
+            (&self.unsent, unsent),
+        ];
+        for (counter, count) in plain.into_iter().chain(self.listings.iter().zip(listings)) {
+            if count > 0 {
+                counter.inc_by(count);
             }
-        };
+        }
     }
 
     /// Signatures found listed, of all classes.

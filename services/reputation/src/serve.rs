@@ -1,31 +1,43 @@
-//! The UDP loop: read what is there, answer it, sleep. It never waits for anything but its socket.
+//! The UDP loop: one plain thread for each socket. It sleeps until there are questions, takes all that wait up to a
+//! batch in one call of the system, judges them against one look at the table, and gives all answers back in one call.
+//! It never waits for anything but its socket.
+
+mod batch;
+mod shed;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
-use tamis_reputation_protocol::answering::{Action, Answered, Answering};
-use tamis_reputation_protocol::known::Known;
-use tamis_reputation_protocol::packet::DATAGRAM_BYTES_MAX;
+use tamis_reputation_protocol::answering::{Answering, Limits};
 use tamis_runtime::clock;
-use tamis_runtime::telemetry::propagation;
-use tokio::net::UdpSocket;
 
+use self::batch::{Batch, Taken};
+use self::shed::Dropped;
 use crate::shared::Shared;
 
-/// Datagrams answered under one look at the table. A write waits for as many: 64 take some 100 microseconds.
-pub const BATCH_MAX: usize = 64;
+pub use self::batch::BATCH_MAX;
 
-/// Kernel buffer asked for: about 50 ms of questions at full speed. More would keep questions that nobody waits for.
-const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Kernel buffer asked for: about 50 ms of questions at full speed, since nobody waits longer for an answer. The system
+/// doubles it for its own book-keeping, where one small datagram counts some 800 bytes: room for 20,000. What does not
+/// fit is dropped by the system and counted as `shed`.
+pub const RECEIVE_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Longest sleep of a loop that nobody asks: so late it notices that it shall end. Ten times a second costs nothing.
+pub const WAKE_AFTER: Duration = Duration::from_millis(100);
+
+/// Errors in a row before a loop rests: one is somebody's ICMP message, many are a socket that gives nothing else.
+const ERRORS_MAX: u32 = 16;
 
 /// Rest of a socket that gives nothing but errors (its interface is gone): trying on would only burn the processor.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Opens `count` sockets on one UDP address; with port 0 the system chooses one for all. Must be called inside a tokio
-/// runtime.
+/// Opens `count` sockets on one UDP address; with port 0 the system chooses one for all.
 ///
 /// # Errors
 /// The system's: the port is taken, or the address is not of this machine.
@@ -36,99 +48,90 @@ pub fn bind(address: SocketAddr, count: u16) -> io::Result<Vec<UdpSocket>> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         // Alone it must not share: a second process on the port would take half of the questions.
         socket.set_reuse_port(count > 1)?;
-        // The system may grant less; then a burst costs answers sooner.
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-        socket.set_nonblocking(true)?;
+        // With the right to administer the network the size is granted whatever the system's limit; without it the
+        // system may grant less, and a burst costs answers sooner.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+            let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        }
+        socket.set_read_timeout(Some(WAKE_AFTER))?;
         socket.bind(&address.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
+        let socket = UdpSocket::from(socket);
         address = socket.local_addr()?;
         sockets.push(socket);
     }
     Ok(sockets)
 }
 
-/// Answers on one socket until dropped.
-pub async fn serve(socket: UdpSocket, mut answering: Answering, shared: Arc<Shared>) {
-    // One byte more than fits, so that a longer datagram is seen to be longer.
-    let mut datagram = vec![0; DATAGRAM_BYTES_MAX + 1];
-    let mut out = Vec::with_capacity(DATAGRAM_BYTES_MAX);
-    loop {
-        let waited = socket.readable().await;
-        let batch = batch(&socket, &mut answering, &shared, &mut datagram, &mut out);
-        match (waited, batch) {
-            (Ok(()), Batch::Drained) => {}
-            // Others on this thread get their turn under full load.
-            (Ok(()), Batch::Full) => tokio::task::yield_now().await,
-            (Err(_), _) | (_, Batch::Failing) => {
-                tracing::warn!("the UDP socket gives nothing but errors; waits");
-                tokio::time::sleep(PAUSE).await;
+/// The loops of one service. Dropped, they end by themselves within [`WAKE_AFTER`].
+#[derive(Debug)]
+pub struct Loops {
+    is_ending: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Loops {
+    /// Starts a loop for each socket. All of them hand out and take the same proofs of address, made with `secret`.
+    ///
+    /// # Errors
+    /// The system gives no thread. Loops already started end.
+    pub fn start(
+        sockets: Vec<UdpSocket>,
+        secret: [u8; 32],
+        limits: Limits,
+        shared: &Arc<Shared>,
+    ) -> io::Result<Self> {
+        let mut loops = Self { is_ending: Arc::default(), threads: Vec::new() };
+        let dropped = sockets.iter().filter_map(Dropped::of).collect();
+        let (watched, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
+        loops.spawn("dropped", move || shed::watch(dropped, &watched, &is_ending))?;
+        let now = clock::now();
+        for socket in sockets {
+            let answering = Answering::new(secret, limits, now);
+            let (shared, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
+            loops.spawn("answers", move || answer(&socket, answering, &shared, &is_ending))?;
+        }
+        Ok(loops)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
+    }
+
+    /// Ends the loops and waits for that: [`WAKE_AFTER`] at most. Blocks the caller's thread.
+    pub fn end(mut self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("an answering thread had died");
             }
         }
     }
 }
 
-/// How a batch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Batch {
-    /// Nothing waits any more.
-    Drained,
-    /// There may be more.
-    Full,
-    /// There were errors only.
-    Failing,
+impl Drop for Loops {
+    fn drop(&mut self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        self.threads.iter().for_each(|thread| thread.thread().unpark());
+    }
 }
 
-/// Answers what is waiting, up to a full batch.
-fn batch(
-    socket: &UdpSocket,
-    answering: &mut Answering,
-    shared: &Shared,
-    datagram: &mut [u8],
-    out: &mut Vec<u8>,
-) -> Batch {
-    let table = shared.table();
-    let now_unix_s = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
-    let mut began = clock::now();
+/// Answers on one socket until `is_ending`.
+fn answer(socket: &UdpSocket, answering: Answering, shared: &Shared, is_ending: &AtomicBool) {
+    let mut batch = Batch::new(answering);
     let mut errors = 0;
-    for _ in 0..BATCH_MAX {
-        let (length, source) = match socket.try_recv_from(datagram) {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Batch::Drained,
+    while !is_ending.load(Ordering::Relaxed) {
+        match batch.take(socket, shared) {
+            Ok(Taken::Some) => errors = 0,
+            Ok(Taken::Nothing) => {}
             // An ICMP error of an earlier answer: the asker went away. Not ours to mend.
-            Err(_) => {
-                errors += 1;
-                continue;
+            Err(_) if errors < ERRORS_MAX => errors += 1,
+            Err(error) => {
+                tracing::warn!("the UDP socket gives nothing but errors; waits: {error}");
+                thread::sleep(PAUSE);
+                errors = 0;
             }
-        };
-        let bytes = &datagram[..length];
-        let action = answering.handle(bytes, source, began, now_unix_s, &Known::table(&table), out);
-        if !out.is_empty() && socket.try_send_to(out, source).is_err() {
-            // The send buffer is full or the way is gone: the asker asks again.
-            shared.metrics.unsent.inc();
         }
-        let ended = clock::now();
-        shared.metrics.acted(&action, ended.saturating_duration_since(began).as_secs_f64());
-        if let Action::Answer(answered) = &action {
-            trace(answered, table.epoch(), began, ended);
-        }
-        began = ended;
     }
-    if errors == BATCH_MAX { Batch::Failing } else { Batch::Full }
-}
-
-/// Makes the answer a part of the asker's trace. The span is made when the work is done, since only then is it known to
-/// be worth one: a datagram without proof must not fill anybody's traces.
-fn trace(answered: &Answered, epoch: u64, began: Instant, ended: Instant) {
-    let Some(trace) = answered.trace else { return };
-    let span = tracing::info_span!(
-        "reputation.answer",
-        otel.kind = "server",
-        items = answered.items,
-        listed = answered.listed(),
-        epoch,
-        took_us = ended.saturating_duration_since(began).as_micros() as u64,
-    );
-    propagation::adopt(&span, propagation::remote_context(trace.trace_id, trace.parent_span_id));
-    // A span that was never entered is exported all the same; entering gives it its times.
-    let _entered = span.entered();
 }

@@ -1,19 +1,15 @@
 //! One reputation service from start to end.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tamis_reputation_protocol::answering::Answering;
 use tamis_reputation_protocol::signatures::Table;
 use tamis_runtime::admin::Condition;
-use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::tls::Tls;
-use tokio::net::UdpSocket;
-use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
@@ -23,7 +19,7 @@ use crate::log::streams::{Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
 use crate::metrics::Metrics;
 use crate::reporters::Reporters;
-use crate::serve;
+use crate::serve::{self, Loops};
 use crate::shared::Shared;
 use crate::writes::Writes;
 use tamis_proto::reputation::reputation_server::ReputationServer;
@@ -149,12 +145,8 @@ impl Service {
             }
         }
         let secret = random()?;
-        let mut loops = JoinSet::new();
-        let now = clock::now();
-        for socket in self.sockets {
-            let answering = Answering::new(secret, self.config.limits, now);
-            loops.spawn(serve::serve(socket, answering, Arc::clone(&self.shared)));
-        }
+        let loops = Loops::start(self.sockets, secret, self.config.limits, &self.shared)
+            .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))?;
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
         let served = match self.grpc {
@@ -172,8 +164,8 @@ impl Service {
         }
         background.shutdown().await;
         let writer = self.writer;
-        let _ = tokio::task::spawn_blocking(move || writer.join()).await;
-        loops.shutdown().await;
+        let ended = move || (writer.join(), loops.end());
+        let _ = tokio::task::spawn_blocking(ended).await;
         served
     }
 }

@@ -99,9 +99,9 @@ fn questions_over_the_loopback() {
         })
         .collect();
     start.wait();
-    let before = cpu_ticks("server");
+    let before = cpu_ticks("answers");
     clients.into_iter().for_each(|client| client.join().unwrap());
-    let cpu_seconds = (cpu_ticks("server") - before) as f64 / 100.0;
+    let cpu_seconds = (cpu_ticks("answers") - before) as f64 / 100.0;
     let count = answered.load(Ordering::Relaxed) as f64;
     println!(
         "{:.0} answers/s; {:.0} answers per CPU-second of the server ({cpu_seconds} s of CPU)",

@@ -1,0 +1,149 @@
+//! Measures the reputation service: `cargo run --release -p tamis-load-tests --bin reputation -- all`.
+//!
+//! Needs the release build of `tamis` beside it (`cargo build --release -p tamis`), the Debian packages `rspamd`,
+//! `redis-server` and `redis-tools` for what is measured beside them, and root for the flood.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tamis_load_tests::report::{self, Figure};
+use tamis_load_tests::reputation::asking::{Asking, Language};
+use tamis_load_tests::reputation::load::{self, Pace, Seen};
+use tamis_load_tests::reputation::{Bench, flood, pressure, speed};
+use tamis_load_tests::{echo, process};
+
+const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sockets|all \
+    [--seconds N] [--rounds N] [--exact N] [--texts N] [--long] [--binary PATH] [--out FILE]";
+/// Seconds of the long overload.
+const LONG_S: u64 = 600;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["serve-echo", address, bytes] => echo::serve(address.parse()?, bytes.parse()?),
+        ["probe-from-here", seconds] => flood::probe_from_here(seconds.parse()?),
+        ["flood-from-here", seconds] => flood::flood_from_here(seconds.parse()?),
+        ["ask", server, per_second, seconds] => ask(server, per_second, seconds),
+        [what, ref options @ ..] => measure(what, options),
+        [] => bail!("{USAGE}"),
+    }
+}
+
+/// Asks any server that is running, with exact questions.
+fn ask(server: &str, per_second: &str, seconds: &str) -> Result<()> {
+    let mut asking = Asking::new(Language::Exact(1), 1_000_000, 0);
+    let server = server.parse()?;
+    load::prove(process::local(0), server, &mut asking)?;
+    let (pace, time) =
+        (Pace::PerSecond(per_second.parse()?), Duration::from_secs(seconds.parse()?));
+    let seen = load::run(server, &mut asking, pace, 1, time)?;
+    let [p50, p99] = [0.5, 0.99].map(|share| seen.times.quantile_us(share));
+    let Seen { sent, left_out, answered, known, .. } = seen;
+    println!(
+        "sent {sent} left_out {left_out} answered {answered} known {known} p50_us {p50} p99_us {p99}"
+    );
+    Ok(())
+}
+
+fn measure(what: &str, options: &[&str]) -> Result<()> {
+    let cores = std::thread::available_parallelism()?.get();
+    let folder = std::env::temp_dir().join(format!("tamis-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let beside = std::env::current_exe()?.with_file_name("tamis");
+    let mut bench = Bench {
+        binary: beside,
+        folder: folder.clone(),
+        seconds: 5,
+        overload_seconds: 20,
+        rounds: 3,
+        exact: 1_000_000,
+        texts: 1_000_000,
+        server_core: (cores > 1).then_some(0),
+        client_core: (cores > 1).then_some(1),
+    };
+    let mut out = PathBuf::from("load-tests/results/reputation.md");
+    let mut rest = options.iter();
+    while let Some(option) = rest.next() {
+        if *option == "--long" {
+            bench.overload_seconds = LONG_S;
+            continue;
+        }
+        let value = rest.next().context(USAGE)?;
+        match *option {
+            "--seconds" => bench.seconds = value.parse()?,
+            "--rounds" => bench.rounds = value.parse()?,
+            "--exact" => bench.exact = value.parse()?,
+            "--texts" => bench.texts = value.parse()?,
+            "--binary" => bench.binary = value.into(),
+            "--out" => out = value.into(),
+            _ => bail!("{USAGE}"),
+        }
+    }
+    let done = scenarios(what, &bench);
+    if done.is_ok() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    let figures =
+        done.with_context(|| format!("what the programs said is in {}", folder.display()))?;
+    report::write(&out, "Reputation over UDP", &notes(&bench), &figures)?;
+    println!("written to {}", out.display());
+    if figures.iter().any(|figure| !figure.is_met) {
+        bail!("a goal was missed");
+    }
+    Ok(())
+}
+
+fn scenarios(what: &str, bench: &Bench) -> Result<Vec<Figure>> {
+    let is = |names: &[&str]| what == "all" || names.contains(&what);
+    let mut all = Vec::new();
+    let mut say = |figures: Vec<Figure>| {
+        figures.iter().for_each(|figure| println!("{}", figure.line()));
+        all.extend(figures);
+    };
+    if is(&["exact", "near", "echo", "rspamd", "overload"]) {
+        let (tamis, figures) = speed::taught(bench)?;
+        say(figures);
+        let peer = if is(&["rspamd"]) {
+            let (peer, figures) = speed::taught_peer(bench)?;
+            say(figures);
+            Some(peer)
+        } else {
+            None
+        };
+        if is(&["exact", "echo", "rspamd"]) {
+            say(speed::measure(bench, "exact", Language::Exact(1), &tamis, peer.as_ref())?);
+        }
+        if is(&["near", "rspamd"]) {
+            say(speed::measure(bench, "near", Language::Near, &tamis, peer.as_ref())?);
+        }
+        if is(&["overload"]) {
+            drop(peer);
+            say(pressure::overload(bench, &tamis)?);
+        }
+    }
+    if is(&["sockets"]) {
+        say(pressure::sockets(bench)?);
+    }
+    if is(&["flood"]) {
+        say(flood::measure(bench)?);
+    }
+    if all.is_empty() {
+        bail!("{USAGE}");
+    }
+    Ok(all)
+}
+
+fn notes(bench: &Bench) -> Vec<String> {
+    let Bench { seconds, rounds, exact, texts, .. } = bench;
+    let core = |core: Option<usize>| core.map_or("anywhere".to_owned(), |it| format!("core {it}"));
+    vec![
+        format!("Servers on {}, clients on {}; loopback.", core(bench.server_core), core(bench.client_core)),
+        format!("{exact} exact and {texts} text signatures in each server; half of the questions are about them."),
+        format!("Each rate is the median of {rounds} rounds of {seconds} s, all servers in turn, over user and system time of the server's processes."),
+        "Ours and the echo are offered more than they can take; rspamd is kept at 64 questions under way. Times are taken at 20,000 questions a second (rspamd: 5,000), from the moment when a question was due.".to_owned(),
+        "Flood: the attacker shares the client's core and gives way to it (SCHED_IDLE), since the server has the other one.".to_owned(),
+        format!("The overload lasts {} s.", bench.overload_seconds),
+    ]
+}

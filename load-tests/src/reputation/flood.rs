@@ -1,0 +1,235 @@
+//! A flood with forged sources beside one genuine client, in two network namespaces joined by a virtual wire. Answers to
+//! forged addresses leave the server's machine and vanish, as they would on a real network.
+
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType, SockaddrIn, sendmmsg,
+    socket,
+};
+
+use super::asking::{Asking, Language, QUESTION_BYTES_MAX, mixed};
+use super::{Bench, probe};
+use crate::process::{Program, on_core};
+use crate::report::Figure;
+
+const SERVER_SPACE: &str = "tamis-load-server";
+const CLIENT_SPACE: &str = "tamis-load-client";
+const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+const PORT: u16 = 7060;
+/// Questions a second of the genuine client.
+const PER_SECOND: f64 = 200.0;
+/// Datagrams that make the flood.
+pub const DATAGRAMS: u64 = 1_000_000;
+/// Bytes of an IPv4 and a UDP header.
+const HEADERS_BYTES: usize = 28;
+/// Datagrams in one call.
+const BATCH: usize = 64;
+
+/// The two namespaces; gone with the value.
+struct Spaces;
+
+impl Spaces {
+    fn make() -> Result<Self> {
+        remove();
+        let spaces = Self;
+        ip(&format!("netns add {SERVER_SPACE}"))?;
+        ip(&format!("netns add {CLIENT_SPACE}"))?;
+        ip(&format!(
+            "link add s0 netns {SERVER_SPACE} type veth peer name c0 netns {CLIENT_SPACE}"
+        ))?;
+        for (space, link, address) in [(SERVER_SPACE, "s0", SERVER), (CLIENT_SPACE, "c0", CLIENT)] {
+            ip(&format!("-n {space} link set lo up"))?;
+            // The forged addresses answer no ARP; without it frames go out to nobody.
+            ip(&format!("-n {space} link set {link} arp off"))?;
+            ip(&format!("-n {space} addr add {address}/15 dev {link}"))?;
+            ip(&format!("-n {space} link set {link} up"))?;
+        }
+        neighbour(SERVER_SPACE, "s0", CLIENT_SPACE, "c0", CLIENT)?;
+        neighbour(CLIENT_SPACE, "c0", SERVER_SPACE, "s0", SERVER)?;
+        Ok(spaces)
+    }
+}
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        remove();
+    }
+}
+
+fn remove() {
+    for space in [SERVER_SPACE, CLIENT_SPACE] {
+        let _ = Command::new("ip").args(["netns", "del", space]).stderr(Stdio::null()).status();
+    }
+}
+
+/// Tells `space` at which hardware address the other side's one true address is.
+fn neighbour(
+    space: &str,
+    link: &str,
+    other: &str,
+    other_link: &str,
+    address: Ipv4Addr,
+) -> Result<()> {
+    let shown = ip(&format!("-n {other} -o link show {other_link}"))?;
+    let hardware = shown.split_whitespace().skip_while(|word| *word != "link/ether").nth(1);
+    let hardware = hardware.context("a link without a hardware address")?;
+    ip(&format!("-n {space} neigh replace {address} lladdr {hardware} dev {link} nud permanent"))?;
+    Ok(())
+}
+
+fn ip(words: &str) -> Result<String> {
+    let done = Command::new("ip").args(words.split(' ')).output().context("ip (iproute2)")?;
+    if !done.status.success() {
+        bail!("ip {words}: {} (root is needed)", String::from_utf8_lossy(&done.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+fn inside(space: &str, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", space]).arg(program);
+    command
+}
+
+/// The genuine client's times without and with the flood.
+///
+/// # Errors
+/// No root, or the system's.
+pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+    let _spaces = Spaces::make()?;
+    let config = bench.folder.join("flood.toml");
+    std::fs::write(
+        &config,
+        format!("[reputation]\nlisten = \"{SERVER}:{PORT}\"\ngrpc = \"\"\nadmin = \"\"\n"),
+    )?;
+    let mut command = inside(SERVER_SPACE, &bench.binary);
+    command.arg("reputation").arg("--config").arg(&config);
+    let server = Program::start(command, bench.server_core, &bench.folder.join("flood.log"))?;
+    std::thread::sleep(Duration::from_secs(2));
+    let seconds = bench.seconds.max(5);
+    let quiet = probed(bench, seconds)?;
+    let (cpu, myself) = (server.cpu_seconds()?, std::env::current_exe()?);
+    let attacker = on_core(bench.client_core, || {
+        let mut command = Command::new("chrt");
+        // It gives way to the genuine client, which has the same core only because there are no more.
+        command.args(["--idle", "0", "ip", "netns", "exec", CLIENT_SPACE]).arg(&myself);
+        command.args(["flood-from-here", &(seconds + 2).to_string()]);
+        command.stdout(Stdio::piped()).spawn()
+    })??;
+    std::thread::sleep(Duration::from_secs(1));
+    let flooded = probed(bench, seconds)?;
+    let said = attacker.wait_with_output()?;
+    let sent: f64 =
+        String::from_utf8_lossy(&said.stdout).trim().parse().context("the flood failed")?;
+    let cpu = server.cpu_seconds()? - cpu;
+    let rate = sent / (seconds + 2) as f64;
+    let figure = Figure::plain;
+    Ok(vec![
+        figure("flood.datagrams", sent, "datagrams").at_least(DATAGRAMS as f64),
+        figure("flood.rate", rate, "datagrams/s"),
+        figure("flood.server_cpu", cpu / sent * 1e6, "us/datagram"),
+        figure("flood.p50_without", quiet[2], "us"),
+        figure("flood.p50_with", flooded[2], "us"),
+        figure("flood.p99_without", quiet[3], "us"),
+        figure("flood.p99_with", flooded[3], "us"),
+        figure("flood.p99_ratio", flooded[3] / quiet[3], "times").at_most(2.0),
+        figure("flood.answered", flooded[1] / flooded[0], "share").at_least(0.99),
+    ])
+}
+
+/// Runs the genuine client in its namespace: sent, answered, median and 99th percentile in microseconds.
+fn probed(bench: &Bench, seconds: u64) -> Result<[f64; 4]> {
+    let myself = std::env::current_exe()?;
+    let done = on_core(bench.client_core, || {
+        let mut command = inside(CLIENT_SPACE, &myself);
+        command.args(["probe-from-here", &seconds.to_string()]).output()
+    })??;
+    if !done.status.success() {
+        bail!("the client failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let numbers = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    numbers.try_into().ok().context("the client said something else")
+}
+
+/// The genuine client, inside its namespace.
+///
+/// # Errors
+/// The server does not answer.
+pub fn probe_from_here(seconds: u64) -> Result<()> {
+    let from = SocketAddr::from((CLIENT, 0));
+    let server = SocketAddr::from((SERVER, PORT));
+    let felt = probe::run(from, server, PER_SECOND, Duration::from_secs(seconds))?;
+    let (p50, p99) = (felt.times.quantile_us(0.5), felt.times.quantile_us(0.99));
+    println!("{} {} {p50} {p99}", felt.sent, felt.answered);
+    Ok(())
+}
+
+/// The attacker, inside its namespace: true questions with random forged sources, half of them without proof and half
+/// with a guessed one, as fast as one core can.
+///
+/// # Errors
+/// No right to open a raw socket.
+pub fn flood_from_here(seconds: u64) -> Result<()> {
+    let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Raw)?;
+    let to = [Some(SockaddrIn::from(SocketAddrV4::new(SERVER, 0))); BATCH];
+    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
+    let mut asking = Asking::new(Language::Exact(1), 1_000, 2);
+    let mut packets = vec![(0, [0; HEADERS_BYTES + QUESTION_BYTES_MAX]); BATCH];
+    let (began, mut sent) = (Instant::now(), 0_u64);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        for (place, (length, packet)) in packets.iter_mut().enumerate() {
+            let index = sent + place as u64;
+            asking.cookie = if index % 2 == 0 { [0; 8] } else { mixed(index).to_be_bytes() };
+            *length = forged(&asking, index, packet);
+        }
+        let slices: Vec<_> =
+            packets.iter().map(|(length, packet)| [IoSlice::new(&packet[..*length])]).collect();
+        let flags = MsgFlags::empty();
+        match sendmmsg(raw.as_raw_fd(), &mut headers, slices.iter(), to, [], flags) {
+            Ok(done) => sent += done.count() as u64,
+            Err(Errno::ENOBUFS | Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    println!("{sent}");
+    Ok(())
+}
+
+/// One whole packet from somewhere in 198.18.0.0/15; the kernel fills in lengths and the sum of the header.
+fn forged(
+    asking: &Asking,
+    index: u64,
+    packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES_MAX],
+) -> usize {
+    let chance = mixed(!index);
+    let mut question = [0; QUESTION_BYTES_MAX];
+    let length = asking.write(index, &mut question);
+    packet[..20].fill(0);
+    packet[0] = 0x45;
+    packet[8] = 64;
+    packet[9] = 17;
+    packet[12..16].copy_from_slice(&[
+        198,
+        18 + (chance & 1) as u8,
+        (chance >> 8) as u8 | 1,
+        (chance >> 16) as u8,
+    ]);
+    packet[16..20].copy_from_slice(&SERVER.octets());
+    packet[20..22].copy_from_slice(&((chance >> 32) as u16 | 1024).to_be_bytes());
+    packet[22..24].copy_from_slice(&PORT.to_be_bytes());
+    packet[24..26].copy_from_slice(&(8 + length as u16).to_be_bytes());
+    // A UDP sum of 0 is "none" over IPv4 (RFC 768).
+    packet[26..28].fill(0);
+    packet[HEADERS_BYTES..HEADERS_BYTES + length].copy_from_slice(&question[..length]);
+    HEADERS_BYTES + length
+}
