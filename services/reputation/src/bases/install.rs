@@ -63,13 +63,20 @@ impl Directory {
     ) -> Result<(), BasesError> {
         let io = || BasesError::io(to);
         let mut out = BufWriter::new(File::create(to).map_err(io())?);
-        let (mut naming, mut bytes) = (Naming::default(), 0);
+        let (mut naming, mut bytes, mut absent) = (Naming::default(), 0, None);
         for entry in pull.pieces(at) {
-            let piece = self.store.read(entry.name)?.ok_or(BasesError::Absent(entry.name))?;
+            // All damaged pieces are found in one go, so that one more pull brings them.
+            let Some(piece) = self.store.read(entry.name)? else {
+                absent = absent.or(Some(entry.name));
+                continue;
+            };
             Want::Piece(entry.name, piece.len()).verify(&piece)?;
             naming.update(&piece);
             bytes += piece.len() as u64;
             out.write_all(&piece).map_err(io())?;
+        }
+        if let Some(name) = absent {
+            return Err(BasesError::Absent(name));
         }
         if naming.name() != file.whole || bytes != file.bytes {
             return Err(BasesError::Whole(file.name.clone()));

@@ -1,12 +1,12 @@
 //! From a directory of files to the next signed release.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tamis_bases::chunks::{CHUNK_BYTES_MAX, Name, Naming, cut};
-use tamis_bases::keys::{PublicKey, SigningKey, read_seed};
+use tamis_bases::keys::{PublicKey, SEED_BYTES, SigningKey, read_seed, write_seed};
 use tamis_bases::label::Label;
 use tamis_bases::lists::Lister;
 use tamis_bases::manifest::{Endorsed, FILES_MAX, FileEntry, Manifest, Signed};
@@ -49,6 +49,24 @@ pub fn read_key(path: &Path) -> Result<SigningKey, BasesError> {
     read.map_err(|error| wrong(error.to_string()))?;
     let key = read_seed(&text).and_then(|seed| SigningKey::from_seed(&seed));
     key.map_err(|error| wrong(error.to_string()))
+}
+
+/// Makes a key file that only its owner can read; its public key is what others configure.
+///
+/// # Errors
+/// [`BasesError::KeyFile`]: for instance, there is a file of this name already.
+pub fn make_key(path: &Path) -> Result<PublicKey, BasesError> {
+    let wrong = |why: String| BasesError::KeyFile { path: path.to_path_buf(), why };
+    let mut seed = [0; SEED_BYTES];
+    getrandom::fill(&mut seed).map_err(|error| wrong(format!("no random numbers: {error}")))?;
+    let key = SigningKey::from_seed(&seed).map_err(|error| wrong(error.to_string()))?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(write_seed(&seed).as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|error| wrong(error.to_string()))?;
+    Ok(key.public())
 }
 
 impl Directory {

@@ -7,6 +7,7 @@ use quinn::{Connection, RecvStream};
 use tamis_bases::manifest::Signed;
 use tamis_bases::messages::{Ask, HEAD_BYTES, Head, NAMES_MAX};
 use tamis_bases::pull::{Event, Pull, PullError, Want};
+use tamis_bases::standing::Judged;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -65,7 +66,9 @@ pub(super) async fn pull(
     blocking(move || {
         let lock = directory.lock()?;
         // Another process may have gone on while this one pulled: then this release is judged anew.
-        directory.judge(&pull.signed().encode())?;
+        if directory.judge(&pull.signed().encode())? == Judged::Same {
+            return directory.in_force()?.ok_or(BasesError::NoneInForce);
+        }
         directory.clear(&lock)?;
         let release = directory.install(&pull, &written, &lock)?;
         directory.tidy(&lock);

@@ -45,6 +45,7 @@ impl Subscribing {
     pub(super) async fn run(self, shutdown: Shutdown) {
         let mut backoff = BACKOFF_FIRST;
         loop {
+            // Only what could be used: an upstream that sends nonsense is met more and more seldom.
             let mut has_heard = false;
             let left = tokio::select! {
                 () = shutdown.requested() => break,
@@ -78,8 +79,8 @@ impl Subscribing {
                     return Ok(());
                 }
                 let bytes = pushed.borrow_and_update().clone().unwrap_or_default();
-                *has_heard = true;
                 self.heard(&connection, bytes).await?;
+                *has_heard = true;
             }
         };
         let done = tokio::select! {
