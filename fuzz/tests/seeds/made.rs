@@ -10,6 +10,9 @@ use tamis_reputation_protocol::packet::{
     Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Item, Question, Trace,
 };
 
+#[path = "made_bases.rs"]
+mod bases;
+
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
 
@@ -19,6 +22,7 @@ pub fn all() -> Vec<Made> {
     all.extend(milter());
     all.extend(packets());
     all.extend(picked());
+    all.extend(bases::all());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all

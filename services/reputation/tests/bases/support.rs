@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Longer than anything takes here on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const HUB_KEY: u8 = 1;
 pub const NEW_KEY: u8 = 2;
@@ -218,7 +218,8 @@ impl Node {
     pub async fn wait_for_refusal(&self, reason: &'static str) {
         let began = Instant::now();
         while self.metrics().refusals(reason) == 0 {
-            assert!(began.elapsed() < PATIENCE, "no refusal as {reason}");
+            let last = self.directory().last_refusal();
+            assert!(began.elapsed() < PATIENCE, "no refusal as {reason}; the last is {last:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
