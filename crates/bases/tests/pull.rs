@@ -1,5 +1,5 @@
 //! What is missing of a release, asked in order, verified, and begun again after a cut.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::map_entry)]
 
 mod support;
 

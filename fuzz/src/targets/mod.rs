@@ -15,6 +15,10 @@ macro_rules! targets {
 
 mod answering;
 mod asking;
+mod bases_filter;
+mod bases_list;
+mod bases_manifest;
+mod bases_messages;
 mod dialogue_pair;
 mod dissect;
 mod edit_there_and_back;
@@ -60,6 +64,10 @@ targets! { PURE:
     dialogue_pair in dialogue_pair,
     policy_config in policy_config,
     redis_value in redis_value,
+    bases_manifest in bases_manifest,
+    bases_list in bases_list,
+    bases_filter in bases_filter,
+    bases_messages in bases_messages,
 }
 
 #[cfg(feature = "services")]

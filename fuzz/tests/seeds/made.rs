@@ -12,6 +12,9 @@ use tamis_reputation_protocol::packet::{
 };
 use tamis_reputation_protocol::sightings::{News, encode_news};
 
+#[path = "made_bases.rs"]
+mod bases;
+
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
 
@@ -22,6 +25,7 @@ pub fn all() -> Vec<Made> {
     all.extend(packets());
     all.extend(picked());
     all.extend(news());
+    all.extend(bases::all());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all

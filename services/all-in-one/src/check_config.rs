@@ -19,6 +19,7 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     println!("{:#?}", settings.edge);
     println!("{:#?}", settings.scanner);
     println!("{:#?}", settings.reputation);
+    println!("{:#?}", settings.bases);
     println!("{:#?}", settings.telemetry);
     let groups: Vec<&str> = snapshot.policy.groups().map(|group| group.name()).collect();
     println!("policy groups, first match wins: {}", groups.join(", "));

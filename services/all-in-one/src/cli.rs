@@ -29,6 +29,8 @@ pub enum Command {
     Check(Check),
     /// Add, delete and explain signatures of known mail.
     Signature(Signature),
+    /// Publish, pull and go back from signed bases.
+    Bases(Bases),
     /// Read a configuration file and say what it means, or what is wrong with it.
     CheckConfig {
         /// The file.
@@ -155,6 +157,47 @@ pub enum SignatureAction {
         #[arg(long)]
         operator: bool,
     },
+}
+
+/// Options of `tamis bases`.
+#[derive(Debug, Args)]
+pub struct Bases {
+    /// Configuration file: its [bases] and [tls] sections.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: BasesAction,
+}
+
+/// What to do with bases.
+#[derive(Debug, Subcommand)]
+pub enum BasesAction {
+    /// Make a key to sign with, and print the public key that others trust.
+    Keygen {
+        /// Where to write the secret key.
+        file: PathBuf,
+    },
+    /// Sign the files of a directory as the next generation; a running service pushes it.
+    Publish {
+        /// The directory: its files are the release.
+        dir: PathBuf,
+        /// Public key that may sign from now on; may be given several times.
+        #[arg(long, value_name = "KEY")]
+        introduce: Vec<String>,
+        /// Public key that may sign no more; may be given several times.
+        #[arg(long, value_name = "KEY")]
+        retire: Vec<String>,
+        /// Days for which a site may bring this release into force.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        valid_days: u16,
+    },
+    /// Fetch what the upstream has now, once.
+    Pull,
+    /// Say which bases are in force, and what was refused.
+    Status,
+    /// Go back to the release before; the one left behind is not taken again, a newer one is.
+    Rollback,
 }
 
 /// Class of a report.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tamis_runtime::exit::{self, Code, Failure};
 
+mod bases;
 mod check;
 mod check_config;
 mod cli;
@@ -47,6 +48,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reputation(role) => roles::reputation(role).await?,
         Command::Check(options) => return check::run(options).await,
         Command::Signature(options) => return signature::run(options).await,
+        Command::Bases(options) => return bases::run(options).await,
         Command::CheckConfig { file } => check_config::run(&file)?,
     }
     Ok(ExitCode::SUCCESS)

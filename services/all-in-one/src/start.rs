@@ -14,8 +14,8 @@ use tamis_runtime::tls::TlsConfig;
 use tamis_scanner::snapshot::Snapshot;
 
 /// Sections that some role knows.
-pub const SECTIONS: [&str; 7] =
-    ["all", "edge", "scanner", "policy", "reputation", "telemetry", "tls"];
+pub const SECTIONS: [&str; 8] =
+    ["all", "edge", "scanner", "policy", "reputation", "bases", "telemetry", "tls"];
 
 /// The section `[all]`: what only the single process has.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub reputation: tamis_reputation::config::Config,
     /// `[reputation] admin`: metrics and health when it runs alone.
     pub reputation_admin: ListenAddress,
+    /// `[bases]`; none: this node has no bases.
+    pub bases: Option<tamis_reputation::bases::config::Config>,
     /// `[telemetry]`.
     pub telemetry: TelemetryConfig,
     /// `[tls]`.
@@ -70,6 +72,11 @@ pub fn settings(path: Option<&Path>) -> Result<Settings, ConfigError> {
             .map_err(|error| ConfigError::meaning("policy", error.to_string()))?,
         reputation_admin: reputation.admin.clone(),
         reputation: reputation.check()?,
+        bases: document
+            .section::<tamis_reputation::bases::config::Typed>(
+                tamis_reputation::bases::config::SECTION,
+            )?
+            .check()?,
         telemetry: document.section("telemetry")?,
         tls: document.section("tls")?,
     })

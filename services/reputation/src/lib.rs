@@ -14,6 +14,7 @@
 //! table changes, the caller hears of it.
 
 pub mod admin;
+pub mod bases;
 pub mod config;
 pub mod log;
 pub mod metrics;

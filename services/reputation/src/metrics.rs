@@ -51,8 +51,8 @@ impl Counts {
     pub fn count(&mut self, action: &Action) {
         match action {
             Action::Silent(Silence::Malformed(_)) => self.malformed += 1,
-            Action::Silent(Silence::Limited) => self.limited += 1,
-            Action::Challenge => self.challenges += 1,
+            Action::Silent(Silence::Limited | Silence::Seal(_)) => self.limited += 1,
+            Action::Challenge | Action::Session => self.challenges += 1,
             Action::Answer(answered) => {
                 self.questions += 1;
                 self.items += u64::from(answered.items);

@@ -1,0 +1,136 @@
+//! `tamis bases`: signed bases, by hand. Works on the directory; a running service notices.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tamis_reputation::bases;
+use tamis_reputation::bases::config::Config;
+use tamis_reputation::bases::directory::{Directory, Release};
+use tamis_reputation::bases::publish::{self, Publication};
+use tamis_runtime::clock;
+use tamis_runtime::exit::Failure;
+
+use crate::cli::{Bases, BasesAction};
+use crate::start::{self, Settings};
+
+/// Exit status when there is nothing to tell of or nothing newer to pull.
+const NOTHING: u8 = 2;
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+/// Does what was typed; exit status 2 when no bases are in force, or nothing newer was there to pull.
+pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
+    let config = options.config.as_deref();
+    match options.action {
+        BasesAction::Keygen { file } => {
+            println!("{}", publish::make_key(&file)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        BasesAction::Publish { dir, introduce, retire, valid_days } => {
+            let valid_s = u64::from(valid_days) * SECONDS_PER_DAY;
+            let publication = Publication {
+                source: dir,
+                introduce: keys(&introduce)?,
+                retire: keys(&retire)?,
+                valid_s,
+            };
+            let config = configured(config)?.1;
+            let (directory, file) = (Directory::open(&config)?, signing_key_file(config)?);
+            let key = publish::read_key(&file)?;
+            let release = directory.publish(&publication, &key, clock::unix_seconds())?;
+            println!("generation {} is in force here", release.generation());
+            Ok(ExitCode::SUCCESS)
+        }
+        BasesAction::Pull => pull(config).await,
+        BasesAction::Status => status(&Directory::open(&configured(config)?.1)?),
+        BasesAction::Rollback => {
+            let release = Directory::open(&configured(config)?.1)?.roll_back()?;
+            println!("generation {} is in force again", release.generation());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn configured(path: Option<&Path>) -> Result<(Settings, Config), Failure> {
+    let settings = start::settings(path)?;
+    let Some(config) = settings.bases.clone() else {
+        let advice = "Write a section [bases] with dir = \"...\" and name the file by --config.";
+        return Err(Failure::configuration("[bases] names no directory", advice));
+    };
+    Ok((settings, config))
+}
+
+fn signing_key_file(config: Config) -> Result<PathBuf, Failure> {
+    config.signing_key_file.ok_or_else(|| {
+        Failure::configuration(
+            "[bases] signing_key_file names no key to sign with",
+            "Make one with `tamis bases keygen FILE`.",
+        )
+    })
+}
+
+fn keys<K: std::str::FromStr<Err: std::fmt::Display>>(texts: &[String]) -> Result<Vec<K>, Failure> {
+    let key = |text: &String| {
+        text.parse().map_err(|error| Failure::usage(format!("{text}: {error}"), ""))
+    };
+    texts.iter().map(key).collect()
+}
+
+async fn pull(config: Option<&Path>) -> Result<ExitCode, Failure> {
+    let (settings, config) = configured(config)?;
+    match bases::pull_once(config, &settings.tls).await? {
+        Some(release) => {
+            println!("generation {} is in force", release.generation());
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            println!("the upstream has nothing newer");
+            Ok(ExitCode::from(NOTHING))
+        }
+    }
+}
+
+fn status(directory: &Directory) -> Result<ExitCode, Failure> {
+    let now_s = clock::unix_seconds();
+    let in_force = directory.in_force()?;
+    match &in_force {
+        None => println!("no bases are in force"),
+        Some(release) => in_force_lines(release, now_s),
+    }
+    let kept: Vec<String> =
+        directory.releases()?.iter().map(|(generation, _)| generation.to_string()).collect();
+    println!(
+        "on disk      {}",
+        if kept.is_empty() { "nothing".to_owned() } else { kept.join(" ") }
+    );
+    match directory.taken_back() {
+        0 => {}
+        highest => println!("taken back   up to generation {highest}: only newer ones are taken"),
+    }
+    if let Some((at_s, words)) = directory.last_refusal() {
+        println!("refused      {} s ago: {words}", now_s.saturating_sub(at_s));
+    }
+    Ok(if in_force.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
+}
+
+fn in_force_lines(release: &Release, now_s: u64) {
+    let manifest = &release.signed.manifest;
+    println!("channel      {}", manifest.channel);
+    println!("generation   {}, after {}", manifest.generation, manifest.previous);
+    println!("signed by    {}", release.signed.signer);
+    println!("age          {} s", now_s.saturating_sub(manifest.created_unix_s));
+    match manifest.not_after_unix_s.checked_sub(now_s) {
+        Some(left_s) => println!("good for     {left_s} s more; in force until a newer one comes"),
+        None => println!("good for     no new site any more; in force until a newer one comes"),
+    }
+    for endorsed in &manifest.keys {
+        println!("may sign     {} (id {})", endorsed.key, endorsed.key.id());
+    }
+    for key in &manifest.retired {
+        println!("may not sign {key}");
+    }
+    for file in &manifest.files {
+        println!("file         {} {} bytes", file.name, file.bytes);
+    }
+    println!("directory    {}", release.dir.display());
+}
