@@ -1,6 +1,8 @@
-//! How servers are chosen, measured: `selection simulate [SEEDS]`, `selection wire`, `selection filter [MAILS...]`.
+//! How servers are chosen and what a filter spares, measured: [`HELP`].
 
+mod filter;
 mod simulate;
+mod wire;
 
 // The worlds are the selector's own test; here they print figures instead of asserting bounds.
 #[allow(dead_code, reason = "the test uses more of it")]
@@ -17,7 +19,14 @@ mod total;
 #[path = "../../../../crates/selector/tests/simulation/world.rs"]
 mod world;
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
+
+/// Ways to call it.
+const HELP: &str = "selection simulate [SEEDS]
+selection wire [QUESTIONS PER_SECOND]    (as root)
+selection filter FOLDER INDEX [large]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +34,15 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["simulate"] => simulate::run(simulate::SEEDS),
         ["simulate", seeds] => simulate::run(seeds.parse()?),
-        _ => bail!("selection simulate [SEEDS]"),
+        ["filter", folder, index, rest @ ..] => {
+            filter::run(Path::new(folder), Path::new(index), *rest == ["large"])
+        }
+        ["wire"] => wire::run(20_000, 1000),
+        ["wire", questions, per_second] => wire::run(questions.parse()?, per_second.parse()?),
+        ["wire-serve", address] => wire::serve(address),
+        ["wire-ask", questions, per_second, servers @ ..] => {
+            wire::ask(questions.parse()?, per_second.parse()?, servers)
+        }
+        _ => bail!("{HELP}"),
     }
 }
