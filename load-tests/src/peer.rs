@@ -5,11 +5,15 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::process::{GLANCE, Program, free_port, local};
+
+/// Longest time in which rspamd writes what it was taught.
+const WRITE_MAX: Duration = Duration::from_secs(60);
 
 /// rspamd's fuzzy storage, running.
 #[derive(Debug)]
@@ -82,6 +86,22 @@ impl Rspamd {
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         said.trim().parse().with_context(|| format!("redis-cli dbsize: {said}"))
     }
+
+    /// Waits until what was taught is written, all but what two texts may have in common.
+    ///
+    /// # Errors
+    /// rspamd does not write it.
+    pub fn wait_for_keys(&self, wanted: u64) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let keys = self.keys()?;
+            if keys as f64 >= 0.999 * wanted as f64 {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < WRITE_MAX, "rspamd keeps {keys} keys of {wanted}");
+            thread::sleep(GLANCE);
+        }
+    }
 }
 
 fn configuration(folder: &Path, port: u16, redis_port: u16) -> String {
@@ -91,7 +111,7 @@ fn configuration(folder: &Path, port: u16, redis_port: u16) -> String {
          tempdir = \"{folder}\";\n  dns {{ nameserver = \"127.0.0.1:53\"; }}\n}}\n\
          logging {{ type = \"file\"; filename = \"{folder}/rspamd.log\"; level = \"notice\"; }}\n\
          worker \"fuzzy\" {{\n  bind_socket = \"127.0.0.1:{port}\";\n  count = 1;\n  backend = \"redis\";\n  \
-         servers = \"127.0.0.1:{redis_port}\";\n  allow_update = [\"127.0.0.1\"];\n  expire = 90d;\n  sync = 1s;\n}}\n"
+         servers = \"127.0.0.1:{redis_port}\";\n  allow_update = [\"127.0.0.1\"];\n  expire = 90d;\n  sync = 0.2s;\n  timeout = 30s;\n}}\n"
     )
 }
 

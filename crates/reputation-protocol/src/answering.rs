@@ -3,12 +3,14 @@
 //! A source first proves that it receives what is sent to its address: the server hands out a cookie (keyed BLAKE3 of
 //! address and time slot) and keeps nothing. Only a question with a valid cookie is looked up. Both challenges and
 //! answers have a rate per source, in separate tables: a flood under somebody's forged address exhausts the challenges
-//! of that address, never the answers of its true owner.
+//! of that address, never the answers of its true owner. All challenges together have a rate too, so that a flood from
+//! many forged addresses is not answered into the void at the cost of those who have proof.
 //!
 //! Sealed questions ([`crate::seal`]) take the same way: their session was made after a cookie, and belongs to the address
 //! that gave it.
 
 mod rate;
+mod total;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ use crate::packet::{self, Challenge, Hello, KeyId, Malformed, Question, SealedHe
 use crate::seal::{self, Fault};
 use rate::Rates;
 pub use rate::{Rate, SOURCES_MAX};
+pub use total::CHALLENGES_PER_SECOND_MAX;
+use total::Total;
 
 /// Time that a cookie is made in. It is good in its own slot and the next: 10 to 20 minutes. Short enough that a
 /// machine which loses its address cannot use the proof for long, long enough that clients are seldom challenged.
@@ -98,6 +102,7 @@ pub struct Answering {
     origin: Instant,
     answers: Rates,
     challenges: Rates,
+    challenges_in_all: Total,
     question: Question,
     seal: Option<seal::Server>,
     /// Memory for what was under a seal.
@@ -114,6 +119,7 @@ impl Answering {
             origin: now,
             answers: Rates::new(limits.answers, seed(b"answers"), now),
             challenges: Rates::new(limits.challenges, seed(b"challenges"), now),
+            challenges_in_all: Total::new(now),
             question: Question::empty(),
             seal: None,
             opened: Vec::new(),
@@ -251,9 +257,10 @@ impl Answering {
     }
 
     fn challenge(&mut self, id: u64, at: Moment, out: &mut Vec<u8>) -> Result<Action, Silence> {
-        if !self.challenges.take(at.address, at.now) {
+        if self.challenges_in_all.is_spent(at.now) || !self.challenges.take(at.address, at.now) {
             return Err(Silence::Limited);
         }
+        self.challenges_in_all.spend(at.now);
         Challenge { id, cookie: self.cookie(at, self.slot(at.now)) }.encode_into(out);
         Ok(Action::Challenge)
     }

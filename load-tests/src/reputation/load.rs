@@ -4,6 +4,7 @@
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -156,17 +157,22 @@ pub fn run_from(
     Ok(generator.seen)
 }
 
-/// Asks the first `count` questions, each once, with `window` under way: for teaching.
+/// Asks these questions, each once, with `window` under way: for teaching.
 ///
 /// # Errors
 /// The system's; a question that is not answered.
-pub fn all(server: SocketAddr, asking: &mut Asking, count: u64, window: u64) -> Result<()> {
+pub fn all(
+    server: SocketAddr,
+    asking: &mut Asking,
+    numbers: Range<u64>,
+    window: u64,
+) -> Result<()> {
     let socket = UdpSocket::bind(local(0))?;
     echo::buffers(&socket)?;
     socket.connect(server)?;
-    let (pace, began) = (Pace::UnderWay(window), Instant::now());
-    let seen = Seen::default();
-    let mut generator = Generator { asking, pace, began, seen, next: 0, lost: 0, last: count };
+    let (pace, began, seen) = (Pace::UnderWay(window), Instant::now(), Seen::default());
+    let (next, last, count) = (numbers.start, numbers.end, numbers.end - numbers.start);
+    let mut generator = Generator { asking, pace, began, seen, next, lost: 0, last };
     let (mut wire, mut heard) = (Wire::new(), Instant::now());
     while generator.seen.answered < count {
         generator.send(&socket, &mut wire)?;
