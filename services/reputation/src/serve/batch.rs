@@ -78,7 +78,8 @@ impl Batch {
         let began = clock::now();
         let now_unix_s = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
         let table = shared.table();
-        let (known, epoch) = (Known::table(&table), table.epoch());
+        let known = Known { is_stale: shared.is_stale(), ..Known::table(&table) };
+        let epoch = table.epoch();
         for message in received {
             let Some((to, source)) = message.address.and_then(source) else { continue };
             let question = message.iovs().next().unwrap_or_default();
