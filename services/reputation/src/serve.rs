@@ -101,7 +101,8 @@ fn batch(
             }
         };
         let bytes = &datagram[..length];
-        let action = answering.handle(bytes, source, began, now_unix_s, &Known::table(&table), out);
+        let known = Known { is_stale: shared.is_stale(), ..Known::table(&table) };
+        let action = answering.handle(bytes, source, began, now_unix_s, &known, out);
         if !out.is_empty() && socket.try_send_to(out, source).is_err() {
             // The send buffer is full or the way is gone: the asker asks again.
             shared.metrics.unsent.inc();
