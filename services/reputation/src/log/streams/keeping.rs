@@ -127,11 +127,12 @@ impl Keeper {
             }
             Place::Missing => self.elect(asks).await?,
             Place::Behind(at_least) => self.take_from_peer(at_least).await?,
-            Place::Aside(at_least) => {
-                if registry::does_anybody_follow(&self.link, asks).await? {
-                    self.take_from_peer(at_least).await?;
-                } else {
-                    self.elect(asks).await?;
+            Place::Aside(went_on_to) => {
+                match (registry::does_anybody_follow(&self.link, asks).await?, went_on_to) {
+                    (true, Some(at_least)) => self.take_from_peer(at_least).await?,
+                    // It did not notice yet.
+                    (true, None) => tokio::time::sleep(LOOK_EVERY).await,
+                    (false, _) => self.elect(asks).await?,
                 }
             }
         }
@@ -157,6 +158,9 @@ impl Keeper {
             let answer = tokio::select! {
                 biased;
                 () = self.link.disturbed.notified() => {
+                    if let Some(differs) = self.link.state().differs.take() {
+                        return Ok(Some(differs));
+                    }
                     return match self.link.connection() {
                         Some(_) => Ok(None),
                         None => Err(Stop::Broken("the connection was given up".to_owned())),

@@ -32,8 +32,8 @@ pub(super) enum Place {
     Missing,
     /// What comes after our position is not there any more, or we have none: a table that reaches this is needed.
     Behind(Position),
-    /// We applied what it does not hold, and it went on without: a table that reaches this is needed.
-    Aside(Position),
+    /// We applied what it does not hold. It went on without: a table that reaches this is needed. Or it did not (nothing).
+    Aside(Option<Position>),
 }
 
 /// Looks for our position.
@@ -56,9 +56,8 @@ pub(super) async fn locate(
     }
     Ok(match first.first() {
         Some(first) if first.position > position => Place::Behind(first.position),
-        Some(first) => Place::Aside(first.position),
         None if last > position => Place::Behind(last),
-        None => Place::Aside(last),
+        _ => Place::Aside(Some(last).filter(|last| *last > position)),
     })
 }
 

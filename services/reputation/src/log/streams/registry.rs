@@ -54,8 +54,8 @@ struct Told {
 }
 
 impl super::State {
-    fn told(&self, epoch: u64, at_ms: u64) -> Told {
-        let Self { position, snapshot, follows, .. } = *self;
+    fn told(&self, at_ms: u64) -> Told {
+        let Self { epoch, position, snapshot, follows, .. } = *self;
         Told { epoch, position, snapshot, follows, at_ms }
     }
 }
@@ -77,6 +77,13 @@ impl Told {
             follows: follows == "1",
             at_ms: at_ms.parse().ok()?,
         })
+    }
+
+    /// Whether another node came further with the same changes: then this one lacks some that the order has lost. Of two
+    /// that differ, the one with fewer changes takes the table of the other.
+    fn differs(&self, other: &Self) -> bool {
+        let both_follow = self.follows && other.follows;
+        both_follow && self.position == other.position && self.epoch < other.epoch
     }
 
     fn is_alive(&self, now_ms: u64) -> bool {
@@ -121,7 +128,11 @@ async fn look(
         state.seen = seen;
         state.answered = Some(clock::now());
     }
-    if follows && (last.is_none() || last < position) {
+    let own = nodes.get(&link.node);
+    if own.is_some_and(|own| others(link, &nodes, now_ms).any(|(_, other)| own.differs(other))) {
+        link.state().differs = position;
+        link.disturbed.notify_one();
+    } else if follows && (last.is_none() || last < position) {
         link.disturbed.notify_one();
     } else if beats.is_multiple_of(BEATS_PER_TRIM) {
         trim(link, connection, &nodes, now_ms).await?;
@@ -136,8 +147,7 @@ async fn tell(
 ) -> Result<(HashMap<String, Told>, u64), Broken> {
     let time: (u64, u64) = ask(connection, &redis::cmd("TIME")).await?;
     let now_ms = time.0 * 1000 + time.1 / 1000;
-    let epoch = link.epoch();
-    let own = link.state().told(epoch, now_ms);
+    let own = link.state().told(now_ms);
     let mut set = redis::cmd("HSET");
     set.arg(&link.keys.nodes).arg(&link.node).arg(own.text());
     let _: Value = ask(connection, &set).await?;
@@ -259,6 +269,15 @@ mod tests {
         assert_eq!(trimmed(&[]), None);
         let hour = Some(Position { ms: 10_000_000 - 3_600_000, seq: 0 });
         assert_eq!(trimmed(&[told(at(9_999_000))]), hour);
+    }
+
+    #[test]
+    fn a_node_that_has_fewer_changes_at_the_same_place_knows_that_it_differs() {
+        let (low, high) = (told(None), Told { epoch: 8, ..told(None) });
+        assert!(low.differs(&high));
+        assert!(!high.differs(&low) && !low.differs(&low));
+        assert!(!low.differs(&Told { position: at(9_000_001), ..high.clone() }), "it is ahead");
+        assert!(!low.differs(&Told { follows: false, ..high }), "it may be wrong itself");
     }
 
     #[test]
