@@ -3,8 +3,8 @@
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_reputation_protocol::packet::{
-    Answer, Challenge, DATAGRAM_BYTES_MAX, Hello, Item, Question, Reply, SEALED_HEADER_BYTES, SealedHead, TAG_BYTES,
-    Trace,
+    Answer, Challenge, DATAGRAM_BYTES_MAX, Hello, Item, Question, Reply, SEALED_HEADER_BYTES,
+    SealedHead, TAG_BYTES, Trace,
 };
 
 use crate::pick::Pick;

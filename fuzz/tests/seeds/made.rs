@@ -7,8 +7,8 @@ use tamis_mail_protocols::milter::facts::{ClientAddress, Connection, Mailbox};
 use tamis_mail_protocols::milter::frame::Command;
 use tamis_mail_protocols::milter::negotiate::{Actions, Offer, ProtocolSteps};
 use tamis_reputation_protocol::packet::{
-    Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Hello, Item, KeyId, Question, Session, TAG_BYTES,
-    Trace,
+    Answer, COOKIE_BYTES, Challenge, DATAGRAM_BYTES_MAX, HEADER_BYTES, Hello, Item, KeyId,
+    Question, Session, TAG_BYTES, Trace,
 };
 use tamis_reputation_protocol::sightings::{News, encode_news};
 

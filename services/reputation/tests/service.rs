@@ -303,8 +303,14 @@ async fn strangers_are_challenged_and_nonsense_is_met_with_silence() {
     let mut service = Running::start(config(None)).await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(service.udp).await.unwrap();
-    let question =
-        Question { id: 9, cookie: 1, trace: None, is_sighting: false, items: vec![link("a.example")] }.encode();
+    let question = Question {
+        id: 9,
+        cookie: 1,
+        trace: None,
+        is_sighting: false,
+        items: vec![link("a.example")],
+    }
+    .encode();
     for nonsense in
         [&b""[..], b"hello", &question[..40], &[question.as_slice(), b"x"].concat(), &[7; 1300]]
     {

@@ -26,8 +26,8 @@ fn campaign(name: &str, code: &str) -> String {
 
 /// Runs the example as its first lines say.
 fn asks(server: &str, signatures: &[&str]) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs/examples/reputation_client.py");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/reputation_client.py");
     let mut python = Command::new("python3");
     // Isolated: no packages of this machine, no files beside the script.
     python.arg("-I").arg(script).arg(server).args(signatures);
@@ -62,7 +62,10 @@ fn a_client_written_after_the_document_is_understood() {
     let lines = said(&listed);
     assert!(lines.contains(&format!("{link} spam weight=")), "{lines}");
     assert!(lines.contains("similarity=32/32") && lines.contains(" epoch=1"), "{lines}");
-    assert!(lines.starts_with(&format!("{unknown} unknown")), "in the order of the question: {lines}");
+    assert!(
+        lines.starts_with(&format!("{unknown} unknown")),
+        "in the order of the question: {lines}"
+    );
 }
 
 #[test]

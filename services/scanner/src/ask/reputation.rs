@@ -237,7 +237,9 @@ impl Question {
         let mut mind = self.shared.mind();
         let found = match want {
             Want::Hedge(first) => mind.selector.hedge(&first, now, self.seed),
-            Want::Another(_) | Want::Seal(_) => mind.selector.choose(now, self.seed).map(|choice| choice.server),
+            Want::Another(_) | Want::Seal(_) => {
+                mind.selector.choose(now, self.seed).map(|choice| choice.server)
+            }
         };
         let server = found.map(|server| mind.cookies.of(server));
         drop(mind);
