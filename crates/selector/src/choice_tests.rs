@@ -109,8 +109,53 @@ fn all_are_scored_so_half_of_the_pool_may_be_slow() {
 #[test]
 fn load_counts_so_the_fastest_is_not_buried() {
     let (mut selector, now) = heard(&[200, 900]);
-    let _flights: Vec<_> = (0..8).map(|_| selector.sent(&A, now)).collect();
+    let _flights: Vec<_> = (0..12).map(|_| selector.sent(&A, now)).collect();
     assert_eq!(selector.choose(now, 1).expect("some").server, B);
+}
+
+#[test]
+fn many_in_flight_over_a_long_way_are_distance_and_not_load() {
+    let (mut selector, mut now) = heard(&[2000, 20_000]);
+    // Ten are always on their way to the near one.
+    let mut flying = std::collections::VecDeque::new();
+    for seed in 0..200 {
+        now += us(200);
+        assert_eq!(selector.choose(now, seed).expect("some").server, A, "at {seed}");
+        flying.extend(selector.sent(&A, now));
+        if flying.len() > 10 {
+            selector.answered(flying.pop_front().expect("eleven"), now);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_loses_or_flaps_ranks_behind_one_that_does_not() {
+    let (mut selector, mut now) = heard(&[200, 200]);
+    for answered in 0..40 {
+        now += ms(10);
+        if answered % 10 == 0 {
+            fail(&mut selector, B, Failure::Timeout, now);
+        }
+        answer(&mut selector, B, us(200), now);
+    }
+    now += ms(3000); // the slow samples are forgotten, the losses are not
+    answer(&mut selector, B, us(200), now);
+    answer(&mut selector, A, us(200), now);
+    assert_eq!(shares(&mut selector, 2, now + ms(500)), [300, 0]);
+
+    let (mut selector, mut now) = heard(&[200, 200]);
+    for _ in 0..3 {
+        fail(&mut selector, B, Failure::Refused, now);
+        now += ms(4500);
+        answer(&mut selector, B, us(200), now);
+        now += ms(500);
+    }
+    answer(&mut selector, A, us(200), now);
+    assert_eq!(shares(&mut selector, 2, now), [300, 0], "it will fall out again");
+    now += Settings::datagrams().retry_max * 5;
+    answer(&mut selector, B, us(200), now);
+    answer(&mut selector, A, us(200), now);
+    assert!(shares(&mut selector, 2, now)[1] > 100, "until it has been in for long enough");
 }
 
 #[test]

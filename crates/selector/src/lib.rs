@@ -14,12 +14,12 @@
 //! Every server is scored at every question (best-of-two fails when half of them are slow; apache/brpc#3340):
 //!
 //! ```text
-//! score = (max(smoothed time + decaying peak, present silence) + staleness + unreliability) x (in flight + 1)
+//! score = (max(smoothed time + decaying peak, present silence) + staleness + unreliability) x crowd
 //! ```
 //!
 //! and one within a narrow band of the lowest score is drawn by the seed, so that many clients do not herd.
 //! A failure is a sample of [`Settings::failure_cost`]; repeated ones put the server out for a doubling, bounded time.
-//! Unreliability is the part of questions lost between answers, times that cost, and the price of flapping.
+//! The crowd is the number in flight over a part of the usual number, at least 1. Unreliability is the part of questions lost between answers, times that cost, and the price of flapping.
 //! Servers that are unknown, idle or out are probed with a *duplicate* of a real question. Probes and hedges together
 //! never exceed [`Settings::extra_per_mille`] of the questions, plus [`COLD_PROBES`] for each server discovered and
 //! [`HEDGES_AT_START`], for a client that starts knows nothing and meets a dead server first as likely as not.

@@ -58,6 +58,8 @@ pub(crate) struct Server<K> {
     estimate: Estimate,
     flights: Flights,
     loss: Loss,
+    /// Questions that were in flight when one was sent, smoothed: what the measured times already contain.
+    usual_in_flight: f64,
     /// Failures since the last answer.
     failures_in_row: u32,
     outage: Option<Outage>,
@@ -108,6 +110,7 @@ impl<K: Clone> Server<K> {
             estimate: Estimate::default(),
             flights: Flights::new(settings.patience, now),
             loss: Loss::new(now),
+            usual_in_flight: 0.0,
             failures_in_row: 0,
             outage: None,
             strikes: 0,
@@ -125,6 +128,8 @@ impl<K: Clone> Server<K> {
     }
 
     pub(crate) fn sent(&mut self, now: Instant) -> Flight {
+        let in_flight = f64::from(self.flights.count(now));
+        self.usual_in_flight += (in_flight - self.usual_in_flight) * USUAL_WEIGHT;
         self.flights.sent(now);
         Flight { server_id: self.id, sent_at: now }
     }
@@ -233,7 +238,10 @@ impl<K: Clone> Server<K> {
         let stale = self.lag.saturating_sub(settings.lag_allowed).min(settings.stale_cost_max);
         let in_flight = f64::from(self.flights.count(now));
         let unreliable_s = self.loss.cost_s(now, settings) + self.probation_s(now, settings);
-        (expected_s.max(silence_s) + stale.as_secs_f64() + unreliable_s) * (in_flight + 1.0)
+        // The time that was measured contains the usual number in flight: over a long way there are always many.
+        let usual = self.usual_in_flight * f64::from(settings.usual_per_cent) / 100.0;
+        let crowd = ((in_flight + 1.0) / (usual + 1.0)).max(1.0);
+        (expected_s.max(silence_s) + stale.as_secs_f64() + unreliable_s) * crowd
     }
 
     /// Expected seconds without load; none if never heard.
@@ -304,6 +312,8 @@ pub const COLD_PROBES: u32 = 2;
 const FAILURES_TO_BE_OUT: u32 = 3;
 /// In for this many longest rests, and an outage is a new one; before, the server flaps and rests longer.
 const CALM_RESTS: u32 = 4;
+/// Weight of one question in the usual number in flight, as in the smoothed time.
+const USUAL_WEIGHT: f64 = 1.0 / 16.0;
 /// A server that fell out so often again before it was calm is expected to fail the next question too.
 const FLAPS_PRICED_MAX: u32 = 16;
 /// Keeps the doubling inside 32 bits; `retry_max` is reached long before.

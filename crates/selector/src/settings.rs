@@ -30,6 +30,10 @@ pub struct Settings {
     pub lag_allowed: Duration,
     /// Lag beyond the allowance costs as much time as it is long, up to this (DCC made cut-off servers 400 ms slower).
     pub stale_cost_max: Duration,
+    /// How much of the usual number in flight is taken for distance, not for load. 0: all of it is load, as with streams,
+    /// which take turns at a scanner's processors. More where most of the time is spent on the way; never all, so that
+    /// load goes on spreading where it queues.
+    pub usual_per_cent: u32,
     /// Extra questions (probes and hedges) per thousand, a hard cap; a third is for probes. 0: nothing is ever
     /// duplicated, and a server due for a probe is given the question itself.
     pub extra_per_mille: u32,
@@ -51,6 +55,7 @@ impl Settings {
             hedge_floor: Duration::from_micros(500),
             lag_allowed: Duration::from_secs(1),
             stale_cost_max: Duration::from_millis(400),
+            usual_per_cent: 50,
             extra_per_mille: EXTRA_PER_MILLE,
         }
     }
@@ -70,6 +75,7 @@ impl Settings {
             hedge_floor: Duration::from_millis(20),
             lag_allowed: Duration::from_secs(5),
             stale_cost_max: Duration::from_secs(2),
+            usual_per_cent: 0,
             extra_per_mille: EXTRA_PER_MILLE,
         }
     }

@@ -9,6 +9,8 @@ pub enum Family {
     Equal,
     /// Half of four answer 5 ms later: the promise of the design.
     HalfOfFourSlow,
+    /// Half of four are 20 ms away, the others 2 ms, and many questions are always in flight.
+    HalfOfFourFar,
     Slow,
     Lossy,
     /// Their data stand still; only the epoch in their answers tells.
@@ -23,8 +25,9 @@ pub enum Family {
 }
 
 impl Family {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::HalfOfFourSlow,
+        Self::HalfOfFourFar,
         Self::Equal,
         Self::Slow,
         Self::Lossy,
@@ -40,6 +43,9 @@ impl Family {
         match self {
             Self::Equal => "all equal",
             Self::HalfOfFourSlow => "half of four servers 5 ms slower",
+            Self::HalfOfFourFar => {
+                "half of four servers 20 ms away, the others 2 ms; 6,000 questions a second"
+            }
             Self::Slow => "some slow by 1 to 10 ms",
             Self::Lossy => "some lose 2 to 42 %",
             Self::Stale => "some stale, seen by their epoch",
@@ -55,6 +61,7 @@ impl Family {
         match self {
             Self::Equal => Behaviour::Healthy,
             Self::HalfOfFourSlow => Behaviour::Slow(5 * MS),
+            Self::HalfOfFourFar => Behaviour::Slow(20 * MS),
             Self::Slow => Behaviour::Slow(MS + random.below(9 * MS)),
             Self::Lossy => Behaviour::Lossy(0.02 + random.unit() * 0.4),
             Self::Stale => Behaviour::Stale,
@@ -89,30 +96,40 @@ fn mixed(random: &mut Random) -> Behaviour {
 /// One world. At least one server is healthy: without any there is nothing to choose.
 pub fn scene(family: Family, seed: u64, questions: usize) -> Scene {
     let mut random = Random(seed ^ 0x0074_616d_6973);
-    let count = if family == Family::HalfOfFourSlow { 4 } else { 2 + random.below(11) as usize };
+    let of_four = matches!(family, Family::HalfOfFourSlow | Family::HalfOfFourFar);
+    let count = if of_four { 4 } else { 2 + random.below(11) as usize };
     let bad = match family {
-        Family::HalfOfFourSlow => 2,
+        Family::HalfOfFourSlow | Family::HalfOfFourFar => 2,
         Family::Mixed => count,
         _ => 1 + random.below(count as u64 - 1) as usize,
     };
-    let mut servers = vec![Behaviour::Healthy; count];
+    let good = match family {
+        Family::HalfOfFourFar => Behaviour::Slow(2 * MS),
+        _ => Behaviour::Healthy,
+    };
+    let mut servers = vec![good; count];
     servers[..bad].fill_with(|| family.behaviour(&mut random));
     for at in 0..count {
         servers.swap(at, random.below(count as u64) as usize);
     }
-    if !servers.contains(&Behaviour::Healthy) {
-        servers[random.below(count as u64) as usize] = Behaviour::Healthy;
+    if !servers.contains(&good) {
+        servers[random.below(count as u64) as usize] = good;
     }
     // One more that is there from the start, so that those who choose by lot have two.
     if servers.iter().filter(|one| !matches!(one, Behaviour::Cold(_))).count() < 2 {
         servers.push(Behaviour::Slow(5 * MS));
     }
+    let clients = 1 + random.below(4) as usize;
+    let questions_per_second = match family {
+        Family::HalfOfFourFar => 6000 / clients as u64,
+        _ => 50 + random.below(200),
+    };
     Scene {
         nature: Nature::Datagrams,
         seed,
         servers,
-        clients: 1 + random.below(4) as usize,
-        questions_per_second: 50 + random.below(200),
+        clients,
+        questions_per_second,
         questions,
         service: 50 * US,
     }

@@ -97,7 +97,8 @@ fn the_same_seed_is_the_same_world() {
 /// Per mille of unanswered questions that a family may have, and how stale its answers may be.
 fn bounds(family: Family) -> (f64, f64) {
     match family {
-        Family::Equal | Family::HalfOfFourSlow | Family::Slow | Family::Cold => (0.0, 0.0),
+        Family::Equal | Family::HalfOfFourSlow | Family::HalfOfFourFar => (0.0, 0.0),
+        Family::Slow | Family::Cold => (0.0, 0.0),
         Family::Stale => (0.0, 250.0),
         Family::CutOff => (0.0, 15.0),
         Family::Lossy | Family::Dead => (1.0, 0.0),
