@@ -2,8 +2,8 @@
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
-use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
 use tamis_reputation::log::Position;
+use tamis_reputation::log::frame::{Next, PAYLOAD_BYTES_MAX, Reader, push};
 use tamis_reputation::log::memory::MemoryLog;
 use tamis_reputation::log::record::{
     commit, push_reporter, push_saved, read_commit, read_reporters, read_saved,

@@ -271,8 +271,8 @@ mod services {
     use tamis_domain::digest::{Signature, SignatureKind, Sketch};
     use tamis_domain::reputation::Class;
     use tamis_proto::scan;
-    use tamis_reputation::log::frame::push;
     use tamis_reputation::log::Position;
+    use tamis_reputation::log::frame::push;
     use tamis_reputation::log::record::{commit, push_reporter, push_saved};
     use tamis_reputation::log::snapshot::{Count, Foot};
     use tamis_reputation_protocol::signatures::{Authority, Change, ReporterRecord, Saved};

@@ -286,7 +286,10 @@ mod tests {
         for (good, bad) in [
             (Typed { sockets: 64, ..typed() }, Typed { sockets: 65, ..typed() }),
             (Typed { sockets: 1, ..typed() }, Typed { sockets: 0, ..typed() }),
-            (Typed { reporters_needed: KEPT, ..typed() }, Typed { reporters_needed: KEPT + 1, ..typed() }),
+            (
+                Typed { reporters_needed: KEPT, ..typed() },
+                Typed { reporters_needed: KEPT + 1, ..typed() },
+            ),
             (Typed { agreement_min: 17, ..typed() }, Typed { agreement_min: 16, ..typed() }),
             (Typed { agreement_min: 32, ..typed() }, Typed { agreement_min: 33, ..typed() }),
             (Typed { signatures_max: 1, ..typed() }, Typed { signatures_max: 0, ..typed() }),
