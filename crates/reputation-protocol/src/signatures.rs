@@ -32,6 +32,7 @@ mod kept;
 mod limits;
 mod near;
 mod pages;
+mod resident;
 mod saved;
 mod slab;
 mod trust;
@@ -46,60 +47,36 @@ pub use change::{
     Applied, Authority, Change, Found, REPORTER_CHARS_MAX, Refused, ReportTold, ReporterRecord,
     Saved,
 };
-use exact::{Exact, Place};
-use ids::{Ids, Owners};
 use judge::{Judged, judge, rank};
 use kept::{Kept, Name, Said};
 pub use limits::{
     AGREEMENT_LEAST, AGREEMENT_MIN, QUORUM_PERMILLE, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
     SKETCHED_MAX,
 };
-use near::Near;
 pub use near::{CANDIDATES_MAX, EVICTED_MEANING, OWNERS_MAX};
-use slab::{Entry, Lanes, Slab};
+use resident::{Resident, Spot};
 use trust::Trust;
 pub use trust::{ACTIVE_DAYS, QUORUM_MAX, REPORTER_NAMES_MAX};
-use votes::{Vote, Votes};
+use votes::Vote;
 
 /// Everything that is listed.
 #[derive(Debug)]
 pub struct Table {
     rules: Rules,
     epoch: u64,
-    /// Signatures without a sketch.
-    exact: Exact,
-    /// Of these, signatures of kinds that may have one.
-    bare: usize,
-    /// Signatures with a sketch, by name and by similarity.
-    slab: Slab,
-    names: Ids,
-    near: Near,
-    votes: Votes,
+    resident: Resident,
     trust: Trust,
     counts: [u64; SignatureKind::ALL.len()],
-}
-
-/// Where a signature stands.
-#[derive(Clone, Copy, Debug)]
-enum Spot {
-    Exact(Place),
-    Sketched(u32),
 }
 
 impl Table {
     /// An empty table at epoch 0.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        let hash = Seeded::new(rules.seed);
         Self {
             rules,
             epoch: 0,
-            exact: Exact::new(hash),
-            bare: 0,
-            slab: Slab::default(),
-            names: Ids::new(),
-            near: Near::with_room(hash, 0),
-            votes: Votes::default(),
+            resident: Resident::with_room(Seeded::new(rules.seed), 0, 0),
             trust: Trust::new(rules.reporters_needed, rules.quorum_permille, rules.seed),
             counts: [0; SignatureKind::ALL.len()],
         }
@@ -111,10 +88,8 @@ impl Table {
         if !self.is_empty() {
             return;
         }
-        let hash = Seeded::new(self.rules.seed);
-        self.exact = Exact::with_room(hash, exact.min(SIGNATURES_MAX));
-        self.names = Ids::with_room(sketched.min(SKETCHED_MAX));
-        self.near = Near::with_room(hash, sketched.min(SKETCHED_MAX));
+        let (exact, sketched) = (exact.min(SIGNATURES_MAX), sketched.min(SKETCHED_MAX));
+        self.resident = Resident::with_room(Seeded::new(self.rules.seed), exact, sketched);
     }
 
     /// Number of the last change.
@@ -132,7 +107,7 @@ impl Table {
     /// Listed signatures of all kinds.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.exact.len() + self.slab.len()
+        self.resident.bare_len() + self.resident.sketched_len()
     }
 
     /// Whether nothing is listed.
@@ -151,18 +126,13 @@ impl Table {
     /// which a table loaded from histories may differ: it gave up others.
     #[must_use]
     pub const fn evicted(&self) -> u64 {
-        self.near.evicted()
+        self.resident.evicted()
     }
 
     /// Memory in bytes, from the capacities of everything it holds.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.exact.memory_bytes()
-            + self.slab.memory_bytes()
-            + self.names.memory_bytes()
-            + self.near.memory_bytes()
-            + self.votes.memory_bytes()
-            + self.trust.memory_bytes()
+        self.resident.memory_bytes() + self.trust.memory_bytes()
     }
 
     /// What is known of an item at `now_unix_s`: its own listing, or that of the best similar signature.
@@ -176,15 +146,17 @@ impl Table {
     #[must_use]
     pub fn find(&self, item: &Item, now_unix_s: u32) -> Option<Found> {
         let name = Name::of(&item.signature);
-        let mut best = self.spot(&name).and_then(|spot| self.candidate(name, self.kept(spot), 32));
+        let mut best = self
+            .resident
+            .spot(&name)
+            .and_then(|spot| self.candidate(name, self.resident.kept(spot), 32));
         if best.as_ref().is_none_or(|own| rank(own.class) < 2)
             && let Some(sketch) = &item.sketch
             && item.signature.kind.has_sketch()
         {
             let least = self.rules.agreement_min;
-            self.near.visit(name.kind, sketch, least, &self.slab, |id, similarity| {
-                let entry = self.slab.entry(id);
-                let other = self.candidate(entry.name(), entry.kept, similarity);
+            self.resident.visit_near(name.kind, sketch, least, |name, kept, similarity| {
+                let other = self.candidate(name, kept, similarity);
                 let order = |candidate: &Candidate| candidate.order();
                 if other.as_ref().map(order) > best.as_ref().map(order) {
                     best = other;
@@ -204,7 +176,7 @@ impl Table {
         for change in changes {
             change.check()?;
             let Change::Add { signature, sketch, reporter, .. } = change else { continue };
-            match (self.spot(&Name::of(signature)), sketch) {
+            match (self.resident.spot(&Name::of(signature)), sketch) {
                 (Some(Spot::Sketched(_)), _) | (Some(Spot::Exact(_)), None) => {}
                 (Some(Spot::Exact(_)), Some(_)) => moved += 1,
                 (None, Some(_)) => sketched += 1,
@@ -215,8 +187,8 @@ impl Table {
             }
         }
         let held = limits::Held {
-            bare: (self.exact.len() + bare).saturating_sub(moved),
-            sketched: self.slab.len() + sketched + moved,
+            bare: (self.resident.bare_len() + bare).saturating_sub(moved),
+            sketched: self.resident.sketched_len() + sketched + moved,
             names: self.trust.len() + names.len(),
         };
         held.check((bare + sketched > 0).then_some(self.rules.signatures_max))
@@ -288,9 +260,10 @@ impl Table {
             let vote = Vote::new(reporter, class, weight, told.authority, told.last_unix_s);
             votes::report(&mut votes, vote);
         }
-        let spot = self.spot(&name);
+        let spot = self.resident.spot(&name);
         if !votes.is_empty() {
-            self.store(&name, spot, saved.sketch.as_ref(), &votes);
+            self.counts[slot(name.kind())] += u64::from(spot.is_none());
+            self.resident.store(&name, spot, saved.sketch.as_ref(), &votes);
         }
         Ok(())
     }
@@ -302,25 +275,27 @@ impl Table {
 
     fn report(&mut self, signature: &Signature, sketch: Option<&Sketch>, vote: Vote) -> Applied {
         let name = Name::of(signature);
-        let Some(spot) = self.spot(&name) else {
-            self.store(&name, None, sketch, &[vote]);
+        let Some(spot) = self.resident.spot(&name) else {
+            self.counts[slot(name.kind())] += 1;
+            self.resident.store(&name, None, sketch, &[vote]);
             return Applied::Added;
         };
-        let before = self.votes_at(spot);
+        let before = self.resident.votes_at(spot);
         let mut after = before.clone();
         votes::report(&mut after, vote);
         let is_overruled = |votes: &[Vote]| votes.iter().any(|vote| vote.overrules());
         let contradicts = is_overruled(&after) && !is_overruled(&before);
-        self.store(&name, Some(spot), sketch, &after);
+        self.resident.store(&name, Some(spot), sketch, &after);
         self.learn(&before, &after, contradicts);
         Applied::Confirmed
     }
 
     fn delete(&mut self, signature: &Signature) -> Applied {
         let name = Name::of(signature);
-        let Some(spot) = self.spot(&name) else { return Applied::Unknown };
-        let before = self.votes_at(spot);
-        self.take_out(&name, spot);
+        let Some(spot) = self.resident.spot(&name) else { return Applied::Unknown };
+        let before = self.resident.votes_at(spot);
+        self.counts[slot(name.kind())] -= 1;
+        self.resident.take_out(&name, spot);
         self.learn(&before, &[], true);
         self.epoch += 1;
         Applied::Deleted
@@ -328,10 +303,10 @@ impl Table {
 
     fn retract(&mut self, signature: &Signature, reporter: &str) -> Applied {
         let name = Name::of(signature);
-        let (Some(spot), Some(id)) = (self.spot(&name), self.trust.id(reporter)) else {
+        let (Some(spot), Some(id)) = (self.resident.spot(&name), self.trust.id(reporter)) else {
             return Applied::Unknown;
         };
-        let before = self.votes_at(spot);
+        let before = self.resident.votes_at(spot);
         let mut after = before.clone();
         after.retain(|vote| vote.reporter() != id);
         if after.len() == before.len() {
@@ -339,10 +314,11 @@ impl Table {
         }
         self.epoch += 1;
         if after.is_empty() {
-            self.take_out(&name, spot);
+            self.counts[slot(name.kind())] -= 1;
+            self.resident.take_out(&name, spot);
             return Applied::Deleted;
         }
-        self.store(&name, Some(spot), None, &after);
+        self.resident.store(&name, Some(spot), None, &after);
         self.learn(&before, &after, false);
         Applied::Retracted
     }
@@ -367,130 +343,24 @@ impl Table {
     fn candidate(&self, name: Name, kept: Kept, similarity: u8) -> Option<Candidate> {
         let judged = match kept.said() {
             Said::One(vote) => judge(&[vote], &self.trust),
-            Said::Many(list) => judge(self.votes.list(list), &self.trust),
+            Said::Many(list) => judge(self.resident.votes().list(list), &self.trust),
         };
         Some(Candidate { name, class: judged.class?, judged, similarity })
     }
 
     /// Whether a signature may be put in, whatever is configured.
     fn has_room(&self, name: &Name, has_sketch: bool) -> Result<(), Refused> {
-        if self.len() < SIGNATURES_MAX && self.slab.len() < SKETCHED_MAX {
+        if self.len() < SIGNATURES_MAX && self.resident.sketched_len() < SKETCHED_MAX {
             return Ok(());
         }
-        let (is_new, is_sketched) = (self.spot(name).is_none(), self.sketched(name).is_some());
+        let (is_new, is_sketched) =
+            (self.resident.spot(name).is_none(), self.resident.sketched(name).is_some());
         let held = limits::Held {
-            bare: self.exact.len() + usize::from(is_new && !has_sketch),
-            sketched: self.slab.len() + usize::from(has_sketch && !is_sketched),
+            bare: self.resident.bare_len() + usize::from(is_new && !has_sketch),
+            sketched: self.resident.sketched_len() + usize::from(has_sketch && !is_sketched),
             names: 0,
         };
         held.check(None)
-    }
-
-    fn spot(&self, name: &Name) -> Option<Spot> {
-        let may_have_sketch = name.kind().has_sketch();
-        if may_have_sketch && let Some(id) = self.sketched(name) {
-            return Some(Spot::Sketched(id));
-        }
-        if may_have_sketch && self.bare == 0 {
-            return None;
-        }
-        self.exact.find(name).map(Spot::Exact)
-    }
-
-    fn sketched(&self, name: &Name) -> Option<u32> {
-        let hash = name.hash(Seeded::new(self.rules.seed));
-        self.names.find(hash, ids::tag_of(hash), |id| self.slab.entry(id).name() == *name)
-    }
-
-    fn kept(&self, spot: Spot) -> Kept {
-        match spot {
-            Spot::Exact(place) => self.exact.kept(place),
-            Spot::Sketched(id) => self.slab.entry(id).kept,
-        }
-    }
-
-    fn votes_at(&self, spot: Spot) -> Vec<Vote> {
-        match self.kept(spot).said() {
-            Said::One(vote) => vec![vote],
-            Said::Many(list) => self.votes.list(list).to_vec(),
-        }
-    }
-
-    /// Keeps these votes of a signature, in its own place or a new one; none are no votes.
-    fn store(&mut self, name: &Name, spot: Option<Spot>, sketch: Option<&Sketch>, votes: &[Vote]) {
-        let said = spot.map(|spot| self.kept(spot).said());
-        let kept = match (said, votes) {
-            (Some(Said::Many(list)), [vote]) => {
-                self.votes.free(list);
-                Kept::one(name.kind, *vote)
-            }
-            (_, [vote]) => Kept::one(name.kind, *vote),
-            (Some(Said::Many(list)), _) => Kept::many(name.kind, self.votes.replace(list, votes)),
-            (_, _) => Kept::many(name.kind, self.votes.make(votes)),
-        };
-        match (spot, sketch) {
-            (Some(Spot::Sketched(id)), _) => self.slab.set(id, kept),
-            (Some(Spot::Exact(place)), None) => self.exact.set(place, kept),
-            (Some(Spot::Exact(place)), Some(sketch)) => {
-                self.exact.remove(place);
-                self.bare -= 1;
-                self.put_sketched(name, sketch, kept);
-            }
-            (None, sketch) => self.put_in(name, sketch, kept),
-        }
-    }
-
-    fn put_in(&mut self, name: &Name, sketch: Option<&Sketch>, kept: Kept) {
-        self.counts[slot(name.kind())] += 1;
-        if let Some(sketch) = sketch {
-            self.put_sketched(name, sketch, kept);
-            return;
-        }
-        self.bare += usize::from(name.kind().has_sketch());
-        self.exact.insert(name, kept);
-    }
-
-    fn put_sketched(&mut self, name: &Name, sketch: &Sketch, kept: Kept) {
-        let id = self.slab.insert(Entry::new(Lanes::of(sketch), name, kept));
-        let seeded = Seeded::new(self.rules.seed);
-        let hash = name.hash(seeded);
-        let slab = &self.slab;
-        self.names.push(hash, ids::tag_of(hash), id, &NamesOf { hash: seeded, slab });
-        self.near.insert(id, sketch, slab);
-    }
-
-    fn take_out(&mut self, name: &Name, spot: Spot) {
-        if let Said::Many(list) = self.kept(spot).said() {
-            self.votes.free(list);
-        }
-        self.counts[slot(name.kind())] -= 1;
-        match spot {
-            Spot::Exact(place) => {
-                self.bare -= usize::from(name.kind().has_sketch());
-                self.exact.remove(place);
-            }
-            Spot::Sketched(id) => {
-                self.names.remove(name.hash(Seeded::new(self.rules.seed)), id);
-                self.near.remove(id, &self.slab);
-                self.slab.remove(id);
-            }
-        }
-    }
-}
-
-/// The owners of the index by name.
-struct NamesOf<'a> {
-    hash: Seeded,
-    slab: &'a Slab,
-}
-
-impl Owners for NamesOf<'_> {
-    fn hash(&self, id: u32) -> u64 {
-        self.slab.entry(id).name().hash(self.hash)
-    }
-
-    fn touch(&self, id: u32) -> u8 {
-        self.slab.entry(id).name().value[0]
     }
 }
 

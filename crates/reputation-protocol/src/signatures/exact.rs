@@ -3,10 +3,12 @@
 
 use super::directory::{Directory, bits_for};
 use super::kept::{Kept, Name};
-use super::pages::{PAGE_BYTES, PAGES_MAX, Pages};
+use super::pages::{Fill, PAGE_BYTES, PAGES_MAX, Pages};
 use crate::hashing::Seeded;
 
 const PLACES: usize = PAGE_BYTES / size_of::<Slot>();
+const FILL: Fill = Fill { full: 92, rebuilt: 88 };
+type Slots = Pages<Slot, PLACES>;
 
 /// One signature.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,19 +35,15 @@ pub(super) struct Exact {
 #[derive(Debug)]
 struct Segment {
     hash: Seeded,
-    pages: Pages<Slot, PLACES>,
+    pages: Slots,
     used: usize,
     depth: u32,
 }
 
 impl Exact {
-    pub(super) fn new(hash: Seeded) -> Self {
-        Self::with_room(hash, 0)
-    }
-
     pub(super) fn with_room(hash: Seeded, entries: usize) -> Self {
-        let bits = bits_for(entries, Pages::<Slot, PLACES>::ahead());
-        let pages = Pages::<Slot, PLACES>::wanted(entries.div_ceil(1 << bits));
+        let bits = bits_for(FILL.places(entries), Slots::AHEAD);
+        let pages = Slots::holding(FILL.places(entries.div_ceil(1 << bits)));
         let directory = Directory::new(bits, || Segment::new(hash, pages, bits));
         Self { hash, directory, len: 0 }
     }
@@ -112,7 +110,7 @@ impl Segment {
     }
 
     const fn is_full(&self) -> bool {
-        self.pages.is_full(self.used)
+        FILL.is_full(self.used, self.pages.places())
     }
 
     /// Steps from where the search for the slot at `place` begins.
@@ -180,7 +178,7 @@ impl Segment {
     /// One page more, or the upper half where 16 pages are too few.
     fn make_room(&mut self) -> Option<Self> {
         let mut slots = self.slots();
-        let pages = Pages::<Slot, PLACES>::wanted(slots.len());
+        let pages = Slots::holding(FILL.places(slots.len()));
         if pages <= PAGES_MAX {
             self.lay_out(pages, &slots);
             return None;
@@ -188,7 +186,7 @@ impl Segment {
         let bit = 1 << (63 - self.depth);
         self.depth += 1;
         let upper: Vec<_> = slots.extract_if(.., |(hash, _)| *hash & bit != 0).collect();
-        let wanted = |slots: &[_]| Pages::<Slot, PLACES>::wanted(slots.len()).min(PAGES_MAX);
+        let wanted = |slots: &[_]| Slots::holding(FILL.places(slots.len())).min(PAGES_MAX);
         let mut other = Self::new(self.hash, 1, self.depth);
         other.lay_out(wanted(&upper), &upper);
         self.lay_out(wanted(&slots), &slots);

@@ -1,10 +1,11 @@
-//! Sketched signatures by hash, 4 bytes each: a number of 26 bits and a tag of 6. Linear probing in many small segments.
+//! Sketched signatures by hash, 4 bytes each: a number of 26 bits and a tag of 6. Lines of 16 in many small
+//! segments; what a full line cannot take goes to the next.
 //!
 //! The hash of an entry is not kept: whoever owns the index says it again from the number when a segment is rebuilt.
 //! Entries of one hash stand in the order of arrival.
 
 use super::directory::{Directory, bits_for};
-use super::pages::{PAGE_BYTES, Pages};
+use super::pages::{Fill, PAGE_BYTES, PAGES_MAX, Pages};
 
 /// Numbers that exist: 1 to this. 0 is a free place, the last of 26 bits one whose owner is gone.
 pub(super) const IDS_MAX: usize = (1 << ID_BITS) - 2;
@@ -15,15 +16,26 @@ pub(super) const TAG_BITS: u32 = 32 - ID_BITS;
 const ID_BITS: u32 = 26;
 const ID_MASK: u32 = (1 << ID_BITS) - 1;
 const GONE: u32 = ID_MASK;
-const PLACES: usize = PAGE_BYTES / size_of::<u32>();
+const LINES: usize = PAGE_BYTES / size_of::<Line>();
+const FILL: Fill = Fill { full: 94, rebuilt: 90 };
+type Lines = Pages<Line, LINES>;
+
+/// Entries that come from memory together. They are taken from the front; a line with an entry at its end has been full.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Line([u32; LINE]);
+
+/// Entries of one line, a cache line of the machine.
+const LINE: usize = 16;
 
 /// The index.
 #[derive(Debug)]
 pub(super) struct Ids(Directory<Segment>);
 
+/// A part of the index that grows by itself.
 #[derive(Debug)]
-struct Segment {
-    pages: Pages<u32, PLACES>,
+pub(super) struct Segment {
+    lines: Lines,
     /// Places that are not free.
     used: usize,
     /// Places with an owner.
@@ -50,25 +62,20 @@ pub(super) const fn tag_of(hash: u64) -> u32 {
 }
 
 impl Ids {
-    pub(super) fn new() -> Self {
-        Self::with_room(0)
-    }
-
     pub(super) fn with_room(entries: usize) -> Self {
-        let bits = bits_for(entries, Pages::<u32, PLACES>::ahead());
-        let pages = Pages::<u32, PLACES>::wanted(entries.div_ceil(1 << bits));
+        let bits = bits_for(lines_for(entries), Lines::AHEAD);
+        let pages = Lines::holding(lines_for(entries.div_ceil(1 << bits)));
         Self(Directory::new(bits, || Segment::new(pages, bits)))
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let pages = self.0.segments().map(|segment| segment.pages.memory_bytes()).sum::<usize>();
+        let pages = self.0.segments().map(|segment| segment.lines.memory_bytes()).sum::<usize>();
         self.0.memory_bytes() + pages
     }
 
-    /// What stands where the search for a hash begins: asked early, it is in the cache when it is needed.
-    pub(super) fn first(&self, hash: u64) -> u32 {
-        let segment = self.0.of(hash);
-        segment.pages.at(segment.home(hash))
+    /// The segment of a hash.
+    pub(super) fn segment(&self, hash: u64) -> &Segment {
+        self.0.of(hash)
     }
 
     /// Entries that may have this hash and tag, oldest first, with their places.
@@ -107,10 +114,9 @@ impl Ids {
     pub(super) fn remove(&mut self, hash: u64, id: u32) {
         let segment = self.0.of_mut(hash);
         let mut found = None;
-        segment.walk(hash, |place, entry| {
-            if entry & ID_MASK == id {
-                found = Some(place);
-            }
+        segment.walk(hash, |number, line| {
+            let slot = line.0.iter().position(|entry| entry & ID_MASK == id);
+            found = slot.map(|slot| number * LINE + slot);
             found.is_some()
         });
         if let Some(place) = found {
@@ -120,79 +126,91 @@ impl Ids {
 
     /// The oldest of these places of one hash goes, the others move up, and a new entry with their tag comes last.
     pub(super) fn displace(&mut self, hash: u64, places: &[usize], id: u32) {
-        let pages = &mut self.0.of_mut(hash).pages;
+        let segment = self.0.of_mut(hash);
         for pair in places.windows(2) {
-            pages.set(pair[0], pages.at(pair[1]));
+            segment.set(pair[0], segment.at(pair[1]));
         }
         if let Some(last) = places.last() {
-            pages.set(*last, pages.at(*last) & !ID_MASK | id);
+            segment.set(*last, segment.at(*last) & !ID_MASK | id);
         }
     }
 }
 
+/// Lines that hold so many entries.
+const fn lines_for(entries: usize) -> usize {
+    FILL.places(entries).div_ceil(LINE)
+}
+
 impl Segment {
     fn new(pages: usize, depth: u32) -> Self {
-        Self { pages: Pages::new(pages), used: 0, live: 0, depth }
+        Self { lines: Pages::new(pages), used: 0, live: 0, depth }
     }
 
     const fn home(&self, hash: u64) -> usize {
-        self.pages.home(hash, self.depth)
+        self.lines.home(hash, self.depth)
+    }
+
+    /// The line where the search for a hash begins.
+    pub(super) fn first_line(&self, hash: u64) -> Option<&Line> {
+        self.lines.get(self.home(hash))
     }
 
     const fn is_full(&self) -> bool {
-        self.pages.is_full(self.used)
+        FILL.is_full(self.used, self.lines.places() * LINE)
     }
 
-    /// All entries from the beginning of the search for a hash to the next free place, until `seen` has enough. There is
-    /// always a free place.
-    fn walk(&self, hash: u64, mut seen: impl FnMut(usize, u32) -> bool) {
-        let mut place = self.home(hash);
-        loop {
-            let rest = self.pages.rest(place);
-            for (step, entry) in rest.iter().enumerate() {
-                if *entry == 0 || seen(place + step, *entry) {
-                    return;
-                }
-            }
-            place = (place + rest.len()) % self.pages.places();
+    fn at(&self, place: usize) -> u32 {
+        self.lines.get(place / LINE).map_or(0, |line| line.0[place % LINE])
+    }
+
+    fn set(&mut self, place: usize, entry: u32) {
+        if let Some(line) = self.lines.get_mut(place / LINE) {
+            line.0[place % LINE] = entry;
         }
     }
 
-    /// The same for entries with a tag alone. Most of eight have another one, and eight are compared at once.
+    /// The lines of a hash: from where its search begins to the first that never was full, until `seen` has enough.
+    /// There is always one, since places are free.
+    fn walk(&self, hash: u64, mut seen: impl FnMut(usize, &Line) -> bool) {
+        let mut number = self.home(hash);
+        while let Some(line) = self.lines.get(number) {
+            if seen(number, line) || !line.was_full() {
+                return;
+            }
+            number = self.lines.next(number);
+        }
+    }
+
+    /// Entries of a hash that have this tag, with their places, until `seen` has enough.
     fn walk_tagged(&self, hash: u64, tag: u32, mut seen: impl FnMut(usize, u32) -> bool) {
-        let mut place = self.home(hash);
-        loop {
-            let rest = self.pages.rest(place);
-            for eight in rest.chunks(8) {
-                let ends = |entry: u32| (entry == 0) | (entry >> ID_BITS == tag);
-                if eight.iter().fold(false, |any, entry| any | ends(*entry)) {
-                    for (step, entry) in eight.iter().enumerate() {
-                        let is_meant = entry >> ID_BITS == tag && *entry != GONE && *entry != 0;
-                        if *entry == 0 || is_meant && seen(place + step, entry & ID_MASK) {
-                            return;
-                        }
-                    }
-                }
-                place += eight.len();
+        self.walk(hash, |number, line| {
+            // Sixteen at once; most lines have none.
+            if !line.0.iter().fold(false, |any, entry| any | (entry >> ID_BITS == tag)) {
+                return false;
             }
-            place %= self.pages.places();
-        }
+            let is_meant = |entry: u32| entry >> ID_BITS == tag && entry != 0 && entry != GONE;
+            let mut meant = line.0.iter().enumerate().filter(|(_, entry)| is_meant(**entry));
+            meant.any(|(slot, entry)| seen(number * LINE + slot, entry & ID_MASK))
+        });
     }
 
     fn put(&mut self, hash: u64, entry: u32) {
-        let mut end = self.home(hash);
-        while self.pages.at(end) != 0 {
-            end = self.pages.next(end);
+        let mut number = self.home(hash);
+        while let Some(line) = self.lines.get_mut(number) {
+            if let Some(place) = line.0.iter_mut().find(|place| **place == 0) {
+                *place = entry;
+                break;
+            }
+            number = self.lines.next(number);
         }
-        self.pages.set(end, entry);
         self.used += 1;
         self.live += 1;
     }
 
     fn take(&mut self, place: usize) {
-        // Nobody's search goes on behind a place that a free one follows.
-        let is_last = self.pages.at(self.pages.next(place)) == 0;
-        self.pages.set(place, if is_last { 0 } else { GONE });
+        // The last entry of a line that never was full leaves no trace.
+        let is_last = place % LINE + 1 < LINE && self.at(place + 1) == 0;
+        self.set(place, if is_last { 0 } else { GONE });
         self.used -= usize::from(is_last);
         self.live -= 1;
     }
@@ -208,15 +226,15 @@ impl Segment {
             std::hint::black_box(early);
             entries.extend(some.iter().map(|entry| (owners.hash(entry & ID_MASK), *entry)));
         }
-        let pages = Pages::<u32, PLACES>::wanted(entries.len());
-        if pages <= super::pages::PAGES_MAX {
+        let pages = Lines::holding(lines_for(entries.len()));
+        if pages <= PAGES_MAX {
             self.lay_out(pages, &entries);
             return None;
         }
         let bit = 1 << (63 - self.depth);
         self.depth += 1;
         let upper: Vec<_> = entries.extract_if(.., |(hash, _)| *hash & bit != 0).collect();
-        let wanted = |entries: &[_]| Pages::<u32, PLACES>::wanted(entries.len()).min(16);
+        let wanted = |entries: &[_]| Lines::holding(lines_for(entries.len())).min(PAGES_MAX);
         let mut other = Self::new(1, self.depth);
         other.lay_out(wanted(&upper), &upper);
         self.lay_out(wanted(&entries), &entries);
@@ -224,27 +242,35 @@ impl Segment {
     }
 
     fn lay_out(&mut self, pages: usize, entries: &[(u64, u32)]) {
-        self.pages.reset(pages);
+        self.lines.reset(pages);
         (self.used, self.live) = (0, 0);
         for (hash, entry) in entries {
             self.put(*hash, *entry);
         }
     }
 
-    /// All entries with an owner, those of one hash in their order: beginning behind a free place, since searches wrap
-    /// around.
+    /// All entries with an owner, those of one hash in their order: beginning behind a line that never was full, since
+    /// searches wrap around.
     fn entries(&self) -> Vec<u32> {
-        let places = self.pages.places();
-        let first = (0..places).find(|place| self.pages.at(*place) == 0).unwrap_or_default();
+        let count = self.lines.places();
+        let line = |number: usize| self.lines.get(number % count);
+        let first = (0..count).find(|number| line(*number).is_some_and(|line| !line.was_full()));
+        let first = first.unwrap_or_default() + 1;
         let mut entries = Vec::with_capacity(self.live);
-        let mut place = first;
-        while place < places {
-            let rest = self.pages.rest(place);
-            entries.extend(rest.iter().filter(|entry| **entry != 0 && **entry != GONE));
-            place += rest.len();
+        for line in (first..first + count).filter_map(line) {
+            entries.extend(line.0.iter().filter(|entry| **entry != 0 && **entry != GONE));
         }
         entries
-            .extend((0..first).map(|place| self.pages.at(place)).filter(|e| *e != 0 && *e != GONE));
-        entries
+    }
+}
+
+impl Line {
+    /// Reads something of it, so that it is in the cache when it is needed.
+    pub(super) const fn touch(&self) -> u32 {
+        self.0[0]
+    }
+
+    const fn was_full(&self) -> bool {
+        self.0[LINE - 1] != 0
     }
 }

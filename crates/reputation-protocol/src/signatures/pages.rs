@@ -1,18 +1,21 @@
 //! The memory of one segment: up to 16 pages of equal size. Equal pages leave no holes in the heap, and a segment grows
-//! by one of 9 to 16 pages, so that places stay 82 to 92 % full.
+//! by one of 9 to 16 pages, so that few places are free.
 
 /// Bytes of a page at most: with the allocator's own word it fills one page of the machine.
 pub(super) const PAGE_BYTES: usize = 4080;
 
 /// Pages of a segment; a segment that needs more is split. Rebuilding 16 pages is what the longest pause is made of:
-/// 16,320 places of 4 bytes, well below a millisecond.
+/// 16,128 places of 4 bytes, well below a millisecond.
 pub(super) const PAGES_MAX: usize = 16;
 
-/// Places of a segment that may be taken, in hundredths: beyond it the way to a free place grows steeply.
-const FULL_PERCENT: usize = 92;
-
-/// Share that is taken after a segment was rebuilt, at most: so much room that it is not rebuilt soon again.
-const REBUILT_PERCENT: usize = 88;
+/// How full segments are, in hundredths of their places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    /// Beyond this a segment is laid out anew: the way to a free place grows steeply.
+    pub(super) full: usize,
+    /// At most so full is one that was laid out anew, so that it is not soon again.
+    pub(super) rebuilt: usize,
+}
 
 /// `N` places a page.
 #[derive(Debug)]
@@ -37,6 +40,14 @@ impl<E: Copy + Default, const N: usize> Pages<E, N> {
         (((hash << depth) >> 32) * (self.places() as u64) >> 32) as usize
     }
 
+    pub(super) fn get(&self, place: usize) -> Option<&E> {
+        self.pages[place / N].as_ref().map(|page| &page[place % N])
+    }
+
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut E> {
+        self.pages[place / N].as_mut().map(|page| &mut page[place % N])
+    }
+
     pub(super) fn at(&self, place: usize) -> E {
         self.pages[place / N].as_ref().map_or_else(E::default, |page| page[place % N])
     }
@@ -45,11 +56,6 @@ impl<E: Copy + Default, const N: usize> Pages<E, N> {
         if let Some(page) = &mut self.pages[place / N] {
             page[place % N] = entry;
         }
-    }
-
-    /// Entries from this place to the end of its page.
-    pub(super) fn rest(&self, place: usize) -> &[E] {
-        self.pages[place / N].as_ref().map_or(&[], |page| &page[place % N..])
     }
 
     pub(super) const fn next(&self, place: usize) -> usize {
@@ -74,18 +80,23 @@ impl<E: Copy + Default, const N: usize> Pages<E, N> {
         self.count * size_of::<[E; N]>()
     }
 
-    /// Whether one entry more than `used` would be too many.
-    pub(super) const fn is_full(&self, used: usize) -> bool {
-        used * 100 >= self.places() * FULL_PERCENT
+    /// Pages for so many places; more than [`PAGES_MAX`]: split.
+    pub(super) const fn holding(places: usize) -> usize {
+        if places == 0 { 1 } else { places.div_ceil(N) }
     }
 
-    /// Pages for so many entries; more than [`PAGES_MAX`]: split.
-    pub(super) fn wanted(entries: usize) -> usize {
-        (entries * 100).div_ceil(REBUILT_PERCENT * N).max(1)
+    /// Places of a segment to which room is made ahead: a page is left for uneven hashes.
+    pub(super) const AHEAD: usize = (PAGES_MAX - 1) * N;
+}
+
+impl Fill {
+    /// Whether one entry more than `used` would be too many for `places`.
+    pub(super) const fn is_full(self, used: usize, places: usize) -> bool {
+        used * 100 >= places * self.full
     }
 
-    /// Entries that one segment takes when room is made ahead: a page is left for uneven hashes.
-    pub(super) const fn ahead() -> usize {
-        (PAGES_MAX - 1) * N * REBUILT_PERCENT / 100
+    /// Places for so many entries.
+    pub(super) const fn places(self, entries: usize) -> usize {
+        (entries * 100).div_ceil(self.rebuilt)
     }
 }
