@@ -6,3 +6,5 @@
 //! **May touch** loopback sockets, network namespaces and processes that it started itself.
 //! **Never** ships, and never sends anything beyond this machine.
 //! **If it fails** the measurement says so; there is no figure that was not measured.
+
+pub mod near;

@@ -245,7 +245,7 @@ async fn a_reported_text_is_found_in_its_near_copies_until_it_is_deleted() {
     let signature = wire::Signature {
         kind: SignatureKind::Text.code().into(),
         value: tamis_reputation_protocol::naming::text(&part.digest.unwrap()).value.to_vec(),
-        sketch: reading.sketch.expect("long enough").to_bytes().to_vec(),
+        sketch: reading.sketch(SignatureKind::Text).expect("long enough").to_bytes().to_vec(),
     };
     let mut client = cluster.client().await;
     let report = wire::AddRequest {
