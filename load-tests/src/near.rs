@@ -86,4 +86,4 @@ impl Random {
 }
 
 /// The threshold of a service that is proposed as its default, chosen on two of the sources: see `results/near.md`.
-pub const AGREEMENT_MIN: u8 = 15;
+pub const AGREEMENT_MIN: u8 = 17;

@@ -19,7 +19,7 @@ use crate::links::{LinkList, find_links};
 use crate::magic::{FileType, file_type};
 use crate::sketch::file::file_sketch;
 use crate::sketch::image::{is_picture, look};
-use crate::sketch::text_sketch;
+use crate::sketch::text::text_name;
 
 /// First bytes of a part that are kept for telling file types.
 pub const HEAD_BYTES_MAX: usize = 256;
@@ -95,11 +95,10 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         (visible, 0, links.into_vec(), None)
     };
     let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
-    let sketch = text_sketch(&folded);
-    reading.names.extend(sketch.map(|_| PartName {
+    reading.names.extend(text_name(&folded).map(|name| PartName {
         kind: SignatureKind::Text,
-        material: None,
-        sketch,
+        material: Some(name.exact),
+        sketch: name.sketch,
     }));
     reading.names.extend(skeleton.map(|skeleton| PartName {
         kind: SignatureKind::Html,

@@ -23,8 +23,6 @@ mod shape;
 pub mod skeleton;
 pub mod text;
 
-pub use text::text_sketch;
-
 /// Constant that keeps these hashes apart from other uses of the same mixer: "tamis v1" in ASCII.
 pub const KEY: u64 = 0x7461_6d69_7320_7631;
 
@@ -90,6 +88,10 @@ impl<const MAX: usize> Different<MAX> {
         if self.0.len() < MAX && !self.0.contains(&feature) {
             self.0.push(feature);
         }
+    }
+
+    const fn count(&self) -> usize {
+        self.0.len()
     }
 
     const fn is_enough(&self) -> bool {

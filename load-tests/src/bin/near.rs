@@ -57,7 +57,8 @@ fn first_copies(mails: &[Mail]) -> impl Iterator<Item = &Mail> {
 fn texts(mails: &[Mail], tuned_on: bool) -> Vec<&str> {
     let of = first_copies(mails).filter(|mail| mail.is_tuned_on() == tuned_on);
     let long = |text: &&String| text.split_whitespace().count() >= WORDS_MIN;
-    let texts: Vec<&str> = of.flat_map(|mail| &mail.texts).filter(long).map(String::as_str).collect();
+    let texts: Vec<&str> =
+        of.flat_map(|mail| &mail.texts).filter(long).map(String::as_str).collect();
     let step = texts.len().div_ceil(TEXTS).max(1);
     texts.into_iter().step_by(step).collect()
 }

@@ -113,7 +113,8 @@ impl Campaigns {
                 count(&mut self.text, agreement);
                 self.table_differs += usize::from(differs(table, mail, agreement));
             }
-            if matches!(kind, SignatureKind::Text | SignatureKind::Part | SignatureKind::Attachment) {
+            if matches!(kind, SignatureKind::Text | SignatureKind::Part | SignatureKind::Attachment)
+            {
                 content = content.max(agreement);
             }
         }

@@ -147,20 +147,18 @@ fn take(mail: &mut Mail, part: &Part, content: &[u8]) {
     }
     let reading = read_part(part, content);
     let is_text = matches!(part.kind, PartKind::Text | PartKind::Html);
-    let named = part.digest.filter(|_| part.size >= NAMED_BYTES_MIN);
-    if let Some(digest) = named {
-        let sketch = reading.sketch(SignatureKind::Text).filter(|_| is_text);
-        let signature = if is_text { naming::text(&digest) } else { naming::part(&digest) };
-        mail.items.push(Item { signature, sketch });
-        for name in &reading.names {
-            let signature = match (name.kind, name.material) {
-                (SignatureKind::Html, Some(material)) => naming::html(&material.0),
-                (SignatureKind::Image, Some(material)) => naming::image(&material.0),
-                (SignatureKind::Attachment, _) => naming::attachment(&digest),
-                _ => continue,
+    if let Some(digest) = part.digest.filter(|_| part.size >= NAMED_BYTES_MIN) {
+        mail.items.push(Item::exact(naming::part(&digest)));
+        mail.items.extend(reading.names.iter().map(|name| {
+            let material = name.material.unwrap_or(digest);
+            let signature = match name.kind {
+                SignatureKind::Text => naming::text(&material),
+                SignatureKind::Html => naming::html(&material.0),
+                SignatureKind::Image => naming::image(&material.0),
+                _ => naming::attachment(&material),
             };
-            mail.items.push(Item { signature, sketch: name.sketch });
-        }
+            Item { signature, sketch: name.sketch }
+        }));
     }
     for link in tamis_checks::links::questions(&reading.links) {
         mail.items.push(Item::exact(naming::link(&link)));

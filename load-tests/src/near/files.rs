@@ -81,14 +81,15 @@ pub fn pictures(files: &[&[u8]], seed: u64) -> (Vec<Run>, Histogram) {
         .filter_map(|file| Some((image::load_from_memory(file).ok()?, look(file)?.sketch)))
         .collect();
     let mut runs = Vec::new();
-    let mut all = |change, strength: String, change_it: &dyn Fn(&DynamicImage) -> Option<Vec<u8>>| {
-        let mut kept = Histogram::default();
-        for (picture, sketch) in &known {
-            let mutant = change_it(picture).and_then(|bytes| look(&bytes));
-            kept.count(mutant.map_or(0, |it| it.sketch.agreement(sketch)));
-        }
-        runs.push(Run { change, strength, kept });
-    };
+    let mut all =
+        |change, strength: String, change_it: &dyn Fn(&DynamicImage) -> Option<Vec<u8>>| {
+            let mut kept = Histogram::default();
+            for (picture, sketch) in &known {
+                let mutant = change_it(picture).and_then(|bytes| look(&bytes));
+                kept.count(mutant.map_or(0, |it| it.sketch.agreement(sketch)));
+            }
+            runs.push(Run { change, strength, kept });
+        };
     for quality in [90, 75, 50, 30] {
         all("image_jpeg", format!("quality {quality}"), &|it| jpeg(it, quality));
     }

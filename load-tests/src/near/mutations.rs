@@ -2,7 +2,7 @@
 
 use tamis_domain::digest::Sketch;
 use tamis_message::reading::{fold, render};
-use tamis_message::sketch::text_sketch;
+use tamis_message::sketch::text::{TextName, text_name};
 
 use super::rival::{Rival, fingerprint};
 use super::{Histogram, Random};
@@ -81,7 +81,7 @@ pub struct Run {
 #[must_use]
 pub fn run(texts: &[&str], vocabulary: &[String], seed: u64) -> Vec<Run> {
     let mut rival = Rival::default();
-    let known: Vec<Option<Sketch>> = texts.iter().map(|text| text_sketch(&fold(text).text)).collect();
+    let known: Vec<Option<TextName>> = texts.iter().map(|text| named(text)).collect();
     texts.iter().filter_map(|text| fingerprint(text)).for_each(|it| rival.learn(&it));
     let mut runs = Vec::new();
     for mutation in Mutation::ALL {
@@ -91,9 +91,7 @@ pub fn run(texts: &[&str], vocabulary: &[String], seed: u64) -> Vec<Run> {
             for (text, known) in texts.iter().zip(&known) {
                 let share = f64::from(strength) / 100.0;
                 let mutant = mutated(mutation, share, text, vocabulary, &mut random);
-                let sketch = text_sketch(&fold(&mutant).text);
-                let agreement = known.zip(sketch).map(|(known, sketch)| known.agreement(&sketch));
-                ours.count(agreement.unwrap_or(0));
+                ours.count(known.zip(named(&mutant)).map_or(0, agreement));
                 theirs.count(fingerprint(&mutant).map_or(0, |asked| rival.ask(&asked)));
             }
             runs.push(Run { mutation, strength, ours, rival: theirs });
@@ -102,7 +100,24 @@ pub fn run(texts: &[&str], vocabulary: &[String], seed: u64) -> Vec<Run> {
     runs
 }
 
-fn mutated(mutation: Mutation, share: f64, text: &str, words: &[String], random: &mut Random) -> String {
+fn named(text: &str) -> Option<TextName> {
+    text_name(&fold(text).text)
+}
+
+fn agreement((known, asked): (TextName, TextName)) -> u8 {
+    if known.exact == asked.exact {
+        return Sketch::LANES as u8;
+    }
+    known.sketch.zip(asked.sketch).map_or(0, |(known, asked)| known.agreement(&asked))
+}
+
+fn mutated(
+    mutation: Mutation,
+    share: f64,
+    text: &str,
+    words: &[String],
+    random: &mut Random,
+) -> String {
     match mutation {
         Mutation::Personal => behind(text, share, random, personal),
         Mutation::Noise => behind(text, share, random, |random| random.of(words).clone()),
@@ -120,7 +135,12 @@ fn mutated(mutation: Mutation, share: f64, text: &str, words: &[String], random:
 }
 
 /// Puts something in behind a share of the words.
-fn behind(text: &str, share: f64, random: &mut Random, new: impl Fn(&mut Random) -> String) -> String {
+fn behind(
+    text: &str,
+    share: f64,
+    random: &mut Random,
+    new: impl Fn(&mut Random) -> String,
+) -> String {
     let mut out = String::with_capacity(2 * text.len());
     for word in text.split_inclusive([' ', '\n']) {
         out.push_str(word);
@@ -159,8 +179,8 @@ fn letters(random: &mut Random) -> String {
 
 fn personal(random: &mut Random) -> String {
     const NAMES: [&str; 16] = [
-        "Anna", "Bernhard", "Chloe", "Dmitri", "Elena", "Farid", "Greta", "Hiroshi", "Ines", "Jakub",
-        "Katarina", "Lorenzo", "Miriam", "Nikolai", "Oksana", "Priya",
+        "Anna", "Bernhard", "Chloe", "Dmitri", "Elena", "Farid", "Greta", "Hiroshi", "Ines",
+        "Jakub", "Katarina", "Lorenzo", "Miriam", "Nikolai", "Oksana", "Priya",
     ];
     let number = random.word();
     match random.below(4) {

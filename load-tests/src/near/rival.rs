@@ -97,9 +97,9 @@ fn words(visible: &str) -> impl Iterator<Item = String> + '_ {
 
 fn stem(word: &str) -> &str {
     let endings = ["'s", "ingly", "edly", "ing", "ies", "ed", "es", "ly", "s"];
-    let cut = endings.iter().find_map(|ending| {
-        word.strip_suffix(ending).filter(|stem| stem.chars().nth(2).is_some())
-    });
+    let cut = endings
+        .iter()
+        .find_map(|ending| word.strip_suffix(ending).filter(|stem| stem.chars().nth(2).is_some()));
     cut.unwrap_or(word)
 }
 

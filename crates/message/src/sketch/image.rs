@@ -106,7 +106,8 @@ fn decode(content: &[u8]) -> Option<DynamicImage> {
     let decoder = reader.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if width.min(height) < SIDE_MIN || pixels > PIXELS_MAX || decoder.total_bytes() > 8 * PIXELS_MAX {
+    if width.min(height) < SIDE_MIN || pixels > PIXELS_MAX || decoder.total_bytes() > 8 * PIXELS_MAX
+    {
         return None;
     }
     DynamicImage::from_decoder(decoder).ok()
@@ -129,7 +130,8 @@ fn grid(picture: &DynamicImage) -> [i32; GRID * GRID] {
             let row = &samples[2 * row * width..2 * (row + 1) * width];
             for x in 0..GRID {
                 let cell = &row[2 * columns[x]..2 * columns[x + 1]];
-                sums[x] += cell.chunks_exact(2).map(|pixel| on_white(pixel[0], pixel[1])).sum::<u64>();
+                sums[x] +=
+                    cell.chunks_exact(2).map(|pixel| on_white(pixel[0], pixel[1])).sum::<u64>();
             }
         }
         for x in 0..GRID {

@@ -139,7 +139,8 @@ fn extent(value: &[u8]) -> u64 {
         return 1;
     }
     // Nine digits are more than any screen; more of them would overflow.
-    let number = value[..digits.min(9)].iter().fold(0_u32, |n, byte| n * 10 + u32::from(byte - b'0'));
+    let number =
+        value[..digits.min(9)].iter().fold(0_u32, |n, byte| n * 10 + u32::from(byte - b'0'));
     2 + u64::from((u32::BITS - number.leading_zeros()) / 2).min(12)
 }
 

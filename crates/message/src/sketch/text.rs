@@ -18,14 +18,18 @@
 //!    lesser of the two features. The set of pairs fills lanes 24 to 31. Vocabulary alone is shared by texts of one
 //!    trade; pairs are shared by copies.
 //!
+//! 7. The **exact** name is that of the 32-byte BLAKE3 of the features of all words of at least two characters, in their
+//!    order, eight bytes each, big-endian: the same words, however they are packed, spaced, marked and numbered.
+//!
 //! A text with fewer than [`WORDS_MIN`] different words that count has no sketch: short text is better known by its
-//! exact name, since the frame of a form letter alone can be half of it.
+//! exact name, since the frame of a form letter alone can be half of it. One with fewer than [`EXACT_WORDS_MIN`] has
+//! neither, and is known by its bytes.
 //!
 //! Sets have no order: paragraphs may change places. A word put in, left out or replaced costs one feature and two
 //! pairs, where windows of three words lose three of as many: that is why copies stay alike although every third word
 //! is new. What it does to recall and to false matches is measured in `load-tests/results/near.md`.
 
-use tamis_domain::digest::Sketch;
+use tamis_domain::digest::{PartDigest, Sketch};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -35,6 +39,9 @@ use super::{Different, Minima, fnv, mix};
 /// Different words that a text must have. At half of them the frame of a mailing list or a form letter made honest mail
 /// a copy of spam; all that shorter texts gave on recall is found by their exact names.
 pub const WORDS_MIN: usize = 28;
+
+/// Different words that a text must have for an exact name: fewer are a greeting or a signature.
+pub const EXACT_WORDS_MIN: usize = 6;
 
 /// Letters of a word that counts.
 pub const WORD_LETTERS_MIN: usize = 4;
@@ -46,9 +53,24 @@ pub const WORD_LETTERS_MAX: usize = 24;
 const WORD_LANES: usize = 24;
 const PAIR_LANES: usize = Sketch::LANES - WORD_LANES;
 
+/// What one text is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextName {
+    /// BLAKE3 of its words.
+    pub exact: PartDigest,
+    /// Similarity name, if it is long enough.
+    pub sketch: Option<Sketch>,
+}
+
 /// Names text by similarity; `folded` is what [`crate::reading::fold`] gives.
 #[must_use]
 pub fn text_sketch(folded: &str) -> Option<Sketch> {
+    text_name(folded).and_then(|name| name.sketch)
+}
+
+/// Names text exactly and by similarity; `folded` is what [`crate::reading::fold`] gives.
+#[must_use]
+pub fn text_name(folded: &str) -> Option<TextName> {
     let mut words = Words::new();
     for piece in folded.split_whitespace() {
         words.piece(piece);
@@ -60,6 +82,7 @@ struct Words {
     singles: Minima<0, WORD_LANES>,
     pairs: Minima<WORD_LANES, PAIR_LANES>,
     different: Different<WORDS_MIN>,
+    hasher: blake3::Hasher,
     last: Option<u64>,
     word: Word,
     plain: String,
@@ -82,6 +105,7 @@ impl Words {
             singles: Minima::new(),
             pairs: Minima::new(),
             different: Different::default(),
+            hasher: blake3::Hasher::new(),
             last: None,
             word: Word::default(),
             plain: String::new(),
@@ -153,20 +177,24 @@ impl Words {
         if counts && self.singles.add(feature) {
             self.different.add(feature);
         }
+        self.hasher.update(&feature.to_be_bytes());
         if let Some(last) = self.last.replace(feature) {
             let (a, b) = (last.min(feature), last.max(feature));
             self.pairs.add(mix(a.wrapping_mul(3).wrapping_add(b.wrapping_mul(5))));
         }
     }
 
-    fn finish(self) -> Option<Sketch> {
-        if !self.different.is_enough() {
+    fn finish(self) -> Option<TextName> {
+        if self.different.count() < EXACT_WORDS_MIN {
             return None;
         }
         let mut lanes = [0; Sketch::LANES];
         self.singles.write(&mut lanes);
         self.pairs.write(&mut lanes);
-        Some(Sketch(lanes))
+        Some(TextName {
+            exact: PartDigest(*self.hasher.finalize().as_bytes()),
+            sketch: self.different.is_enough().then_some(Sketch(lanes)),
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::dialogue::Offer;
+use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartFacts, PartName};
 use tamis_reputation_protocol::naming;
@@ -40,7 +40,7 @@ pub fn questions(offer: &Offer, facts: &[Option<Arc<PartFacts>>]) -> Vec<Asked> 
         let known_links = known.map(|known| known.links.as_slice()).unwrap_or_default();
         links.extend(known_links.iter().map(|link| ask(Item::exact(naming::link(link)))));
         if let Some(digest) = named(part) {
-            asked.extend(content(part, &digest, names).map(ask));
+            asked.extend(content(&digest, names).map(ask));
         }
     }
     thin_out(&mut asked);
@@ -57,22 +57,16 @@ fn named(part: &Part) -> Option<PartDigest> {
 
 /// The exact name of a part, and its names by likeness.
 fn content<'a>(
-    part: &Part,
     digest: &'a PartDigest,
     names: &'a [PartName],
 ) -> impl Iterator<Item = Item> + use<'a> {
-    let is_text = matches!(part.kind, PartKind::Text | PartKind::Html);
-    let text = names.iter().find(|name| name.kind == SignatureKind::Text);
-    let exact = if is_text {
-        Item { signature: naming::text(digest), sketch: text.and_then(|name| name.sketch) }
-    } else {
-        Item::exact(naming::part(digest))
-    };
+    let exact = Item::exact(naming::part(digest));
     std::iter::once(exact).chain(names.iter().filter_map(|name| alike(name, digest)))
 }
 
 fn alike(name: &PartName, digest: &PartDigest) -> Option<Item> {
     let signature = match (name.kind, name.material) {
+        (SignatureKind::Text, Some(material)) => naming::text(&material),
         (SignatureKind::Html, Some(material)) => naming::html(&material.0),
         (SignatureKind::Image, Some(material)) => naming::image(&material.0),
         (SignatureKind::Attachment, None) => naming::attachment(digest),
