@@ -175,7 +175,8 @@ fn offer(mark: &str) -> String {
     mail(&format!(
         "Our warehouse in {mark} closes at the end of this month and every carpet, curtain and lamp has to go. \
          Come by on any day before the last Friday, bring this letter with you, and the second piece of \
-         furniture that you choose costs you half of what the label says."
+         furniture that you choose costs you half of what the label says. Tables, chairs and wardrobes are \
+         carried home for nothing within twenty kilometres, and nobody has to queue twice."
     ))
 }
 

@@ -42,12 +42,13 @@ pub fn write(figures: &Figures) -> Result<()> {
 }
 
 fn print(figures: &Figures) {
-    let groups = [("all", &figures.all), ("held_out", &figures.held_out)];
+    let groups =
+        [("all", &figures.all), ("tuned", &figures.tuned), ("held_out", &figures.held_out)];
     for (name, campaigns) in groups {
         let rival = campaigns.rival.later.share(VOTES_MIN);
         let false_rival = campaigns.rival.ham.reached(VOTES_MIN);
-        let recall = campaigns.text.later.share(AGREEMENT_MIN);
-        let false_ours = campaigns.text.ham.reached(AGREEMENT_MIN);
+        let recall = campaigns.content.later.share(AGREEMENT_MIN);
+        let false_ours = campaigns.content.ham.reached(AGREEMENT_MIN);
         println!("near.{name}.recall {recall:.4} share >={rival:.4} rspamd_rule:{rival:.4}");
         println!("near.{name}.false {false_ours} mails <={false_rival} rspamd_rule:{false_rival}");
     }
@@ -127,25 +128,21 @@ fn campaigns_table(out: &mut String, campaigns: &Campaigns) -> Result<()> {
 }
 
 fn thresholds(out: &mut String, figures: &Figures) -> Result<()> {
-    writeln!(
-        out,
-        "| lanes | recall, chosen on | false | recall, held out | false | rspamd's rule: recall, chosen on | false | recall, held out | false |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+    let groups = [&figures.tuned, &figures.held_out, &figures.all];
+    let ours = groups.map(|group| &group.text);
+    let rival = groups.map(|group| &group.rival);
+    write!(out, "| lanes |")?;
+    for whose in ["", "rspamd's rule, "] {
+        for which in ["chosen on", "held out", "all"] {
+            write!(out, " {whose}{which} | false |")?;
+        }
+    }
+    writeln!(out, "\n|---|{}", "---|".repeat(12))?;
     for lanes in 8..=32 {
         write!(out, "| {lanes} |")?;
-        for found in [
-            &figures.tuned.text,
-            &figures.held_out.text,
-            &figures.tuned.rival,
-            &figures.held_out.rival,
-        ] {
-            write!(
-                out,
-                " {:.1} % | {} |",
-                100.0 * found.later.share(lanes),
-                found.ham.reached(lanes)
-            )?;
+        for found in ours.iter().chain(&rival) {
+            let (share, ham) = (found.later.share(lanes), found.ham.reached(lanes));
+            write!(out, " {:.1} % | {ham} |", 100.0 * share)?;
         }
         writeln!(out)?;
     }

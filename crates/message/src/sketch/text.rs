@@ -41,7 +41,7 @@ use super::{Different, Minima, fnv, mix};
 pub const WORDS_MIN: usize = 28;
 
 /// Different words that a text must have for an exact name: fewer are a greeting or a signature.
-pub const EXACT_WORDS_MIN: usize = 6;
+pub const EXACT_WORDS_MIN: usize = 10;
 
 /// Letters of a word that counts.
 pub const WORD_LETTERS_MIN: usize = 4;
