@@ -8,6 +8,7 @@
 //! **If it fails** the measurement says so; there is no figure that was not measured.
 
 pub mod echo;
+pub mod near;
 pub mod peer;
 pub mod process;
 pub mod report;

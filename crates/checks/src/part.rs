@@ -30,7 +30,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
     evidence.extend(links::judge(&reading.links));
     PartFacts {
         evidence,
-        sketch: reading.sketch,
+        names: reading.names.clone(),
         links: links::questions(&reading.links),
         report: formal::report(part, reading),
     }

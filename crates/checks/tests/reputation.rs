@@ -105,3 +105,66 @@ fn strength_scales_and_the_unknown_weighs_nothing() {
     assert_eq!(judge(&[answer]), vec![]);
     assert_eq!(judge(&[]), vec![]);
 }
+
+#[test]
+fn what_templates_share_weighs_little_alone_and_never_makes_a_match() {
+    use SignatureKind::{Attachment, Html, Image, Text};
+    for (kind, lanes, expect, matched) in [
+        (Text, 32, 10.0, true),
+        (Html, 32, 2.0, false),
+        (Html, 20, 1.0, false),
+        (Image, 32, 5.0, true),
+        (Image, 28, 2.7, false),
+        (Attachment, 32, 10.0, true),
+        (Attachment, 28, 5.4, true),
+        (Attachment, 20, 3.0, true),
+        (Attachment, 17, 1.8, false),
+    ] {
+        let answers = [answered(kind, 0, Class::Spam, lanes)];
+        let found = weight(&answers, "reputation_spam").unwrap();
+        assert!((found - expect).abs() < 0.001, "{kind:?} {lanes}: {found}");
+        assert_eq!(is_matched(&answers), matched, "{kind:?} {lanes}");
+    }
+}
+
+#[test]
+fn all_names_of_one_part_count_once_and_of_two_parts_twice() {
+    use SignatureKind::{Html, Link, Part, Text};
+    let sum = |answers: &[Answered]| judge(answers).iter().map(|found| found.weight).sum::<f32>();
+    let one = [
+        answered(Html, 0, Class::Spam, 32),
+        answered(Part, 0, Class::Spam, 32),
+        answered(Text, 0, Class::Spam, 32),
+    ];
+    assert_eq!((judge(&one).len(), sum(&one)), (3, 10.0));
+    let two = [answered(Part, 0, Class::Spam, 32), answered(Text, 1, Class::Spam, 32)];
+    assert_eq!(sum(&two), 20.0);
+    let link = [answered(Part, 0, Class::Spam, 32), answered(Link, 0, Class::Spam, 32)];
+    assert_eq!(sum(&link), 15.0, "a link is another observation");
+}
+
+#[test]
+fn allowed_words_silence_words_but_not_the_links_and_bytes_behind_them() {
+    use SignatureKind::{Html, Link, Part, Text};
+    let allowed = answered(Text, 0, Class::Allowed, 32);
+    for (kind, silenced) in [(Text, true), (Html, true), (Link, false), (Part, false)] {
+        let answers = [allowed, answered(kind, 0, Class::Spam, 32)];
+        assert_eq!(is_matched(&answers), !silenced && kind != Html, "{kind:?}");
+    }
+    let bytes = answered(Part, 0, Class::Allowed, 32);
+    assert!(!is_matched(&[bytes, answered(Link, 0, Class::Spam, 32)]));
+}
+
+#[test]
+fn malware_by_likeness_is_suspected_and_a_picture_is_no_virus() {
+    for (kind, lanes, mark) in [
+        (SignatureKind::Text, 32, Some(Mark::Suspicious)),
+        (SignatureKind::Attachment, 32, Some(Mark::Infected)),
+        (SignatureKind::Attachment, 31, Some(Mark::Suspicious)),
+        (SignatureKind::Html, 32, None),
+        (SignatureKind::Image, 32, None),
+    ] {
+        let answers = [answered(kind, 0, Class::Malware, lanes)];
+        assert_eq!(judge(&answers)[0].mark, mark, "{kind:?}");
+    }
+}

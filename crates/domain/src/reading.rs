@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{PartDigest, Sketch};
+use crate::digest::{PartDigest, SignatureKind, Sketch};
 use crate::evidence::Evidence;
 
 /// The top-level header block, read.
@@ -97,8 +97,30 @@ pub struct PartReading {
     pub text: Option<Text>,
     /// Links in order of appearance, at most `LINKS_MAX`.
     pub links: Vec<Link>,
-    /// Similarity name of the folded text, if it is long enough.
+    /// Similarity names of what it is, as far as there is enough of it.
+    pub names: Vec<PartName>,
+}
+
+/// A similarity name of a part's content, and what its exact name of the same kind names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartName {
+    /// What is named: text, page, attachment or image.
+    pub kind: SignatureKind,
+    /// What the exact signature names, where that is not the part's own digest: the BLAKE3 of a page's skeleton or of
+    /// an image's look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub material: Option<PartDigest>,
+    /// Similarity name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sketch: Option<Sketch>,
+}
+
+impl PartReading {
+    /// The similarity name of this kind, if there is one.
+    #[must_use]
+    pub fn sketch(&self, kind: SignatureKind) -> Option<Sketch> {
+        self.names.iter().find(|name| name.kind == kind).and_then(|name| name.sketch)
+    }
 }
 
 /// Text as a person sees it.
@@ -134,8 +156,9 @@ pub struct Link {
 pub struct PartFacts {
     /// Findings in the part's content alone.
     pub evidence: Vec<Evidence>,
-    /// Similarity name of its text.
-    pub sketch: Option<Sketch>,
+    /// Its similarity names. What an older version remembered has none.
+    #[serde(default)]
+    pub names: Vec<PartName>,
     /// `host/path` of its links, without duplicates, for reputation questions.
     pub links: Vec<String>,
     /// What kind of automatic report the content proves to be.

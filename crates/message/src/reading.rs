@@ -8,16 +8,18 @@ pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
 pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
 
 use sha2::{Digest, Sha256};
-use tamis_domain::digest::hex;
+use tamis_domain::digest::{SignatureKind, hex};
 use tamis_domain::limits::TEXT_BYTES_MAX;
 use tamis_domain::outline::{Part, PartKind};
-use tamis_domain::reading::{PartReading, Text};
+use tamis_domain::reading::{PartName, PartReading, Text};
 
 use crate::charset;
 use crate::digesting::part_digest;
 use crate::links::{LinkList, find_links};
 use crate::magic::{FileType, file_type};
-use crate::sketch::text_sketch;
+use crate::sketch::file::file_sketch;
+use crate::sketch::image::{is_picture, look};
+use crate::sketch::text::text_name;
 
 /// First bytes of a part that are kept for telling file types.
 pub const HEAD_BYTES_MAX: usize = 256;
@@ -43,12 +45,32 @@ pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
         }
         PartKind::Other => match file_type(content) {
             Some(FileType::Html) => true,
-            _ => return reading,
+            _ => {
+                reading.names.extend(file_name(content));
+                return reading;
+            }
         },
-        PartKind::Image | PartKind::Container | PartKind::Message => return reading,
+        PartKind::Image => {
+            reading.names.extend(file_name(content));
+            return reading;
+        }
+        PartKind::Container | PartKind::Message => return reading,
     };
     read_text(&mut reading, part, is_html, content);
     reading
+}
+
+/// The similarity name of a file: of its look if it is a picture, whatever it is called, else of its bytes.
+fn file_name(content: &[u8]) -> Option<PartName> {
+    if is_picture(content) {
+        return look(content).map(|look| PartName {
+            kind: SignatureKind::Image,
+            material: Some(look.exact),
+            sketch: Some(look.sketch),
+        });
+    }
+    let sketch = file_sketch(content);
+    sketch.map(|_| PartName { kind: SignatureKind::Attachment, material: None, sketch })
 }
 
 fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u8]) {
@@ -61,19 +83,28 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     // A character cut in two at the limit is our doing, not the sender's.
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
-    let (visible, hidden_chars, links) = if is_html {
-        let Rendered { visible, hidden_chars, links } = render(&decoded.text);
-        (visible, hidden_chars, links)
+    let (visible, hidden_chars, links, skeleton) = if is_html {
+        let Rendered { visible, hidden_chars, links, skeleton } = render(&decoded.text);
+        (visible, hidden_chars, links, skeleton)
     } else {
         let mut links = LinkList::default();
         let visible = collapse(&decoded.text);
         if finds_links {
             find_links(&visible, &mut links);
         }
-        (visible, 0, links.into_vec())
+        (visible, 0, links.into_vec(), None)
     };
     let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
-    reading.sketch = text_sketch(&folded);
+    reading.names.extend(text_name(&folded).map(|name| PartName {
+        kind: SignatureKind::Text,
+        material: Some(name.exact),
+        sketch: name.sketch,
+    }));
+    reading.names.extend(skeleton.map(|skeleton| PartName {
+        kind: SignatureKind::Html,
+        material: Some(skeleton.exact),
+        sketch: Some(skeleton.sketch),
+    }));
     reading.links = links;
     reading.text = Some(Text {
         visible,

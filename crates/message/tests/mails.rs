@@ -135,7 +135,7 @@ fn describe_part(out: &mut String, at: usize, part: &Part, content: Option<&[u8]
         .unwrap();
     }
     read.links.iter().for_each(|link| writeln!(out, "{indent}   {link:?}").unwrap());
-    if let Some(sketch) = read.sketch {
+    if let Some(sketch) = read.sketch(tamis_domain::digest::SignatureKind::Text) {
         writeln!(out, "{indent}   {sketch:?}").unwrap();
     }
     if let Some(found) = tamis_message::magic::file_type(content) {

@@ -175,7 +175,8 @@ fn offer(mark: &str) -> String {
     mail(&format!(
         "Our warehouse in {mark} closes at the end of this month and every carpet, curtain and lamp has to go. \
          Come by on any day before the last Friday, bring this letter with you, and the second piece of \
-         furniture that you choose costs you half of what the label says."
+         furniture that you choose costs you half of what the label says. Tables, chairs and wardrobes are \
+         carried home for nothing within twenty kilometres, and nobody has to queue twice."
     ))
 }
 
@@ -245,7 +246,7 @@ async fn a_reported_text_is_found_in_its_near_copies_until_it_is_deleted() {
     let signature = wire::Signature {
         kind: SignatureKind::Text.code().into(),
         value: tamis_reputation_protocol::naming::text(&part.digest.unwrap()).value.to_vec(),
-        sketch: reading.sketch.expect("long enough").to_bytes().to_vec(),
+        sketch: reading.sketch(SignatureKind::Text).expect("long enough").to_bytes().to_vec(),
     };
     let mut client = cluster.client().await;
     let report = wire::AddRequest {

@@ -97,7 +97,8 @@ impl Examination {
             self.recall_near(scanner, offer);
             self.read(scanner, offer, inline, until).await;
             self.recall_far(scanner, offer, until).await;
-            if self.missing(offer).iter().all(|number| !may_have_links(offer, *number)) {
+            // Any content may bring names by likeness into the question: all of it is waited for.
+            if self.missing(offer).is_empty() {
                 self.ask_reputation(scanner, offer, until).await;
             }
         }
@@ -273,7 +274,7 @@ impl Examination {
         }
     }
 
-    /// One question for the whole mail. It waits for missing texts, whose sketches belong into it.
+    /// One question for the whole mail. It waits for missing contents, whose sketches belong into it.
     async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer, until: Instant) {
         let Some(service) = &scanner.reputation else { return };
         let asked = questions(offer, &self.facts);
@@ -341,11 +342,6 @@ impl Examination {
 /// Parts with content, with their numbers.
 fn leaves(offer: &Offer) -> impl Iterator<Item = (u16, &Part)> {
     (0_u16..).zip(&offer.outline.parts).filter(|(_, part)| part.kind.is_leaf())
-}
-
-/// Whether content of this part may bring texts or links into the question. A page may be declared as anything.
-fn may_have_links(offer: &Offer, number: u16) -> bool {
-    offer.outline.parts.get(usize::from(number)).is_some_and(|part| part.kind != PartKind::Image)
 }
 
 fn micros(since: Instant) -> u32 {

@@ -6,6 +6,7 @@ use tamis_domain::reading::Link;
 
 use super::style;
 use crate::links::{LinkList, find_links};
+use crate::sketch::skeleton::{Build, Skeleton};
 
 /// Open elements followed. Newsletters nest their tables some sixty deep; what is deeper is shown as its parent is.
 pub const ELEMENTS_OPEN_MAX: usize = 128;
@@ -22,6 +23,8 @@ pub struct Rendered {
     pub hidden_chars: u32,
     /// Links in order of appearance, then addresses found in the text outside of anchors.
     pub links: Vec<Link>,
+    /// How it is built, if there is enough of it.
+    pub skeleton: Option<Skeleton>,
 }
 
 /// Renders a page. Linear in its length times [`ELEMENTS_OPEN_MAX`] at worst.
@@ -53,6 +56,7 @@ struct Page {
     hidden_depth: usize,
     anchor: Option<Anchor>,
     links: LinkList,
+    build: Build,
 }
 
 #[derive(Debug)]
@@ -106,6 +110,9 @@ impl Page {
         };
         self.close_implied(&name);
         self.break_before(&name);
+        let parent = self.open.last().map_or("", |element| element.name.as_str());
+        let attributes = tag.attributes.iter().map(|(name, value)| (&name[..], &value.value[..]));
+        self.build.tag(parent, &name, attributes);
         match name.as_str() {
             "base" => {
                 if let Some(base) = attribute("href") {
@@ -261,6 +268,7 @@ impl Page {
             visible: self.visible.text,
             hidden_chars: self.hidden_chars,
             links: self.links.into_vec(),
+            skeleton: self.build.finish(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tamis_domain::dialogue::Offer;
-use tamis_domain::outline::PartKind;
-use tamis_domain::reading::PartFacts;
+use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
+use tamis_domain::outline::{Part, PartKind};
+use tamis_domain::reading::{PartFacts, PartName};
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::Item;
 
@@ -12,7 +13,11 @@ use tamis_reputation_protocol::packet::Item;
 pub const NAMED_BYTES_MIN: u64 = 64;
 
 /// Links asked for, of all parts together: they are the last to get room in the datagram anyway.
-const LINKS_ASKED_MAX: usize = 24;
+pub const LINKS_ASKED_MAX: usize = 24;
+
+/// Items with a sketch: at 81 bytes each, more would not fit a datagram, and would leave no room for exact names.
+/// Texts come first, pictures last; the rest is asked for exactly.
+pub const SKETCHED_ASKED_MAX: usize = 12;
 
 /// One item of a question and the part it came from.
 #[derive(Clone, Copy, Debug)]
@@ -23,33 +28,68 @@ pub struct Asked {
     pub part: Option<u16>,
 }
 
-/// What a mail has to ask: its texts with their sketches, its other parts, its links.
+/// What a mail has to ask: its texts, pages, files and pictures with their sketches, its other parts, its links.
 #[must_use]
 pub fn questions(offer: &Offer, facts: &[Option<Arc<PartFacts>>]) -> Vec<Asked> {
     let mut asked = Vec::new();
     let mut links = Vec::new();
     for (number, part) in (0_u16..).zip(&offer.outline.parts) {
-        let known = facts.get(usize::from(number)).and_then(Option::as_ref);
-        if let Some(known) = known {
-            links.extend(
-                known.links.iter().map(|link| Asked {
-                    item: Item::exact(naming::link(link)),
-                    part: Some(number),
-                }),
-            );
+        let known = facts.get(usize::from(number)).and_then(Option::as_deref);
+        let ask = |item: Item| Asked { item, part: Some(number) };
+        let names = known.map(|known| known.names.as_slice()).unwrap_or_default();
+        let known_links = known.map(|known| known.links.as_slice()).unwrap_or_default();
+        links.extend(known_links.iter().map(|link| ask(Item::exact(naming::link(link)))));
+        if let Some(digest) = named(part) {
+            asked.extend(content(&digest, names).map(ask));
         }
-        let Some(digest) = part.digest.filter(|_| part.size >= NAMED_BYTES_MIN) else { continue };
-        let item = match part.kind {
-            PartKind::HeaderBlock | PartKind::Report => continue,
-            PartKind::Text | PartKind::Html => Item {
-                signature: naming::text(&digest),
-                sketch: known.and_then(|known| known.sketch),
-            },
-            _ => Item::exact(naming::part(&digest)),
-        };
-        asked.push(Asked { item, part: Some(number) });
     }
+    thin_out(&mut asked);
     links.truncate(LINKS_ASKED_MAX);
     asked.extend(links);
     asked
 }
+
+/// The digest of a part that is worth asking for.
+fn named(part: &Part) -> Option<PartDigest> {
+    let counts = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
+    part.digest.filter(|_| counts && part.size >= NAMED_BYTES_MIN)
+}
+
+/// The exact name of a part, and its names by likeness.
+fn content<'a>(
+    digest: &'a PartDigest,
+    names: &'a [PartName],
+) -> impl Iterator<Item = Item> + use<'a> {
+    let exact = Item::exact(naming::part(digest));
+    std::iter::once(exact).chain(names.iter().filter_map(|name| alike(name, digest)))
+}
+
+fn alike(name: &PartName, digest: &PartDigest) -> Option<Item> {
+    let signature = match (name.kind, name.material) {
+        (SignatureKind::Text, Some(material)) => naming::text(&material),
+        (SignatureKind::Html, Some(material)) => naming::html(&material.0),
+        (SignatureKind::Image, Some(material)) => naming::image(&material.0),
+        (SignatureKind::Attachment, None) => naming::attachment(digest),
+        _ => return None,
+    };
+    Some(Item { signature, sketch: name.sketch })
+}
+
+/// Leaves sketches to the first texts, then files, pages and pictures.
+fn thin_out(asked: &mut [Asked]) {
+    let mut left = SKETCHED_ASKED_MAX;
+    for kind in
+        [SignatureKind::Text, SignatureKind::Attachment, SignatureKind::Html, SignatureKind::Image]
+    {
+        let sketches = asked.iter_mut().filter(|asked| asked.item.signature.kind == kind);
+        for sketch in sketches.map(|asked| &mut asked.item.sketch).filter(|it| it.is_some()) {
+            match left.checked_sub(1) {
+                Some(fewer) => left = fewer,
+                None => *sketch = None::<Sketch>,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! A picture to a similarity name: where it becomes lighter or darker, and in which direction.
+//!
+//! # The rules
+//! 1. PNG, JPEG and GIF (its first frame) are decoded, if width and height are at least [`SIDE_MIN`] and their product at
+//!    most [`PIXELS_MAX`]; the header says so before anything is decoded. Transparent pixels are laid on white.
+//! 2. The **grid**: luma (ITU-R BT.709, 0 to 255, as the decoder gives it) averaged over [`GRID`] x [`GRID`] cells of
+//!    equal size; cell `x` covers the columns from `x * width / GRID` to `(x + 1) * width / GRID`, rounded down; rows
+//!    likewise.
+//! 3. **Slopes**: for each inner cell, right neighbour minus left one, lower minus upper one. Its steepness is the sum of
+//!    both sides' absolute values.
+//! 4. Cells of which the steepness is at least [`STEEPNESS_MIN`] and not less than the median of all such count.
+//!    Each has one of eight **directions**: the signs of both slopes, and which is the steeper.
+//! 5. The **features** of all 32 lanes are `mix(KEY + 8 * (GRID * y + x) + direction)`.
+//! 6. The **exact** name is that of the 32-byte BLAKE3 of these bytes: one for each inner cell, row by row, 255 for a cell
+//!    that does not count, else its direction. It survives another packing of the same pixels, not a lossy one.
+//!
+//! A picture with fewer than [`CELLS_MIN`] cells that count is flat, and has neither: all white ones are alike.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use tamis_domain::digest::{PartDigest, Sketch};
+
+use super::{KEY, Minima, mix};
+
+/// Pixels of a side at least: smaller ones are icons and spies.
+pub const SIDE_MIN: u32 = 32;
+
+/// Pixels decoded: two million are 30 ms of work and more than a screen shows. Larger pictures are photographs, known
+/// by their exact bytes.
+pub const PIXELS_MAX: u64 = 2 * 1024 * 1024;
+
+/// Bytes of a packed picture that are decoded.
+pub const PACKED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Memory that a decoder may take: two million pixels of eight bytes, twice, and its tables.
+const DECODER_BYTES_MAX: u64 = 48 * 1024 * 1024;
+
+/// Cells of a side of the grid.
+pub const GRID: usize = 18;
+
+/// Inner cells of a side.
+const INNER: usize = GRID - 2;
+
+/// Least difference in brightness that counts as a slope, of 255: below it noise of packing decides.
+pub const STEEPNESS_MIN: i32 = 6;
+
+/// Cells that a picture must have that count.
+pub const CELLS_MIN: usize = 40;
+
+/// What a picture looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// BLAKE3 of the directions.
+    pub exact: PartDigest,
+    /// Similarity name.
+    pub sketch: Sketch,
+}
+
+/// Names a picture by its look; `None` if it is none that we read, too large, too small or flat.
+#[must_use]
+pub fn look(content: &[u8]) -> Option<Look> {
+    let grid = grid(&decode(content)?);
+    let directions = directions(&grid);
+    let mut cells: Minima<0, { Sketch::LANES }> = Minima::new();
+    let mut count = 0;
+    for (at, direction) in directions.iter().enumerate().filter(|(_, it)| **it != FLAT) {
+        let (x, y) = (at % INNER + 1, at / INNER + 1);
+        count += 1;
+        let place = 8 * (GRID * y + x) as u64 + u64::from(*direction);
+        cells.add(mix(KEY.wrapping_add(place)));
+    }
+    (count >= CELLS_MIN).then(|| Look {
+        exact: PartDigest(*blake3::hash(&directions).as_bytes()),
+        sketch: cells.sketch(),
+    })
+}
+
+/// Whether these are the first bytes of a picture that [`look`] reads.
+#[must_use]
+pub fn is_picture(head: &[u8]) -> bool {
+    format(head).is_some()
+}
+
+fn format(head: &[u8]) -> Option<ImageFormat> {
+    match head {
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(ImageFormat::Png),
+        [0xff, 0xd8, 0xff, ..] => Some(ImageFormat::Jpeg),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(ImageFormat::Gif),
+        _ => None,
+    }
+}
+
+/// Decodes within the limits.
+fn decode(content: &[u8]) -> Option<DynamicImage> {
+    let format = format(content)?;
+    if content.len() > PACKED_BYTES_MAX {
+        return None;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(content), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(DECODER_BYTES_MAX);
+    let side_max = u32::try_from(PIXELS_MAX / u64::from(SIDE_MIN)).ok()?;
+    (limits.max_image_width, limits.max_image_height) = (Some(side_max), Some(side_max));
+    reader.limits(limits);
+    let decoder = reader.into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width.min(height) < SIDE_MIN || pixels > PIXELS_MAX || decoder.total_bytes() > 8 * PIXELS_MAX
+    {
+        return None;
+    }
+    DynamicImage::from_decoder(decoder).ok()
+}
+
+/// Mean brightness of each cell, row by row, in sixteenths.
+fn grid(picture: &DynamicImage) -> [i32; GRID * GRID] {
+    let grey = picture.to_luma_alpha8();
+    let (width, height) = (grey.width() as usize, grey.height() as usize);
+    let samples = grey.as_raw();
+    let mut columns = [0; GRID + 1];
+    for (at, column) in columns.iter_mut().enumerate() {
+        *column = at * width / GRID;
+    }
+    let mut cells = [0; GRID * GRID];
+    for y in 0..GRID {
+        let (top, bottom) = (y * height / GRID, (y + 1) * height / GRID);
+        let mut sums = [0_u64; GRID];
+        for row in top..bottom {
+            let row = &samples[2 * row * width..2 * (row + 1) * width];
+            for x in 0..GRID {
+                let cell = &row[2 * columns[x]..2 * columns[x + 1]];
+                sums[x] +=
+                    cell.chunks_exact(2).map(|pixel| on_white(pixel[0], pixel[1])).sum::<u64>();
+            }
+        }
+        for x in 0..GRID {
+            let count = ((bottom - top) * (columns[x + 1] - columns[x])).max(1) as u64;
+            // A mean of bytes, in sixteenths, fits.
+            cells[GRID * y + x] = (16 * sums[x] / (255 * count)) as i32;
+        }
+    }
+    cells
+}
+
+/// 255 times the brightness of a pixel laid on white.
+fn on_white(luma: u8, alpha: u8) -> u64 {
+    let (luma, alpha) = (u64::from(luma), u64::from(alpha));
+    luma * alpha + 255 * (255 - alpha)
+}
+
+/// A cell that does not count.
+const FLAT: u8 = 255;
+
+fn directions(grid: &[i32; GRID * GRID]) -> [u8; INNER * INNER] {
+    let slope = |at: usize| {
+        let (x, y) = (at % INNER + 1, at / INNER + 1);
+        let cell = GRID * y + x;
+        (grid[cell + 1] - grid[cell - 1], grid[cell + GRID] - grid[cell - GRID])
+    };
+    let steepness = |(across, down): (i32, i32)| across.abs() + down.abs();
+    let mut steep: Vec<i32> = (0..INNER * INNER)
+        .map(|at| steepness(slope(at)))
+        .filter(|steepness| *steepness >= 16 * STEEPNESS_MIN)
+        .collect();
+    steep.sort_unstable();
+    let Some(median) = steep.get(steep.len() / 2).copied() else { return [FLAT; INNER * INNER] };
+    std::array::from_fn(|at| {
+        let (across, down) = slope(at);
+        if steepness((across, down)) < median {
+            return FLAT;
+        }
+        u8::from(across > 0) | u8::from(down > 0) << 1 | u8::from(down.abs() > across.abs()) << 2
+    })
+}

@@ -1,0 +1,243 @@
+//! Folded text to a similarity name.
+//!
+//! # The rules
+//! 1. **Pieces.** Text, folded by [`crate::reading::fold`] (compatibility forms, lower case, nothing invisible), is cut at
+//!    white space. A piece with `://`, one that begins with `www.`, and one with `@` between other characters and a dot
+//!    behind it are links and addresses: they differ from copy to copy and are passed over.
+//! 2. **Words.** A piece is cut where two or more characters in a row are neither letters, digits nor signs that stand for
+//!    letters; a single one is dropped (`via.gra`, `it's`), as are those at the ends. Accents go (canonical decomposition
+//!    without combining marks), and each character becomes the Latin one of its shape ([`super::shape`]): `1` and `l`
+//!    are `i`, `0` and Greek omicron are `o`.
+//! 3. **Numbers** are passed over: a word of which more than a third are digits and signs, or that ends in two of them.
+//!    So amounts, dates, codes and accounts count for nothing, and `v1agra` is a word.
+//! 4. Characters of scripts that are written without blanks ([`is_unspaced`]) make a word with each next one of the kind.
+//! 5. **Words that count** have at least [`WORD_LETTERS_MIN`] characters, or two if one of them is a Hangul syllable or
+//!    [`is_unspaced`], and at most [`WORD_LETTERS_MAX`]: shorter ones are in every text, longer ones are codes and
+//!    padding. Their feature is `mix(fnv(UTF-8))`; the set of them fills lanes 0 to 23.
+//! 6. **Pairs.** Two words in a row, of at least two characters each, in either order: `mix(3 * a + 5 * b)` with `a` the
+//!    lesser of the two features. The set of pairs fills lanes 24 to 31. Vocabulary alone is shared by texts of one
+//!    trade; pairs are shared by copies.
+//!
+//! 7. The **exact** name is that of the 32-byte BLAKE3 of the features of all words of at least two characters, in their
+//!    order, eight bytes each, big-endian: the same words, however they are packed, spaced, marked and numbered.
+//!
+//! A text with fewer than [`WORDS_MIN`] different words that count has no sketch: short text is better known by its
+//! exact name, since the frame of a form letter alone can be half of it. One with fewer than [`EXACT_WORDS_MIN`] has
+//! neither, and is known by its bytes.
+//!
+//! Sets have no order: paragraphs may change places. A word put in, left out or replaced costs one feature and two
+//! pairs, where windows of three words lose three of as many: that is why copies stay alike although every third word
+//! is new. What it does to recall and to false matches is measured in `load-tests/results/near.md`.
+
+use tamis_domain::digest::{PartDigest, Sketch};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::shape::{shape, stands_for_a_letter};
+use super::{Different, Minima, fnv, mix};
+
+/// Different words that a text must have. At half of them the frame of a mailing list or a form letter made honest mail
+/// a copy of spam; all that shorter texts gave on recall is found by their exact names.
+pub const WORDS_MIN: usize = 28;
+
+/// Different words that a text must have for an exact name: fewer are a greeting or a signature.
+pub const EXACT_WORDS_MIN: usize = 10;
+
+/// Letters of a word that counts.
+pub const WORD_LETTERS_MIN: usize = 4;
+
+/// Letters of the longest word that counts.
+pub const WORD_LETTERS_MAX: usize = 24;
+
+/// Lanes that words fill; pairs fill the rest.
+const WORD_LANES: usize = 24;
+const PAIR_LANES: usize = Sketch::LANES - WORD_LANES;
+
+/// What one text is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextName {
+    /// BLAKE3 of its words.
+    pub exact: PartDigest,
+    /// Similarity name, if it is long enough.
+    pub sketch: Option<Sketch>,
+}
+
+/// Names text by similarity; `folded` is what [`crate::reading::fold`] gives.
+#[must_use]
+pub fn text_sketch(folded: &str) -> Option<Sketch> {
+    text_name(folded).and_then(|name| name.sketch)
+}
+
+/// Names text exactly and by similarity; `folded` is what [`crate::reading::fold`] gives.
+#[must_use]
+pub fn text_name(folded: &str) -> Option<TextName> {
+    let mut words = Words::new();
+    for piece in folded.split_whitespace() {
+        words.piece(piece);
+    }
+    words.finish()
+}
+
+struct Words {
+    singles: Minima<0, WORD_LANES>,
+    pairs: Minima<WORD_LANES, PAIR_LANES>,
+    different: Different<WORDS_MIN>,
+    hasher: blake3::Hasher,
+    last: Option<u64>,
+    word: Word,
+    plain: String,
+}
+
+/// The word under way.
+#[derive(Default)]
+struct Word {
+    text: String,
+    letters: usize,
+    signs: usize,
+    signs_at_end: usize,
+    is_dense: bool,
+    unspaced: Option<char>,
+}
+
+impl Words {
+    fn new() -> Self {
+        Self {
+            singles: Minima::new(),
+            pairs: Minima::new(),
+            different: Different::default(),
+            hasher: blake3::Hasher::new(),
+            last: None,
+            word: Word::default(),
+            plain: String::new(),
+        }
+    }
+
+    fn piece(&mut self, piece: &str) {
+        let is_address = || {
+            piece.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
+        };
+        if piece.contains("://") || piece.starts_with("www.") || is_address() {
+            return;
+        }
+        if piece.is_ascii() {
+            self.characters(piece);
+        } else {
+            let mut plain = std::mem::take(&mut self.plain);
+            plain.clear();
+            plain.extend(piece.nfd().filter(|c| !is_combining_mark(*c)));
+            self.characters(&plain);
+            self.plain = plain;
+        }
+    }
+
+    fn characters(&mut self, piece: &str) {
+        let mut gap = 0;
+        for c in piece.chars() {
+            if !(c.is_alphanumeric() || stands_for_a_letter(c)) {
+                gap += 1;
+                continue;
+            }
+            if gap > 1 {
+                self.end_word();
+            }
+            gap = 0;
+            if is_unspaced(c) {
+                self.unspaced(c);
+            } else {
+                self.word.push(c);
+            }
+        }
+        self.end_word();
+    }
+
+    fn unspaced(&mut self, c: char) {
+        let before = self.word.unspaced;
+        if before.is_none() {
+            self.end_word();
+        }
+        if let Some(before) = before {
+            let mut pair = String::with_capacity(8);
+            pair.extend([before, c]);
+            self.counts(mix(fnv(pair.bytes())), true);
+        }
+        self.word.unspaced = Some(c);
+    }
+
+    fn end_word(&mut self) {
+        let word = &mut self.word;
+        if word.letters >= 2 && word.letters <= WORD_LETTERS_MAX && !word.is_number() {
+            let feature = mix(fnv(word.text.bytes()));
+            let counts = word.letters >= WORD_LETTERS_MIN || word.is_dense;
+            self.counts(feature, counts);
+        }
+        self.word.clear();
+    }
+
+    fn counts(&mut self, feature: u64, counts: bool) {
+        if counts && self.singles.add(feature) {
+            self.different.add(feature);
+        }
+        self.hasher.update(&feature.to_be_bytes());
+        if let Some(last) = self.last.replace(feature) {
+            let (a, b) = (last.min(feature), last.max(feature));
+            self.pairs.add(mix(a.wrapping_mul(3).wrapping_add(b.wrapping_mul(5))));
+        }
+    }
+
+    fn finish(self) -> Option<TextName> {
+        if self.different.count() < EXACT_WORDS_MIN {
+            return None;
+        }
+        let mut lanes = [0; Sketch::LANES];
+        self.singles.write(&mut lanes);
+        self.pairs.write(&mut lanes);
+        Some(TextName {
+            exact: PartDigest(*self.hasher.finalize().as_bytes()),
+            sketch: self.different.is_enough().then_some(Sketch(lanes)),
+        })
+    }
+}
+
+impl Word {
+    fn push(&mut self, c: char) {
+        if self.unspaced.take().is_some() {
+            self.clear();
+        }
+        self.letters += 1;
+        if stands_for_a_letter(c) || c.is_numeric() {
+            self.signs += 1;
+            self.signs_at_end += 1;
+        } else {
+            self.signs_at_end = 0;
+        }
+        self.is_dense |= is_syllable(c);
+        // Of a word too long only its length is wanted.
+        if self.letters <= WORD_LETTERS_MAX {
+            self.text.push(shape(c));
+        }
+    }
+
+    const fn is_number(&self) -> bool {
+        self.signs_at_end >= 2 || 3 * self.signs > self.letters
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        (self.letters, self.signs, self.signs_at_end) = (0, 0, 0);
+        (self.is_dense, self.unspaced) = (false, None);
+    }
+}
+
+/// Hangul syllables: one character holds what two or three letters do.
+const fn is_syllable(c: char) -> bool {
+    matches!(c, '\u{ac00}'..='\u{d7a3}')
+}
+
+/// Thai, Lao, Burmese, Khmer, kana, Han: written without blanks between words.
+#[must_use]
+pub const fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
