@@ -121,7 +121,7 @@ fn no_head_of_a_filter_makes_its_look_up_leave_the_bytes() {
             let mut changed = bytes.clone();
             changed[at] = value;
             if let Ok(filter) = Filter::from_bytes(&changed) {
-                (0..64).for_each(|_| drop(filter.contains(prng.next())));
+                (0..64).for_each(|_| _ = filter.contains(prng.next()));
             }
         }
     }

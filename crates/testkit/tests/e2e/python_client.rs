@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use tamis_domain::digest::hex;
 use tamis_message::reading::fold;
-use tamis_message::sketch::text_sketch;
+use tamis_message::sketch::text::text_sketch;
 use tamis_testkit::peers::Tamis;
 
 use crate::mails::mail;
