@@ -1,7 +1,7 @@
 //! The name of every piece of evidence that this crate gives: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 86] = [
+pub const ALL: [&str; 90] = [
     "advance_fee",
     "ambiguous",
     "bare_cr",
@@ -64,13 +64,17 @@ pub const ALL: [&str; 86] = [
     "reply_to_elsewhere",
     "reply_to_free_mail",
     "reputation_allowed",
+    "reputation_allowed_sender",
     "reputation_bulk",
     "reputation_malware",
     "reputation_malware_link",
+    "reputation_malware_sender",
     "reputation_phishing",
     "reputation_phishing_link",
+    "reputation_phishing_sender",
     "reputation_spam",
     "reputation_spam_link",
+    "reputation_spam_sender",
     "reputation_suspected",
     "subject_excited",
     "subject_gap",

@@ -7,6 +7,9 @@
 //! - a near match weighs less the less alike it is, and less by kind ([`trust`]): a page's skeleton is what newsletters
 //!   of one tool share, a picture may be a brand's logo, a file may have its program's frame in common with others;
 //! - all names of one part are one observation: the heaviest listing counts, the others are told and weigh nothing;
+//! - a sender can be forged by anybody while nothing authenticates it: a bad one weighs little ([`SENDER`]), so that two
+//!   of them together are no probable spam, and never makes a match; an allowed one has no weight of its own and silences
+//!   no listing but `bulk`, which is what the newsletters of good senders are;
 //! - only malware is a mark, and only bytes prove it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +36,11 @@ const MALWARE: f32 = 20.0;
 const SUSPECTED: f32 = 3.0;
 /// Weight of an allowed exact signature. Little: a spammer may add an allowed part to his mail.
 const ALLOWED: f32 = -2.0;
-/// Share for a link or a sender: they appear in honest mail too (a quoted complaint, a borrowed account).
+/// Share for a link: it appears in honest mail too (a quoted complaint).
 const INDIRECT: f32 = 0.5;
+
+/// Share for a sender's domain.
+const SENDER: f32 = 0.2;
 
 /// Judges the answers about one mail: one finding a listing.
 #[must_use]
@@ -88,22 +94,30 @@ struct Allowed {
     bytes: BTreeSet<u16>,
     /// Their words, build or look.
     likeness: BTreeSet<u16>,
+    /// A sender of the mail.
+    sender: bool,
 }
 
 impl Allowed {
     fn of(answers: &[Answered]) -> Self {
-        let parts = |test: fn(SignatureKind) -> bool| {
-            let allowed = |answer: &&Answered| {
-                test(answer.signature.kind)
-                    && answer.listing.is_some_and(|it| it.class == Class::Allowed && is_exact(&it))
-            };
-            answers.iter().filter(allowed).filter_map(|answer| answer.part).collect()
+        let is_allowed = |answer: &&Answered| {
+            answer.listing.is_some_and(|it| it.class == Class::Allowed && is_exact(&it))
         };
-        Self { bytes: parts(is_bytes), likeness: parts(is_likeness) }
+        let allowed = || answers.iter().filter(is_allowed);
+        let parts = |test: fn(SignatureKind) -> bool| {
+            let parts = allowed().filter(|answer| test(answer.signature.kind));
+            parts.filter_map(|answer| answer.part).collect()
+        };
+        let sender = allowed().any(|answer| answer.signature.kind == SignatureKind::Sender);
+        Self { bytes: parts(is_bytes), likeness: parts(is_likeness), sender }
     }
 
     fn silences(&self, answer: &Answered) -> bool {
-        let (Some(part), Some(listing)) = (answer.part, answer.listing) else { return false };
+        let Some(listing) = answer.listing else { return false };
+        if self.sender && listing.class == Class::Bulk {
+            return true;
+        }
+        let Some(part) = answer.part else { return false };
         let harmless = !matches!(listing.class, Class::Malware | Class::Allowed);
         let by_likeness = is_likeness(answer.signature.kind) && self.likeness.contains(&part);
         harmless && (by_likeness || self.bytes.contains(&part))
@@ -128,6 +142,22 @@ const fn is_content(kind: SignatureKind) -> bool {
     is_bytes(kind) || is_likeness(kind)
 }
 
+/// What a listing is about.
+#[derive(Clone, Copy)]
+enum About {
+    Content,
+    Link,
+    Sender,
+}
+
+const fn about(kind: SignatureKind) -> About {
+    match kind {
+        SignatureKind::Sender => About::Sender,
+        kind if is_content(kind) => About::Content,
+        _ => About::Link,
+    }
+}
+
 /// Least trust in a match that takes a mail out of mere formalities: a text half alike. A skeleton alone never does.
 const MATCHED_TRUST_MIN: f32 = 0.3;
 
@@ -137,6 +167,7 @@ const MATCHED_TRUST_MIN: f32 = 0.3;
 /// has few of both, and every brand's logo is a picture of honest mail.
 fn trust(kind: SignatureKind, listing: &Listing) -> f32 {
     let by_kind = match (kind, is_exact(listing)) {
+        (SignatureKind::Sender, _) => SENDER,
         (SignatureKind::Html, _) => 0.2,
         (SignatureKind::Image, true) => 0.5,
         (SignatureKind::Image, false) => 0.3,
@@ -165,18 +196,22 @@ fn evidence(answer: &Answered) -> Option<Evidence> {
         return None;
     }
     let trust = trust(answer.signature.kind, &listing);
-    let content = is_content(answer.signature.kind);
-    let (name, full) = match (listing.class, content) {
+    let about = about(answer.signature.kind);
+    let (name, full) = match (listing.class, about) {
         (Class::Allowed, _) if likeness < 1.0 => return None,
+        (Class::Allowed, About::Sender) => ("reputation_allowed_sender", 0.0),
         (Class::Allowed, _) => ("reputation_allowed", ALLOWED),
         (Class::Bulk, _) => ("reputation_bulk", 0.0),
         (Class::Suspected, _) => ("reputation_suspected", SUSPECTED),
-        (Class::Spam, true) => ("reputation_spam", SPAM),
-        (Class::Spam, false) => ("reputation_spam_link", SPAM * INDIRECT),
-        (Class::Phishing, true) => ("reputation_phishing", PHISHING),
-        (Class::Phishing, false) => ("reputation_phishing_link", PHISHING * INDIRECT),
-        (Class::Malware, true) => ("reputation_malware", MALWARE),
-        (Class::Malware, false) => ("reputation_malware_link", PHISHING * INDIRECT),
+        (Class::Spam, About::Content) => ("reputation_spam", SPAM),
+        (Class::Spam, About::Link) => ("reputation_spam_link", SPAM * INDIRECT),
+        (Class::Spam, About::Sender) => ("reputation_spam_sender", SPAM),
+        (Class::Phishing, About::Content) => ("reputation_phishing", PHISHING),
+        (Class::Phishing, About::Link) => ("reputation_phishing_link", PHISHING * INDIRECT),
+        (Class::Phishing, About::Sender) => ("reputation_phishing_sender", PHISHING),
+        (Class::Malware, About::Content) => ("reputation_malware", MALWARE),
+        (Class::Malware, About::Link) => ("reputation_malware_link", PHISHING * INDIRECT),
+        (Class::Malware, About::Sender) => ("reputation_malware_sender", PHISHING),
     };
     let strength = f32::from(listing.weight.min(100)) / 100.0;
     let mut evidence =

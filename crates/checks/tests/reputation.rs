@@ -41,7 +41,7 @@ fn a_near_match_weighs_less_the_less_alike_it_is() {
 
 #[test]
 fn each_class_and_kind_has_its_own_name() {
-    use SignatureKind::{Link, Text};
+    use SignatureKind::{Link, Sender, Text};
     for (kind, class, name, matched) in [
         (Text, Class::Suspected, "reputation_suspected", false),
         (Text, Class::Spam, "reputation_spam", true),
@@ -52,6 +52,10 @@ fn each_class_and_kind_has_its_own_name() {
         (Link, Class::Spam, "reputation_spam_link", true),
         (Link, Class::Phishing, "reputation_phishing_link", true),
         (Link, Class::Malware, "reputation_malware_link", true),
+        (Sender, Class::Spam, "reputation_spam_sender", false),
+        (Sender, Class::Phishing, "reputation_phishing_sender", false),
+        (Sender, Class::Malware, "reputation_malware_sender", false),
+        (Sender, Class::Allowed, "reputation_allowed_sender", false),
     ] {
         let answers = [answered(kind, 2, class, 32)];
         let found = judge(&answers);
@@ -167,4 +171,40 @@ fn malware_by_likeness_is_suspected_and_a_picture_is_no_virus() {
         let answers = [answered(kind, 0, Class::Malware, lanes)];
         assert_eq!(judge(&answers)[0].mark, mark, "{kind:?}");
     }
+}
+
+fn sender(class: Class) -> Answered {
+    Answered { part: None, ..answered(SignatureKind::Sender, 0, class, 32) }
+}
+
+#[test]
+fn bad_senders_weigh_little_because_anybody_can_forge_them() {
+    let sum = |answers: &[Answered]| judge(answers).iter().map(|found| found.weight).sum::<f32>();
+    for (class, expect) in [(Class::Spam, 2.0), (Class::Phishing, 2.4), (Class::Malware, 2.4)] {
+        let found = sum(&[sender(class)]);
+        assert!((found - expect).abs() < 0.001, "{class:?}: {found}");
+        let two = [sender(class), sender(class)];
+        assert!(sum(&two) < 5.0, "two forged domains alone are no probable spam");
+        assert!(!is_matched(&two));
+        assert!(judge(&two).iter().all(|found| found.mark.is_none()));
+    }
+}
+
+#[test]
+fn an_allowed_sender_silences_bulk_and_nothing_else() {
+    use SignatureKind::{Link, Part, Text};
+    let allowed = sender(Class::Allowed);
+    assert_eq!(weight(&[allowed], "reputation_allowed_sender"), Some(0.0));
+    for kind in [Text, Part, Link] {
+        let bulk = answered(kind, 1, Class::Bulk, 32);
+        assert_eq!(weight(&[bulk, allowed], "reputation_bulk"), None, "{kind:?}");
+        for class in [Class::Suspected, Class::Spam, Class::Phishing, Class::Malware] {
+            let bad = answered(kind, 1, class, 32);
+            let alone = judge(&[bad]);
+            assert_eq!(judge(&[bad, allowed])[..1], alone[..], "{kind:?} {class:?}");
+            assert_eq!(is_matched(&[bad, allowed]), is_matched(&[bad]));
+        }
+    }
+    let bulk = answered(Text, 1, Class::Bulk, 32);
+    assert!(weight(&[bulk, sender(Class::Suspected)], "reputation_bulk").is_some());
 }

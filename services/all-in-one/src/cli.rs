@@ -98,7 +98,7 @@ pub struct Signature {
 /// What to do with signatures.
 #[derive(Debug, Subcommand)]
 pub enum SignatureAction {
-    /// Report mails (or signatures such as text:0123...) as known.
+    /// Report mails (or signatures such as text:0123..., or domains as sender:example.com) as known.
     Add {
         /// What they are.
         #[arg(long, value_enum, default_value = "spam")]
@@ -156,6 +156,12 @@ pub enum SignatureAction {
         /// It may delete, and its `allowed` wins over every report.
         #[arg(long)]
         operator: bool,
+    },
+    /// Make a key for sealed questions, the line for the scanner's file and for that of its servers. Asks no server.
+    Key {
+        /// Whose it is, for people to read: organisation/host or organisation.
+        #[arg(value_name = "NAME")]
+        name: String,
     },
 }
 

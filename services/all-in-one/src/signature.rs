@@ -10,6 +10,7 @@ use tamis_message::reading::read_part;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_reputation::reporters::{NAME_RULE, Reporter, is_name, new_token};
+use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::signatures::Authority;
 use tamis_runtime::exit::Failure;
 use tamis_scanner::ask::questions::questions;
@@ -22,6 +23,9 @@ use crate::{mails, start};
 
 /// Longest wait for the server.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What stands before a sender's domain.
+const SENDER: &str = "sender:";
 
 /// Who reports when nobody is named and no token is shown.
 const REPORTER: &str = "postmaster";
@@ -60,6 +64,9 @@ pub async fn run(options: Options) -> Result<ExitCode, Failure> {
     if let SignatureAction::Reporter { name, operator } = &options.action {
         return reporter(name, *operator);
     }
+    if let SignatureAction::Key { name } = &options.action {
+        return key(name);
+    }
     let token = options.token_file.as_deref().map(token).transpose()?;
     let mut server = Server { client: connect(&options).await?, token };
     let done = match options.action {
@@ -74,7 +81,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Failure> {
         }
         SignatureAction::Why { what } => why(&mut server.client, &what).await,
         SignatureAction::Stats => stats(&mut server.client).await,
-        SignatureAction::Reporter { .. } => Ok(ExitCode::SUCCESS),
+        SignatureAction::Reporter { .. } | SignatureAction::Key { .. } => Ok(ExitCode::SUCCESS),
     };
     done.map_err(|error| Failure::unavailable(format!("{error:#}"), ""))
 }
@@ -91,6 +98,19 @@ fn reporter(name: &str, is_operator: bool) -> Result<ExitCode, Failure> {
     println!("{token}");
     println!("# for the file named in [reputation] reporters");
     print!("{entry}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a key for sealed questions. Both sides take what is printed as it is.
+fn key(name: &str) -> Result<ExitCode, Failure> {
+    if !is_name(name) {
+        return Err(Failure::usage(format!("{name:?}: {NAME_RULE}"), ""));
+    }
+    let made = tamis_scanner::ask::keys::new_line(name);
+    let line = made.map_err(|error| Failure::software(error.to_string()))?;
+    println!("# client: alone in the file named in [scanner] reputation_key");
+    println!("# server: the same line, among others in the file named in [reputation] client_keys");
+    println!("{line}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -258,7 +278,7 @@ async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was typed, as signatures: each word is one, or a file with a mail.
+/// What was typed, as signatures: each word is one, or a sender's domain, or a file with a mail.
 fn named(what: &[String], links: bool) -> Result<Vec<Named>> {
     let mut all = Vec::new();
     for word in what {
@@ -266,6 +286,11 @@ fn named(what: &[String], links: bool) -> Result<Vec<Named>> {
             Ok(signature) => {
                 all.push(Named { signature, sketch: None, origin: "as typed".to_owned() });
             }
+            Err(_) if word.starts_with(SENDER) => all.push(Named {
+                signature: naming::sender(word.trim_start_matches(SENDER).trim_end_matches('.')),
+                sketch: None,
+                origin: word.clone(),
+            }),
             Err(_) => of_mail(Path::new(word), links, &mut all)?,
         }
     }
@@ -275,7 +300,8 @@ fn named(what: &[String], links: bool) -> Result<Vec<Named>> {
     Ok(all)
 }
 
-/// The signatures that a scanner would ask for this mail.
+/// The signatures that a scanner would ask for this mail, but for its senders: they are easily forged, so that reporting
+/// them with each mail would list the forgers' victims.
 fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
     let mail = mails::read(path).with_context(|| path.display().to_string())?;
     let offer = mails::offer(&mail, |_| tamis_domain::envelope::Envelope::default());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tamis_reputation_protocol::seal::Key;
 use tamis_reputation_protocol::sharding::{REPLICAS_MAX, ShardFault, ShardMap, is_host_and_port};
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
@@ -43,6 +44,8 @@ pub struct Typed {
     pub reputation_filter_age_s: u64,
     /// Whether servers may count questions, so that campaigns show as bulk before anybody reports them.
     pub reputation_sightings: bool,
+    /// File with the key that is shared with the servers; with it nothing is asked in clear. Empty: all is.
+    pub reputation_key: PathBuf,
     /// Milliseconds a mail waits for reputation at most.
     pub reputation_budget_ms: u64,
     /// Bytes of facts remembered in this process.
@@ -70,6 +73,7 @@ impl Default for Typed {
             reputation_filter: PathBuf::new(),
             reputation_filter_age_s: 600,
             reputation_sightings: false,
+            reputation_key: PathBuf::new(),
             reputation_budget_ms: 50,
             memory_bytes_max: 64 << 20,
             mails_max: 200,
@@ -100,6 +104,8 @@ pub struct Config {
     pub reputation_filter_age_max: Option<Duration>,
     /// Whether questions may be counted as sightings.
     pub reputation_sightings: bool,
+    /// What questions are sealed with.
+    pub reputation_key: Option<Key>,
     /// Longest wait for reputation.
     pub reputation_budget: Duration,
     /// Bytes of the near memory.
@@ -144,6 +150,7 @@ impl Typed {
             servers(self.reputation.clone(), self.reputation_shards.clone())
                 .map_err(|fault| wrong(format!("reputation_shards: {fault}")))?;
         let age_max = Duration::from_secs(self.reputation_filter_age_s);
+        let key = self.key().map_err(|error| wrong(error.to_string()))?;
         let far = self.far().map_err(|error| wrong(error.to_string()))?;
         Ok(Config {
             listen: self.listen,
@@ -155,12 +162,23 @@ impl Typed {
             reputation_filter: path(self.reputation_filter),
             reputation_filter_age_max: Some(age_max).filter(|age| !age.is_zero()),
             reputation_sightings: self.reputation_sightings,
+            reputation_key: key,
             reputation_budget: Duration::from_millis(self.reputation_budget_ms),
             memory_bytes_max: self.memory_bytes_max,
             mails_max: self.mails_max,
             supply_bytes_max: self.supply_bytes_max,
             hash_list: path(self.hash_list),
         })
+    }
+
+    /// The key as it stands in its file. What is wrong is told without a word of the file.
+    fn key(&self) -> anyhow::Result<Option<Key>> {
+        let Some(path) = path(self.reputation_key.clone()) else { return Ok(None) };
+        let named = |error: &dyn std::fmt::Display| {
+            anyhow::anyhow!("reputation_key {}: {error}", path.display())
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| named(&error))?;
+        Ok(Some(Key::parse(&text).map_err(|fault| named(&fault))?))
     }
 
     fn far(&self) -> anyhow::Result<Option<FarSettings>> {
@@ -199,6 +217,7 @@ impl Config {
             filter_file: self.reputation_filter.clone(),
             filter_age_max: self.reputation_filter_age_max,
             is_sighting: self.reputation_sightings,
+            key: self.reputation_key.clone(),
             budget: self.reputation_budget,
         })
     }
@@ -251,6 +270,29 @@ mod tests {
         assert!(config.reputation_plan().is_none());
         let typed = Typed { reputation: vec!["a:1".into(); REPLICAS_MAX], ..Typed::default() };
         assert!(typed.check().is_ok());
+    }
+
+    #[test]
+    fn a_key_is_taken_from_its_file_and_a_bad_one_is_named_without_its_words() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("client.key");
+        let check = |text: Option<&str>| {
+            text.map(|text| std::fs::write(&file, text).expect("a file"));
+            Typed { reputation_key: file.clone(), ..Typed::default() }.check()
+        };
+        let line = format!("00000000000000aa {}ab mx", "01".repeat(31));
+        let refused = |text| check(text).map(|_| ()).unwrap_err().to_string();
+        assert!(refused(None).contains("client.key"), "there is none");
+        for bad in ["", "00000000000000aa 0102", &format!("{line}\n{}", line.replace("aa", "bb"))] {
+            let message = refused(Some(bad));
+            assert!(message.contains("reputation_key") && message.contains("client.key"));
+            assert!(!message.contains("0102"), "{message}");
+        }
+        let config = check(Some(&line)).expect("a good key");
+        assert!(config.reputation_plan().is_some_and(|plan| plan.key.is_some()));
+        assert!(!format!("{config:?}").contains("0101"), "the key is not printed");
+        let without = Typed::default().check().expect("defaults are sound");
+        assert!(without.reputation_plan().is_some_and(|plan| plan.key.is_none()));
     }
 
     #[test]

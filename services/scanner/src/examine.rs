@@ -28,7 +28,7 @@ use tamis_runtime::clock;
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
-use crate::ask::questions::questions;
+use crate::ask::questions::{questions, senders};
 use crate::ask::reputation::Heard;
 use crate::memory::{FarAnswer, Key};
 use crate::metrics::Recalled;
@@ -277,7 +277,8 @@ impl Examination {
     /// One question for the whole mail. It waits for missing contents, whose sketches belong into it.
     async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer, until: Instant) {
         let Some(service) = &scanner.reputation else { return };
-        let asked = questions(offer, &self.facts);
+        let mut asked = questions(offer, &self.facts);
+        asked.extend(senders(&offer.envelope, &self.header));
         if asked.is_empty() {
             return;
         }

@@ -104,6 +104,7 @@ fn plan(shards: &[(u16, &[&Server])]) -> Plan {
         filter_file: None,
         filter_age_max: None,
         is_sighting: false,
+        key: None,
         budget: BUDGET,
     }
 }

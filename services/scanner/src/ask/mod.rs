@@ -1,4 +1,5 @@
 //! The signals that others must be asked for, one a file.
 
+pub mod keys;
 pub mod questions;
 pub mod reputation;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use tamis_checks::domains::is_free_mail;
 use tamis_domain::dialogue::Offer;
 use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
+use tamis_domain::envelope::{Envelope, domain_of};
 use tamis_domain::outline::{Part, PartKind};
-use tamis_domain::reading::{PartFacts, PartName};
+use tamis_domain::reading::{HeaderReading, PartFacts, PartName};
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::Item;
 
@@ -18,6 +20,9 @@ pub const LINKS_ASKED_MAX: usize = 24;
 /// Items with a sketch: at 81 bytes each, more would not fit a datagram, and would leave no room for exact names.
 /// Texts come first, pictures last; the rest is asked for exactly.
 pub const SKETCHED_ASKED_MAX: usize = 12;
+
+/// Senders asked for: the domain of the envelope, and that of the first author where it is another.
+pub const SENDERS_ASKED_MAX: usize = 2;
 
 /// One item of a question and the part it came from.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,25 @@ pub fn questions(offer: &Offer, facts: &[Option<Arc<PartFacts>>]) -> Vec<Asked> 
     thin_out(&mut asked);
     links.truncate(LINKS_ASKED_MAX);
     asked.extend(links);
+    asked
+}
+
+/// Who says that he sent the mail: the domain of the envelope's sender, and that of the first address in From.
+///
+/// Either can be forged, which the weight of an answer takes into account. A provider whose mailboxes anybody can have is
+/// not asked for: nothing said of it would be about this sender.
+#[must_use]
+pub fn senders(envelope: &Envelope, header: &HeaderReading) -> Vec<Asked> {
+    let author = header.from.first().map(|author| author.address.as_str());
+    let said = [Some(envelope.sender.as_str()), author];
+    let mut asked: Vec<Asked> = Vec::with_capacity(SENDERS_ASKED_MAX);
+    for domain in said.into_iter().flatten().map(domain_of) {
+        let signature = naming::sender(domain);
+        let is_new = asked.iter().all(|asked| asked.item.signature != signature);
+        if is_new && !domain.is_empty() && !is_free_mail(domain) {
+            asked.push(Asked { item: Item::exact(signature), part: None });
+        }
+    }
     asked
 }
 

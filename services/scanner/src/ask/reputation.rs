@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tamis_domain::reputation::{Answered, Listing};
 use tamis_reputation_protocol::packet::Item;
+use tamis_reputation_protocol::seal::Key;
 use tamis_reputation_protocol::sharding::{Joined, ShardMap};
 use tamis_runtime::clock;
 use tamis_selector::ServerReport;
@@ -68,6 +69,9 @@ pub struct Plan {
     pub filter_age_max: Option<Duration>,
     /// Whether servers may count questions as sightings. Then every question is sent, whatever the filter says.
     pub is_sighting: bool,
+    /// What the servers share with this client. With it every question is sealed: a server that cannot open it does not
+    /// answer, and is never asked in clear. `None`: all is asked in clear.
+    pub key: Option<Key>,
     /// Longest wait of a mail.
     pub budget: Duration,
 }
@@ -91,8 +95,13 @@ impl Service {
     /// Must be called inside a tokio runtime.
     #[must_use]
     pub fn start(plan: Plan, metrics: Metrics) -> Self {
-        let routing = RwLock::new(Arc::new(Routing::start(plan.map.clone(), plan.budget)));
-        let inner = Arc::new(Inner { plan, routing, sieve: RwLock::new(None), metrics });
+        let routing = Routing::start(plan.map.clone(), plan.budget, plan.key.as_ref());
+        let inner = Arc::new(Inner {
+            plan,
+            routing: RwLock::new(Arc::new(routing)),
+            sieve: RwLock::new(None),
+            metrics,
+        });
         if inner.plan.map_file.is_some() || inner.plan.filter_file.is_some() {
             tokio::spawn(files::follow(Arc::downgrade(&inner)));
         }

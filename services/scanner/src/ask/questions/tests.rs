@@ -76,3 +76,21 @@ fn sketches_and_links_are_asked_up_to_n_texts_first() {
         assert_eq!(of(SignatureKind::Link).count(), LINKS_ASKED_MAX);
     }
 }
+
+#[test]
+fn the_domains_of_envelope_and_author_are_asked_each_once_and_no_provider_of_mailboxes() {
+    let envelope = |sender: &str| Envelope { sender: sender.into(), ..Envelope::default() };
+    let asked = |sender: &str, from: &str| -> Vec<Signature> {
+        let header = tamis_message::header::read(format!("From: {from}\r\n").as_bytes());
+        let asked = senders(&envelope(sender), &header);
+        assert!(asked.iter().all(|it| it.part.is_none() && it.item.sketch.is_none()));
+        asked.iter().map(|asked| asked.item.signature).collect()
+    };
+    let (one, two) = (naming::sender("news.example"), naming::sender("shop.example"));
+    assert_eq!(asked("b@news.example", "Shop <a@SHOP.example>"), [one, two], "n");
+    assert_eq!(asked("b@news.example", "a@shop.example, c@third.example"), [one, two], "n + 1");
+    assert_eq!(asked("b@shop.example.", "a@Shop.Example"), [two]);
+    assert_eq!(asked("", "a@shop.example"), [two], "the null sender has no domain");
+    assert_eq!(asked("postmaster", "nobody"), []);
+    assert_eq!(asked("b@gmail.com", "a@shop.example"), [two], "anybody may have it");
+}

@@ -44,7 +44,8 @@ async fn follow_map(inner: &Inner, path: PathBuf) {
     match blocking(path.clone(), |path| routing::read(path).map_err(anyhow::Error::from)).await {
         Ok(map) => {
             tracing::info!(shards = map.shards().len(), "new map of the reputation service");
-            inner.route(inner.routing().with(map, inner.plan.budget));
+            let plan = &inner.plan;
+            inner.route(inner.routing().with(map, plan.budget, plan.key.as_ref()));
         }
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "map of the reputation service refused");

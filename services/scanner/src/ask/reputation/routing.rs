@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tamis_reputation_protocol::seal::Key;
 use tamis_reputation_protocol::sharding::{Shard, ShardFault, ShardMap};
 use tamis_runtime::config::{ConfigError, Document};
 
@@ -59,18 +60,19 @@ pub(super) struct Routing {
 }
 
 impl Routing {
-    pub(super) fn start(map: ShardMap, budget: Duration) -> Self {
-        let pools = map.shards().iter().map(|shard| Pool::start(shard.servers.clone(), budget));
+    pub(super) fn start(map: ShardMap, budget: Duration, key: Option<&Key>) -> Self {
+        let pool = |shard: &Shard| Pool::start(shard.servers.clone(), budget, key);
+        let pools = map.shards().iter().map(pool);
         Self { pools: pools.collect(), map }
     }
 
     /// The same with another map. Pools whose servers stay the same keep what they learned.
-    pub(super) fn with(&self, map: ShardMap, budget: Duration) -> Self {
+    pub(super) fn with(&self, map: ShardMap, budget: Duration, key: Option<&Key>) -> Self {
         let pool = |shard: &Shard| {
             let same = self.map.shards().iter().position(|it| it.servers == shard.servers);
             match same.and_then(|place| self.pools.get(place)) {
                 Some(pool) => Arc::clone(pool),
-                None => Pool::start(shard.servers.clone(), budget),
+                None => Pool::start(shard.servers.clone(), budget, key),
             }
         };
         Self { pools: map.shards().iter().map(pool).collect(), map }

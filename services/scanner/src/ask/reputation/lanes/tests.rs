@@ -1,11 +1,12 @@
 //! Lanes to a server on this machine.
 
 use futures_util::FutureExt;
+use tamis_reputation_protocol::seal::Client;
 
 use super::*;
 
 fn shared() -> Arc<Pool> {
-    Arc::new(Pool::new(Duration::from_millis(50)))
+    Arc::new(Pool::new(Duration::from_millis(50), Client::default()))
 }
 
 /// The source of the one datagram that is sent.
