@@ -50,3 +50,41 @@ impl<'a> Known<'a> {
 const fn is_verdict(class: Class) -> bool {
     matches!(class, Class::Allowed | Class::Spam | Class::Phishing | Class::Malware)
 }
+
+#[cfg(test)]
+mod tests {
+    use tamis_domain::digest::{Signature, SignatureKind};
+
+    use super::*;
+    use crate::signatures::{Authority, Change, Rules};
+
+    const NAME: Signature = Signature { kind: SignatureKind::Link, value: [3; 16] };
+
+    fn table(class: Class, authority: Authority) -> Table {
+        let mut table = Table::new(Rules { reporters_needed: 2, ..Rules::default() });
+        let (signature, reporter) = (NAME, "desk".to_owned());
+        let (sketch, weight, at_unix_s) = (None, 9, 0);
+        let change =
+            Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s };
+        table.apply(&change).unwrap();
+        table
+    }
+
+    #[test]
+    fn own_verdicts_come_first_but_own_suspicions_hide_nothing() {
+        let (operator, reporter) = (Authority::Operator, Authority::Reporter);
+        for (own, base, expected) in [
+            ((Class::Allowed, operator), (Class::Spam, operator), Class::Allowed),
+            ((Class::Spam, operator), (Class::Allowed, operator), Class::Spam),
+            ((Class::Spam, reporter), (Class::Phishing, operator), Class::Phishing),
+            ((Class::Bulk, operator), (Class::Allowed, operator), Class::Allowed),
+            ((Class::Bulk, operator), (Class::Spam, reporter), Class::Bulk),
+            ((Class::Allowed, reporter), (Class::Spam, reporter), Class::Suspected),
+        ] {
+            let (table, base) = (table(own.0, own.1), table(base.0, base.1));
+            let known = Known { table: &table, base: Some(&base), is_stale: false };
+            let listing = known.ask(&Item::exact(NAME), 0).unwrap();
+            assert_eq!(listing.class, expected, "{own:?}");
+        }
+    }
+}
