@@ -10,6 +10,7 @@ use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::tls::Tls;
+use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
