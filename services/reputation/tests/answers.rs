@@ -44,7 +44,7 @@ fn client(server: SocketAddr) -> UdpSocket {
 
 fn question(id: u64, cookie: u64, items: usize) -> Question {
     let items = (0..items).map(|it| Item::exact(naming::link(&format!("{it}.example")))).collect();
-    Question { id, cookie, trace: None, items }
+    Question { id, cookie, trace: None, is_sighting: false, items }
 }
 
 fn reply(socket: &UdpSocket) -> (usize, Reply) {
