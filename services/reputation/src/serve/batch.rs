@@ -129,8 +129,9 @@ struct Answers {
 
 impl Answers {
     fn new() -> Self {
+        let datagrams = (0..BATCH_MAX).map(|_| Vec::with_capacity(DATAGRAM_BYTES_MAX));
         Self {
-            datagrams: vec![Vec::with_capacity(DATAGRAM_BYTES_MAX); BATCH_MAX],
+            datagrams: datagrams.collect(),
             to: [None; BATCH_MAX],
             count: 0,
             headers: MultiHeaders::preallocate(BATCH_MAX, None),
