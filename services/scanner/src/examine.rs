@@ -17,7 +17,7 @@ use tamis_checks::bases::Bases;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::evidence::Evidence;
-use tamis_domain::outline::{Part, PartKind};
+use tamis_domain::outline::Part;
 use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
 use tamis_domain::reputation::Answered;
