@@ -82,7 +82,7 @@ mod tests {
             ((Class::Allowed, reporter), (Class::Spam, reporter), Class::Suspected),
         ] {
             let (table, base) = (table(own.0, own.1), table(base.0, base.1));
-            let known = Known { table: &table, base: Some(&base), is_stale: false };
+            let known = Known { table: &table, base: Some(&base), is_stale: false, bulk: None };
             let listing = known.ask(&Item::exact(NAME), 0).unwrap();
             assert_eq!(listing.class, expected, "{own:?}");
         }
