@@ -110,7 +110,7 @@ impl Model {
         let recent = |own: &&ReporterRecord| self.today - own.last_day < 7;
         let active: BTreeSet<_> =
             self.reporters.values().filter(recent).map(|own| organisation(&own.name)).collect();
-        (active.len() as u64 * 100).div_ceil(1000).min(127).max(2)
+        (active.len() as u64 * 100).div_ceil(1000).clamp(2, 127)
     }
 
     fn weight(&self, told: &ReportTold) -> u64 {

@@ -189,7 +189,8 @@ pub fn flood_from_here(seconds: u64) -> Result<()> {
     while began.elapsed() < Duration::from_secs(seconds) {
         for (place, (length, packet)) in packets.iter_mut().enumerate() {
             let index = sent + place as u64;
-            asking.cookie = if index % 2 == 0 { [0; 8] } else { mixed(index).to_be_bytes() };
+            asking.cookie =
+                if index.is_multiple_of(2) { [0; 8] } else { mixed(index).to_be_bytes() };
             *length = forged(&asking, index, packet);
         }
         let slices: Vec<_> =

@@ -1,11 +1,16 @@
 //! The section `[reputation]`: what was written, then what it means.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tamis_reputation_protocol::answering::{Limits, Rate};
-use tamis_reputation_protocol::signatures::{AGREEMENT_MIN, REPORTERS_KEPT_MAX, Rules};
+use tamis_reputation_protocol::seal::Keys;
+use tamis_reputation_protocol::sightings::{self, SLOTS, TRACKED_MAX};
+use tamis_reputation_protocol::signatures::{
+    AGREEMENT_LEAST, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
+};
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 use tamis_runtime::redis_address::Address;
@@ -59,8 +64,24 @@ pub struct Typed {
     pub compact_bytes: u64,
     /// Sockets that share the UDP port, each with a thread of its own.
     pub sockets: u16,
+    /// File of the keys of clients that seal their questions; empty: nobody seals.
+    pub client_keys: PathBuf,
+    /// Questions that are not sealed are met with silence.
+    pub require_seal: bool,
+    /// Whether questions that ask for it are counted, so that campaigns show as bulk.
+    pub sightings: bool,
+    /// How far back they are counted, seconds.
+    pub sightings_window_s: u32,
+    /// Names that are counted at a time.
+    pub sightings_tracked_max: usize,
+    /// Copies within the window that make content bulk.
+    pub bulk_copies: u32,
+    /// Distinct clients that must have seen it.
+    pub bulk_clients: u8,
     /// Independent reporters before a class other than suspected is answered.
     pub reporters_needed: u8,
+    /// Thousandths of the reporters active in the last week that must agree, too; 0: no quorum.
+    pub quorum_permille: u16,
     /// Lanes of 32 that make a text similar.
     pub agreement_min: u8,
     /// Signatures held at most.
@@ -74,6 +95,7 @@ pub struct Typed {
 impl Default for Typed {
     fn default() -> Self {
         let (rules, limits) = (Rules::default(), Limits::default());
+        let seen = sightings::Settings::default();
         Self {
             listen: "127.0.0.1:7060".to_owned(),
             grpc: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 7063))),
@@ -88,7 +110,15 @@ impl Default for Typed {
             peers: Vec::new(),
             compact_bytes: COMPACT_BYTES,
             sockets: 1,
+            client_keys: PathBuf::new(),
+            require_seal: false,
+            sightings: false,
+            sightings_window_s: u32::try_from(seen.window.as_secs()).unwrap_or(u32::MAX),
+            sightings_tracked_max: seen.tracked_max,
+            bulk_copies: seen.bulk_copies,
+            bulk_clients: seen.bulk_clients,
             reporters_needed: rules.reporters_needed,
+            quorum_permille: rules.quorum_permille,
             agreement_min: rules.agreement_min,
             signatures_max: rules.signatures_max,
             answers_per_second: limits.answers.per_second,
@@ -116,6 +146,12 @@ pub struct Config {
     pub compact_bytes: u64,
     /// Sockets on the UDP port.
     pub sockets: u16,
+    /// File of clients' keys, if questions may be sealed.
+    pub client_keys: Option<PathBuf>,
+    /// Whether they must be.
+    pub require_seal: bool,
+    /// How sightings are counted, if they are; the seed is drawn at start.
+    pub sightings: Option<sightings::Settings>,
     /// Rules of the table; the seed is drawn at start.
     pub rules: Rules,
     /// Rates of answers and challenges.
@@ -135,9 +171,10 @@ impl Typed {
         between("sockets", self.sockets.into(), 1, SOCKETS_MAX.into()).map_err(bad)?;
         between("reporters_needed", self.reporters_needed.into(), 1, REPORTERS_KEPT_MAX)
             .map_err(bad)?;
-        between("agreement_min", self.agreement_min.into(), AGREEMENT_MIN.into(), 32)
+        between("agreement_min", self.agreement_min.into(), AGREEMENT_LEAST.into(), 32)
             .map_err(bad)?;
-        between("signatures_max", self.signatures_max, 1, u32::MAX as usize).map_err(bad)?;
+        between("quorum_permille", self.quorum_permille.into(), 0, 1000).map_err(bad)?;
+        between("signatures_max", self.signatures_max, 1, SIGNATURES_MAX).map_err(bad)?;
         let cluster = self.cluster().map_err(bad)?;
         if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
             return Err(bad(format!(
@@ -145,6 +182,8 @@ impl Typed {
                 self.compact_bytes
             )));
         }
+        let sightings = self.counted().map_err(bad)?;
+        let client_keys = self.sealing().map_err(bad)?;
         let defaults = Limits::default();
         let reporters = Some(self.reporters).filter(|file| !file.as_os_str().is_empty());
         let state_dir = Some(self.state_dir).filter(|dir| !dir.as_os_str().is_empty());
@@ -157,8 +196,12 @@ impl Typed {
             cluster,
             compact_bytes: self.compact_bytes,
             sockets: self.sockets,
+            client_keys,
+            require_seal: self.require_seal,
+            sightings,
             rules: Rules {
                 reporters_needed: self.reporters_needed,
+                quorum_permille: self.quorum_permille,
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
                 seed: 0,
@@ -177,6 +220,33 @@ impl Typed {
 }
 
 impl Typed {
+    fn sealing(&self) -> Result<Option<PathBuf>, String> {
+        if self.client_keys.as_os_str().is_empty() {
+            return match self.require_seal {
+                true => Err("require_seal needs client_keys: nobody could ask".to_owned()),
+                false => Ok(None),
+            };
+        }
+        read_keys(&self.client_keys)?;
+        Ok(Some(self.client_keys.clone()))
+    }
+
+    fn counted(&self) -> Result<Option<sightings::Settings>, String> {
+        let window_least = SLOTS as u32;
+        between("sightings_window_s", self.sightings_window_s as usize, SLOTS, 86_400)?;
+        between("sightings_tracked_max", self.sightings_tracked_max, 64, TRACKED_MAX)?;
+        between("bulk_copies", self.bulk_copies as usize, 2, u32::MAX as usize)?;
+        between("bulk_clients", self.bulk_clients.into(), 1, 64)?;
+        Ok(self.sightings.then_some(sightings::Settings {
+            window: Duration::from_secs(self.sightings_window_s.max(window_least).into()),
+            tracked_max: self.sightings_tracked_max,
+            bulk_copies: self.bulk_copies,
+            bulk_clients: self.bulk_clients,
+            agreement_min: self.agreement_min,
+            seed: 0,
+        }))
+    }
+
     fn cluster(&self) -> Result<Option<Settings>, String> {
         if self.redis.is_empty() {
             return match self.peers.is_empty() {
@@ -218,6 +288,16 @@ impl Typed {
             peers: self.peers.clone(),
         }))
     }
+}
+
+/// Reads a file of clients' keys.
+///
+/// # Errors
+/// A text that names the file: the fault of who wrote it.
+pub fn read_keys(path: &Path) -> Result<Keys, String> {
+    let blame = |error: String| format!("client_keys {}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| blame(error.to_string()))?;
+    Keys::parse(&text).map_err(|fault| blame(fault.to_string()))
 }
 
 fn name(key: &str, value: &str) -> Result<(), String> {
@@ -281,16 +361,29 @@ mod tests {
 
     #[test]
     fn limits_hold_at_n_and_break_at_n_plus_1() {
-        const KEPT: u8 = REPORTERS_KEPT_MAX as u8;
         let typed = Typed::default;
         for (good, bad) in [
             (Typed { sockets: 64, ..typed() }, Typed { sockets: 65, ..typed() }),
             (Typed { sockets: 1, ..typed() }, Typed { sockets: 0, ..typed() }),
             (
-                Typed { reporters_needed: KEPT, ..typed() },
-                Typed { reporters_needed: KEPT + 1, ..typed() },
+                Typed { reporters_needed: u8::MAX, ..typed() },
+                Typed { reporters_needed: 0, ..typed() },
             ),
-            (Typed { agreement_min: 17, ..typed() }, Typed { agreement_min: 16, ..typed() }),
+            (Typed { agreement_min: 8, ..typed() }, Typed { agreement_min: 7, ..typed() }),
+            (
+                Typed { quorum_permille: 1000, ..typed() },
+                Typed { quorum_permille: 1001, ..typed() },
+            ),
+            (
+                Typed { sightings_window_s: 8, ..typed() },
+                Typed { sightings_window_s: 7, ..typed() },
+            ),
+            (
+                Typed { sightings_tracked_max: TRACKED_MAX, ..typed() },
+                Typed { sightings_tracked_max: TRACKED_MAX + 1, ..typed() },
+            ),
+            (Typed { bulk_copies: 2, ..typed() }, Typed { bulk_copies: 1, ..typed() }),
+            (Typed { bulk_clients: 64, ..typed() }, Typed { bulk_clients: 65, ..typed() }),
             (Typed { agreement_min: 32, ..typed() }, Typed { agreement_min: 33, ..typed() }),
             (Typed { signatures_max: 1, ..typed() }, Typed { signatures_max: 0, ..typed() }),
             (
@@ -305,6 +398,9 @@ mod tests {
             assert!(good.clone().check().is_ok(), "{good:?}");
             assert!(bad.clone().check().is_err(), "{bad:?}");
         }
+        assert!(Typed { require_seal: true, ..typed() }.check().is_err());
+        let missing = Typed { client_keys: "/nonexistent/keys".into(), ..typed() };
+        assert!(missing.check().unwrap_err().to_string().contains("/nonexistent/keys"));
         assert!(Typed { listen: "localhost:7060".to_owned(), ..typed() }.check().is_err());
     }
 }

@@ -10,16 +10,18 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tamis_reputation_protocol::answering::{Answering, Limits};
+use tamis_reputation_protocol::seal;
 use tamis_runtime::clock;
 
 use self::batch::{Batch, Taken};
 use self::shed::Dropped;
 use crate::shared::Shared;
+use crate::sightings::Watch;
 
 pub use self::batch::BATCH_MAX;
 
@@ -63,6 +65,19 @@ pub fn bind(address: SocketAddr, count: u16) -> io::Result<Vec<UdpSocket>> {
     Ok(sockets)
 }
 
+/// How the loops answer.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Makes the proofs of address; random.
+    pub secret: [u8; 32],
+    /// Rates of one source.
+    pub limits: Limits,
+    /// Keys of clients that may seal their questions.
+    pub sealing: Option<(Arc<seal::Keys>, seal::Settings)>,
+    /// Where answered questions are counted.
+    pub watch: Option<Watch>,
+}
+
 /// The loops of one service. Dropped, they end by themselves within [`WAKE_AFTER`].
 #[derive(Debug)]
 pub struct Loops {
@@ -71,14 +86,14 @@ pub struct Loops {
 }
 
 impl Loops {
-    /// Starts a loop for each socket. All of them hand out and take the same proofs of address, made with `secret`.
+    /// Starts a loop for each socket. All of them hand out and take the same proofs of address; the sessions of sealed
+    /// questions belong to one loop, since the system gives all datagrams of a client's socket to the same.
     ///
     /// # Errors
-    /// The system gives no thread. Loops already started end.
+    /// The system gives no thread or no random numbers. Loops already started end.
     pub fn start(
         sockets: Vec<UdpSocket>,
-        secret: [u8; 32],
-        limits: Limits,
+        settings: &Settings,
         shared: &Arc<Shared>,
     ) -> io::Result<Self> {
         let mut loops = Self { is_ending: Arc::default(), threads: Vec::new() };
@@ -87,9 +102,12 @@ impl Loops {
         loops.spawn("dropped", move || shed::watch(dropped, &watched, &is_ending))?;
         let now = clock::now();
         for socket in sockets {
-            let answering = Answering::new(secret, limits, now);
+            let answering = answering(settings, now)?;
+            let counter = settings.watch.as_ref().map(Watch::counter);
             let (shared, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
-            loops.spawn("answers", move || answer(&socket, answering, &shared, &is_ending))?;
+            loops.spawn("answers", move || {
+                answer(&socket, Batch::new(answering, counter), &shared, &is_ending);
+            })?;
         }
         Ok(loops)
     }
@@ -118,9 +136,16 @@ impl Drop for Loops {
     }
 }
 
+fn answering(settings: &Settings, now: Instant) -> io::Result<Answering> {
+    let answering = Answering::new(settings.secret, settings.limits, now);
+    let Some((keys, sealing)) = &settings.sealing else { return Ok(answering) };
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(answering.sealed(seal::Server::new(Arc::clone(keys), *sealing, seed, now)))
+}
+
 /// Answers on one socket until `is_ending`.
-fn answer(socket: &UdpSocket, answering: Answering, shared: &Shared, is_ending: &AtomicBool) {
-    let mut batch = Batch::new(answering);
+fn answer(socket: &UdpSocket, mut batch: Batch, shared: &Shared, is_ending: &AtomicBool) {
     let mut errors = 0;
     while !is_ending.load(Ordering::Relaxed) {
         match batch.take(socket, shared) {

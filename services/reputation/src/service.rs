@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tamis_reputation_protocol::signatures::Table;
+use tamis_reputation_protocol::{seal, sightings};
 use tamis_runtime::admin::Condition;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
-use crate::config::Config;
+use crate::config::{Config, read_keys};
 use crate::log::local::LocalLog;
 use crate::log::streams::{Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
@@ -22,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::reporters::Reporters;
 use crate::serve::{self, Loops};
 use crate::shared::Shared;
+use crate::sightings::{Watch, exchange};
 use crate::writes::Writes;
 use tamis_proto::reputation::reputation_server::ReputationServer;
 
@@ -145,9 +147,16 @@ impl Service {
                 }
             }
         }
-        let secret = random()?;
-        let loops = Loops::start(self.sockets, secret, self.config.limits, &self.shared)
+        let watch = watch(&self.config, &self.shared, &mut background)?;
+        let settings = serve::Settings {
+            secret: random()?,
+            limits: self.config.limits,
+            sealing: sealing(&self.config)?,
+            watch,
+        };
+        let loops = Loops::start(self.sockets, &settings, &self.shared)
             .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))?;
+        drop(settings);
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
         let served = match self.grpc {
@@ -169,6 +178,38 @@ impl Service {
         let _ = tokio::task::spawn_blocking(ended).await;
         served
     }
+}
+
+/// Counting of sightings, where it is configured; nodes that share an order tell each other.
+fn watch(
+    config: &Config,
+    shared: &Shared,
+    background: &mut JoinSet<()>,
+) -> Result<Option<Watch>, Failure> {
+    let Some(settings) = config.sightings else { return Ok(None) };
+    let settings = sightings::Settings { seed: u64::from_be_bytes(random()?), ..settings };
+    let exchange = config.cluster.clone().map(|cluster| {
+        let (exchange, talk) = exchange::open(cluster);
+        background.spawn(talk);
+        exchange
+    });
+    Watch::start(settings, exchange, shared.metrics.clone())
+        .map(Some)
+        .map_err(|error| Failure::software(format!("no thread to count in: {error}")))
+}
+
+/// The keys of clients, read again at start: the file may have changed since it was checked.
+fn sealing(config: &Config) -> Result<Option<(Arc<seal::Keys>, seal::Settings)>, Failure> {
+    let Some(file) = &config.client_keys else { return Ok(None) };
+    let keys = read_keys(file).map_err(|error| {
+        Failure::configuration(
+            error,
+            "Write one line for each client, as `tamis signature key` prints it.",
+        )
+    })?;
+    let settings =
+        seal::Settings { require_seal: config.require_seal, ..seal::Settings::default() };
+    Ok(Some((Arc::new(keys), settings)))
 }
 
 /// [`Service::bind`] and [`Service::run`] in one.

@@ -2,6 +2,8 @@
 //!
 //! One thread owns the memory. Nothing waits for it: a loop that finds its queue full counts the loss and answers on.
 
+pub(crate) mod exchange;
+
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -100,6 +102,12 @@ impl Watch {
 }
 
 impl Counter {
+    /// What is bulk now, for the answers of one batch.
+    #[must_use]
+    pub fn bulk(&self) -> Arc<Bulk> {
+        self.watch.bulk()
+    }
+
     /// Counts what one answered question had, asked from `source`.
     pub fn count(&mut self, question: &Question, source: IpAddr) {
         let client = client_bit(&match source.to_canonical() {

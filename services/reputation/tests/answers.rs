@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tamis_reputation::metrics::Metrics;
-use tamis_reputation::serve::{self, BATCH_MAX, Loops};
+use tamis_reputation::serve::{self, BATCH_MAX, Loops, Settings};
 use tamis_reputation::shared::Shared;
 use tamis_reputation_protocol::answering::{Limits, Rate};
 use tamis_reputation_protocol::naming;
@@ -31,7 +31,8 @@ fn start(address: &str, sockets: u16, limits: Limits) -> Running {
     let address = sockets[0].local_addr().unwrap();
     let registry = tamis_runtime::metrics::Metrics::new();
     let shared = Arc::new(Shared::new(Table::new(Rules::default()), Metrics::new(&registry)));
-    let loops = Loops::start(sockets, SECRET, limits, &shared).unwrap();
+    let settings = Settings { secret: SECRET, limits, sealing: None, watch: None };
+    let loops = Loops::start(sockets, &settings, &shared).unwrap();
     Running { address, shared, registry, loops }
 }
 

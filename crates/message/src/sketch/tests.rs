@@ -39,12 +39,18 @@ fn sketch(text: &str) -> Sketch {
     text_sketch(&fold(text).text).unwrap()
 }
 
+/// So many different words, without `l`, which has the shape of `i`.
 fn distinct(count: usize) -> String {
+    const LETTERS: [char; 25] = [
+        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'm', 'n', 'o', 'p', 'q', 'r', 's',
+        't', 'u', 'v', 'w', 'x', 'y', 'z',
+    ];
     (0..count)
         .map(|at| {
             format!(
-                "word{} ",
-                "abcdefghijklmnopqrstuvwxyz".split_at(at % 26).1.split_at(1).0.repeat(1 + at / 26)
+                "{}{} ",
+                "word",
+                [LETTERS[at / 25], LETTERS[at % 25]].iter().collect::<String>()
             )
         })
         .collect()
@@ -227,7 +233,7 @@ fn packed(picture: &::image::DynamicImage, format: ::image::ImageFormat) -> Vec<
 fn a_picture_packed_or_scaled_again_keeps_most_lanes_and_another_has_few() {
     use ::image::ImageFormat::{Gif, Jpeg, Png};
     let mut others = Vec::new();
-    for seed in 1..20 {
+    for seed in 1..8 {
         let first = picture(seed, 300, 200);
         let known = look(&packed(&first, Png)).unwrap();
         let jpeg = look(&packed(&first, Jpeg)).unwrap().sketch;

@@ -37,7 +37,7 @@ impl<E: Copy + Default, const N: usize> Pages<E, N> {
 
     /// Where the search for a hash begins, when its first `depth` bits chose this segment. Grows with the hash.
     pub(super) const fn home(&self, hash: u64, depth: u32) -> usize {
-        (((hash << depth) >> 32) * (self.places() as u64) >> 32) as usize
+        ((((hash << depth) >> 32) * (self.places() as u64)) >> 32) as usize
     }
 
     pub(super) fn get(&self, place: usize) -> Option<&E> {

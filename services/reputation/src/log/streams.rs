@@ -17,7 +17,7 @@
 //! | has later entries, not its own | takes the table of a peer that follows; if none does, goes on from there |
 
 mod applying;
-mod connecting;
+pub(crate) mod connecting;
 pub mod entry;
 mod keeping;
 mod locating;

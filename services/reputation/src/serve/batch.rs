@@ -16,6 +16,7 @@ use tamis_runtime::telemetry::propagation;
 
 use crate::metrics::Counts;
 use crate::shared::Shared;
+use crate::sightings::Counter;
 
 /// Datagrams answered under one look at the table and in one call of the system. A write waits for as many: some 10
 /// microseconds. Longer batches were measured to gain nothing, and the first asker of a batch waits for its last.
@@ -41,10 +42,11 @@ pub(super) struct Batch {
     answers: Answers,
     traced: Vec<Answered>,
     counts: Counts,
+    counter: Option<Counter>,
 }
 
 impl Batch {
-    pub(super) fn new(answering: Answering) -> Self {
+    pub(super) fn new(answering: Answering, counter: Option<Counter>) -> Self {
         Self {
             answering,
             questions: vec![[0; DATAGRAM_BYTES_MAX + 1]; BATCH_MAX],
@@ -52,6 +54,7 @@ impl Batch {
             answers: Answers::new(),
             traced: Vec::new(),
             counts: Counts::default(),
+            counter,
         }
     }
 
@@ -78,7 +81,9 @@ impl Batch {
         let began = clock::now();
         let now_unix_s = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
         let table = shared.table();
-        let known = Known { is_stale: shared.is_stale(), ..Known::table(&table) };
+        let bulk = self.counter.as_ref().map(Counter::bulk);
+        let (is_stale, bulk) = (shared.is_stale(), bulk.as_deref());
+        let known = Known { is_stale, bulk, ..Known::table(&table) };
         let epoch = table.epoch();
         for message in received {
             let Some((to, source)) = message.address.and_then(source) else { continue };
@@ -87,14 +92,19 @@ impl Batch {
             let action = self.answering.handle(question, source, began, now_unix_s, &known, out);
             self.answers.keep(to);
             self.counts.count(&action);
-            if let Action::Answer(answered) = action
-                && answered.trace.is_some()
-            {
+            let Action::Answer(answered) = action else { continue };
+            if answered.trace.is_some() {
                 self.traced.push(answered);
+            }
+            if let Some(counter) = &mut self.counter
+                && self.answering.question().is_sighting
+            {
+                counter.count(self.answering.question(), source.ip());
             }
         }
         drop(table);
         self.counts.unsent += self.answers.send(socket);
+        self.counter.iter_mut().for_each(Counter::flush);
         let ended = clock::now();
         shared.metrics.answered(&mut self.counts, ended.saturating_duration_since(began));
         self.traced.drain(..).for_each(|answered| trace(&answered, epoch, began, ended));
@@ -119,8 +129,9 @@ struct Answers {
 
 impl Answers {
     fn new() -> Self {
+        let datagrams = (0..BATCH_MAX).map(|_| Vec::with_capacity(DATAGRAM_BYTES_MAX));
         Self {
-            datagrams: vec![Vec::with_capacity(DATAGRAM_BYTES_MAX); BATCH_MAX],
+            datagrams: datagrams.collect(),
             to: [None; BATCH_MAX],
             count: 0,
             headers: MultiHeaders::preallocate(BATCH_MAX, None),

@@ -17,7 +17,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Connects to the master. A Cluster keeps one stream on one master, so its redirection is followed once and the
 /// connection is as plain as any: blocking reads and `WAIT` belong to one connection.
-pub(super) async fn connect(settings: &Settings, key: &str) -> RedisResult<MultiplexedConnection> {
+pub(crate) async fn connect(settings: &Settings, key: &str) -> RedisResult<MultiplexedConnection> {
     let making = async {
         match &settings.address {
             Address::Single(url) => one(url, settings).await,
