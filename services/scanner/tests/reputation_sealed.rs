@@ -215,6 +215,7 @@ async fn who_does_not_share_the_key_gets_no_answer_and_asks_nothing_in_clear() {
             assert_eq!((heard, found), (Heard::Silent, vec![None, None]), "{keys:?}");
             assert!(heard.may_have_missed(), "the mail is not judged as if nothing were listed");
             assert!(Instant::now() < end, "no hello came");
+            tokio::task::yield_now().await;
         }
         assert_eq!(server.of(|it| &it.clear), clear);
         assert_eq!((server.of(|it| &it.answers), server.of(|it| &it.sealed)), (answers, 0));
@@ -232,6 +233,7 @@ async fn a_server_that_requires_a_seal_answers_no_question_in_clear() {
     while server.of(|it| &it.clear) < 2 {
         assert_eq!(ask(&service).await.0, Heard::Silent);
         assert!(Instant::now() < end, "no question came");
+        tokio::task::yield_now().await;
     }
     assert_eq!(server.of(|it| &it.answers), 0);
 }
