@@ -23,6 +23,7 @@ mod reputation;
 mod reputation_cluster;
 mod reputation_nodes;
 mod reputation_reporters;
+mod reputation_sealed;
 mod sendmail;
 mod shared_memory;
 mod telemetry;
