@@ -113,4 +113,5 @@ const fn mix(value: u64) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "bounds of time are measured")]
 mod tests;

@@ -319,4 +319,5 @@ fn estimated(bits: u64) -> u8 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the first instant has to come from somewhere")]
 mod tests;

@@ -62,7 +62,8 @@ pub fn answering(data: &[u8]) {
     }
     let picked = question(&mut Pick::new(data));
     if picked.fits() {
-        proven(&mut server, picked, source, now);
+        // Another server: time never goes back for one.
+        proven(&mut Answering::new([7; 32], limits, now), picked, source, now);
     }
 }
 

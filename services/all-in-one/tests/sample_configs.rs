@@ -26,12 +26,12 @@ fn every_sample_is_read() {
         let path = entry.unwrap().path();
         // The files of [tls] are read, too; a sample names ones that are not on this machine.
         let text = std::fs::read_to_string(&path).unwrap();
-        let (before, tls) = text.split_once("[tls]").unwrap_or((&text, ""));
+        let (before, tls) = text.split_once("\n[tls]").unwrap_or((&text, ""));
         let keys = tls.lines().filter(|line| line.contains('=')).count();
         assert!(tls.is_empty() || keys == 3, "{}: [tls] last, and whole", path.display());
         let without_files = match tls.is_empty() {
             true => text.clone(),
-            false => format!("{before}[tls]\ninsecure = true\n"),
+            false => format!("{before}\n[tls]\ninsecure = true\n"),
         };
         let output = check_config(&without_files);
         let said = String::from_utf8_lossy(&output.stderr);

@@ -205,7 +205,6 @@ impl Typed {
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
                 seed: 0,
-                ..Rules::default()
             },
             limits: Limits {
                 // What may come at once is what may come in a second.

@@ -255,10 +255,15 @@ async fn a_filter_or_map_that_is_no_good_changes_nothing_and_a_good_one_takes_ov
 
 /// A mail with a text, whose contents come with its offer.
 fn offer(number: usize) -> Offer {
-    let text = format!("The minutes of meeting {number} are attached, as they are every week.\r\n");
+    // Long enough for a sketch, which every shard is asked for.
+    let text = format!(
+        "The minutes of meeting {number} are attached, as they are every week. Gardeners reported that young plum trees \
+         survived winter under straw, while three older pears need careful pruning before spring; neighbours lend \
+         ladders, somebody brings warm soup, children collect fallen branches behind that crooked wooden fence.\r\n"
+    );
     let mail = format!(
         "From: Ann <ann@example.org>\r\nTo: bob@example.com\r\nSubject: minutes\r\n\r\n{}",
-        text.repeat(9)
+        text
     );
     let dissected = tamis_message::digesting::dissect(mail.as_bytes());
     let inline = (0_u16..).zip(&dissected.spans).filter_map(|(part, span)| {

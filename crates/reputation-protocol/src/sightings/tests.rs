@@ -117,8 +117,11 @@ fn a_flood_of_names_asked_once_does_not_push_a_campaign_out() {
         // Half of the limit is safe; before it luck decides, as for everybody.
         let flood = if round < 50 { 0 } else { 1_000 };
         for _ in 0..flood {
-            let kind =
-                if random.next() % 2 == 0 { SignatureKind::Text } else { SignatureKind::Link };
+            let kind = if random.next().is_multiple_of(2) {
+                SignatureKind::Text
+            } else {
+                SignatureKind::Link
+            };
             let other = random.item(kind);
             see(&mut memory, other, 2, now);
         }
