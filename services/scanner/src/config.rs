@@ -277,7 +277,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("client.key");
         let check = |text: Option<&str>| {
-            text.map(|text| std::fs::write(&file, text).expect("a file"));
+            if let Some(text) = text {
+                std::fs::write(&file, text).expect("a file");
+            }
             Typed { reputation_key: file.clone(), ..Typed::default() }.check()
         };
         let line = format!("00000000000000aa {}ab mx", "01".repeat(31));
