@@ -55,6 +55,7 @@ fn service(servers: &[&str]) -> Option<Service> {
         filter_file: None,
         filter_age_max: None,
         is_sighting: false,
+        key: None,
         budget: BUDGET,
     };
     Some(Service::start(plan, Metrics::new(&tamis_runtime::metrics::Metrics::new())))
