@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should say so"
 )]
 
+mod asker;
 mod conformance;
 mod corpus;
 mod documents;
@@ -26,5 +27,6 @@ mod reputation_reporters;
 mod reputation_sealed;
 mod sendmail;
 mod shared_memory;
+mod sightings;
 mod telemetry;
 mod tls;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::asker::Asker;
 use crate::mails::noise;
 use crate::reputation_nodes::{
     Nodes, Writers, add_somewhere, agreed, agreed_among, all_listed, deletion, is_listed, order,
-    report, until,
+    report, signature, until,
 };
 use tamis_testkit::peers::{Redis, RedisCluster, RedisSentinel, Tamis, free_port};
 use tonic::Code;
@@ -24,6 +25,10 @@ async fn a_write_on_any_node_is_visible_on_all_within_a_second_under_load_and_so
     let redis = Redis::start();
     let nodes = Nodes::start(&redis.url(), 3);
     let mut clients = nodes.clients();
+    let mut askers = Vec::new();
+    for node in &nodes.running {
+        askers.push(Asker::of(node).await);
+    }
     let load = Writers::start(&nodes, 8, Duration::from_millis(20));
     let (mut visible, mut gone) = (Vec::new(), Vec::new());
     for number in 0..200_u64 {
@@ -31,18 +36,18 @@ async fn a_write_on_any_node_is_visible_on_all_within_a_second_under_load_and_so
         clients[writer].add(report(number..number + 1)).await.expect("a write");
         let began = Instant::now();
         for node in (0..3).map(|step| (writer + step) % 3) {
-            let client = &mut clients[node];
+            let asker = &mut askers[node];
             until("a write to be seen", &nodes, async || {
-                is_listed(client, number).await.expect("an answer")
+                asker.link(&signature(number).value).await.is_some()
             })
             .await;
         }
         visible.push(began.elapsed());
         clients[(writer + 1) % 3].delete(deletion(number)).await.expect("a deletion");
         let began = Instant::now();
-        for client in &mut clients {
+        for asker in &mut askers {
             until("a deletion to be seen", &nodes, async || {
-                !is_listed(client, number).await.expect("an answer")
+                asker.link(&signature(number).value).await.is_none()
             })
             .await;
         }
