@@ -29,15 +29,26 @@ impl Asker {
     }
 
     pub async fn link(&mut self, value: &[u8]) -> Option<Listing> {
-        let value = value.try_into().expect("16 bytes");
-        self.ask(Item::exact(Signature { kind: SignatureKind::Link, value }), false).await
+        self.links(&[value.to_vec()]).await[0]
+    }
+
+    pub async fn links(&mut self, values: &[Vec<u8>]) -> Vec<Option<Listing>> {
+        let link = |value: &Vec<u8>| {
+            let value = value.as_slice().try_into().expect("16 bytes");
+            Item::exact(Signature { kind: SignatureKind::Link, value })
+        };
+        self.all(values.iter().map(link).collect(), false).await
     }
 
     /// What the server says about one item.
     pub async fn ask(&mut self, item: Item, is_sighting: bool) -> Option<Listing> {
+        self.all(vec![item], is_sighting).await[0]
+    }
+
+    async fn all(&mut self, items: Vec<Item>, is_sighting: bool) -> Vec<Option<Listing>> {
         for _ in 0..TRIES_MAX {
             self.id += 1;
-            let (id, cookie, items) = (self.id, self.cookie, vec![item]);
+            let (id, cookie, items) = (self.id, self.cookie, items.clone());
             let question = Question { id, cookie, trace: None, is_sighting, items };
             let _ = self.socket.send(&question.encode()).await;
             let mut reply = [0; 2048];
@@ -46,7 +57,7 @@ impl Asker {
             };
             match Reply::decode(&reply[..length]).expect("a reply") {
                 Reply::Challenge(challenge) => self.cookie = challenge.cookie,
-                Reply::Answer(answer) if answer.id == id => return answer.listings[0],
+                Reply::Answer(answer) if answer.id == id => return answer.listings,
                 _ => {}
             }
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::asker::Asker;
 use crate::mails::noise;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
@@ -14,11 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 /// Longest wait for nodes to agree again after a loss: an election, a failover, a resync on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Signatures that one node is asked for at the end.
-pub const ASKED_MAX: usize = 5_000;
-
-/// Questions at the same time to one node.
-pub const ASKERS: usize = 16;
+/// Names of one question: half of what a datagram holds.
+const ASKED_AT_ONCE: usize = 32;
 
 /// Nodes of one service; the ports of all are known before the first is started.
 pub struct Nodes {
@@ -221,25 +219,21 @@ pub async fn write(
     }
 }
 
-/// Asks every node for everything, or for an even share of it where it is more than [`ASKED_MAX`].
+/// Asks every node for everything.
 pub async fn all_listed(nodes: &Nodes, acknowledged: &BTreeMap<u64, Duration>) {
-    // Why looks through the log that is not compacted yet: thousands of questions are seconds, not more.
-    let every = acknowledged.len().div_ceil(ASKED_MAX).max(1);
-    let numbers: Vec<u64> = acknowledged.keys().copied().step_by(every).collect();
-    let clients = nodes.clients().into_iter().take(nodes.running.len()).enumerate();
-    let questions = clients.flat_map(|(node, client)| {
-        numbers.chunks(numbers.len().div_ceil(ASKERS).max(1)).map(move |some| {
-            let (mut client, some) = (client.clone(), some.to_vec());
-            tokio::spawn(async move {
-                for number in some {
-                    let listed = is_listed(&mut client, number).await.expect("an answer");
-                    assert!(listed, "node {node} lost acknowledged {number:#x}");
-                }
-            })
-        })
-    });
-    for asked in questions.collect::<Vec<_>>() {
-        assert!(asked.await.is_ok(), "{}", nodes.logs());
+    let numbers: Vec<u64> = acknowledged.keys().copied().collect();
+    for (node, running) in nodes.running.iter().enumerate() {
+        let mut asker = Asker::of(running).await;
+        for some in numbers.chunks(ASKED_AT_ONCE) {
+            let values: Vec<_> = some.iter().map(|number| signature(*number).value).collect();
+            for (number, listing) in some.iter().zip(asker.links(&values).await) {
+                assert!(
+                    listing.is_some(),
+                    "node {node} lost acknowledged {number:#x}\n{}",
+                    nodes.logs()
+                );
+            }
+        }
     }
 }
 
