@@ -148,7 +148,7 @@ pub struct WhyResponse {
     #[prost(uint64, tag = "12")]
     pub epoch: u64,
     /// Where the bases of another site answer, and not what was reported here: generation and channel of the release in
-    /// force. Reports and the epoch of the last change are those of that site then.
+    /// force. Reports and both epochs are those of that site then.
     #[prost(uint64, tag = "13")]
     pub base_generation: u64,
     #[prost(string, tag = "14")]

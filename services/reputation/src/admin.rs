@@ -132,7 +132,10 @@ impl Reputation for Admin {
         let item = convert::item(&signature)?;
         let (epoch, found) = {
             let table = self.shared.table();
-            (table.epoch(), self.found(&table, &item))
+            let found = self.found(&table, &item);
+            let base = found.as_ref().and_then(|(_, origin)| origin.as_ref());
+            let base = base.and_then(|_| self.shared.base().as_ref().map(Table::epoch));
+            (base.unwrap_or_else(|| table.epoch()), found)
         };
         let Some((found, origin)) = found else {
             return Ok(Response::new(wire::WhyResponse { epoch, ..Default::default() }));

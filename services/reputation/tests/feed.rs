@@ -41,7 +41,7 @@ async fn what_is_reported_at_the_hub_is_answered_at_a_site_behind_a_region_in_ti
     times.sort();
     let (p50, p99) = (times[WRITES / 2], times[WRITES * 99 / 100]);
     println!(
-        "reported at the hub to answered at the site, {WRITES} times: p50 {p50:?}, p99 {p99:?}"
+        "reported at the hub to answered at the site, {WRITES} times: p50 {p50:?}, p99 (the longest) {p99:?}"
     );
     assert!(p99 < ANSWER_TIME_MAX, "{times:?}");
     assert_eq!(region.class(link("0.example")).await, Some(Class::Phishing));
@@ -231,6 +231,25 @@ async fn a_release_that_lists_nothing_leaves_the_base_empty_and_files_beside_sig
     site.wait_for(link("a.example"), Some(Class::Spam)).await;
     let files = site.files();
     assert!(files.contains(&("words".to_owned(), b"one".to_vec())), "{files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_goes_back_answers_from_the_older_release_until_a_newer_one_comes() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    hub.add(link("good.example"), Class::Spam).await;
+    site.wait_for(link("good.example"), Some(Class::Spam)).await;
+    hub.add(link("mistake.example"), Class::Spam).await;
+    site.wait_for(link("mistake.example"), Some(Class::Spam)).await;
+    site.directory().roll_back().unwrap();
+    site.wait_for(link("mistake.example"), None).await;
+    assert_eq!(site.class(link("good.example")).await, Some(Class::Spam));
+    hub.delete(link("mistake.example")).await;
+    hub.add(link("next.example"), Class::Spam).await;
+    site.wait_for(link("next.example"), Some(Class::Spam)).await;
+    assert_eq!(site.class(link("mistake.example")).await, None);
+    assert_eq!(site.class(link("good.example")).await, Some(Class::Spam));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,8 +39,11 @@ pub(super) enum FeedError {
 impl From<OpenError> for FeedError {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Io { .. } => Self::Io(error.into()),
-            other => Self::Bad(other.to_string()),
+            OpenError::Damaged { path, at, what } => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Self::Bad(format!("{name} at byte {at}: {what}"))
+            }
+            other => Self::Io(other.into()),
         }
     }
 }
