@@ -12,6 +12,8 @@ mod files;
 mod publishing;
 mod rules;
 mod staging;
+#[cfg(test)]
+mod tests;
 mod using;
 
 use std::net::SocketAddr;

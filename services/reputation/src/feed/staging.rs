@@ -97,14 +97,14 @@ pub(super) fn piece(number: usize) -> String {
 }
 
 /// Bytes into pieces, one after the other.
-struct Pieces<'a> {
-    dir: &'a std::path::Path,
-    lengths: &'a mut Vec<u64>,
-    open: Option<BufWriter<File>>,
+pub(super) struct Pieces<'a> {
+    pub dir: &'a std::path::Path,
+    pub lengths: &'a mut Vec<u64>,
+    pub open: Option<BufWriter<File>>,
 }
 
 impl Pieces<'_> {
-    fn close(&mut self) -> io::Result<()> {
+    pub fn close(&mut self) -> io::Result<()> {
         self.open.take().map_or(Ok(()), |mut open| open.flush())
     }
 
