@@ -168,10 +168,7 @@ impl Service {
                 }
             }
         }
-        let mut feed = self.feed;
-        if let Some(feed) = &mut feed {
-            feed.start().await;
-        }
+        let feed = started(self.feed).await;
         let watch = watch(&self.config, &self.shared, &mut background)?;
         let settings = serve::Settings {
             secret: random()?,
@@ -252,6 +249,14 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
+}
+
+/// The bases at work: what is in force is loaded then.
+async fn started(mut feed: Option<Feed>) -> Option<Feed> {
+    if let Some(feed) = &mut feed {
+        feed.start().await;
+    }
+    feed
 }
 
 /// Table, log and place in the shared order, as the state directory has them, and what a person should know.
