@@ -147,6 +147,12 @@ pub struct WhyResponse {
     /// Number of the last change to the table.
     #[prost(uint64, tag = "12")]
     pub epoch: u64,
+    /// Where the bases of another site answer, and not what was reported here: generation and channel of the release in
+    /// force. Reports and both epochs are those of that site then.
+    #[prost(uint64, tag = "13")]
+    pub base_generation: u64,
+    #[prost(string, tag = "14")]
+    pub base_channel: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatsRequest {}
@@ -198,6 +204,26 @@ pub struct StatsResponse {
     /// Where this node stands in the order that several nodes share; absent where one node has its own.
     #[prost(message, optional, tag = "14")]
     pub order: ::core::option::Option<Order>,
+    /// What the bases in force list; absent where they list nothing or there are none.
+    #[prost(message, optional, tag = "15")]
+    pub base: ::core::option::Option<Base>,
+}
+/// Signatures that came from another site, signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Base {
+    /// Release in force, and the line of releases that it is of.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    #[prost(string, tag = "2")]
+    pub channel: ::prost::alloc::string::String,
+    /// Number of the last change to the publisher's table that is in it.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// Listed signatures, and the memory that they take.
+    #[prost(uint64, tag = "4")]
+    pub signatures: u64,
+    #[prost(uint64, tag = "5")]
+    pub table_bytes: u64,
 }
 /// One node's place in the shared order of writes.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -33,6 +33,7 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     let is_first_try = role.config.is_none();
     let process = Process::begin(&settings.telemetry, "tamis")?;
     let tls = settings.tls.load()?;
+    let bases = settings.feed();
     let Settings { all, mut edge, mut scanner, policy, mut reputation, .. } = settings;
     let (scanner_end, reputation_end, inbox_end) =
         (Shutdown::new(), Shutdown::new(), Shutdown::new());
@@ -41,10 +42,14 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     if is_first_try && reputation.state_dir.is_none() {
         reputation.state_dir = state.as_ref().map(|state| state.join("reputation"));
     }
+    reputation.bases = bases;
     let table = tamis_reputation::service::Service::bind(reputation, &process.metrics).await?;
     println!("reputation (UDP) listens on {}", table.udp_address());
     if let Some(address) = table.grpc_address() {
         println!("reputation administration (gRPC) listens on {address}");
+    }
+    if let Some(address) = table.bases_address() {
+        println!("bases (QUIC) listen on {address}");
     }
     scanner.reputation = vec![table.udp_address().to_string()];
     let is_ready = process.readiness.condition("reputation");

@@ -225,6 +225,10 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
             answer.changed_epoch,
             answer.epoch
         );
+        if answer.base_generation > 0 {
+            let (generation, channel) = (answer.base_generation, &answer.base_channel);
+            println!("  from bases generation {generation} of channel {channel}");
+        }
         for report in answer.reports {
             println!(
                 "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}",
@@ -271,6 +275,13 @@ async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {
         println!("resyncs {}", order.resyncs);
         println!("nodes {}", order.nodes);
         println!("stale {}", order.stale);
+    }
+    if let Some(base) = &answer.base {
+        println!("base_generation {}", base.generation);
+        println!("base_channel {}", base.channel);
+        println!("base_epoch {}", base.epoch);
+        println!("base_signatures {}", base.signatures);
+        println!("base_table_bytes {}", base.table_bytes);
     }
     for warning in &answer.warnings {
         println!("warning: {warning}");

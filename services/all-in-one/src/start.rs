@@ -82,6 +82,14 @@ pub fn settings(path: Option<&Path>) -> Result<Settings, ConfigError> {
     })
 }
 
+impl Settings {
+    /// What the reputation service needs for its bases, if it has any.
+    pub fn feed(&self) -> Option<tamis_reputation::feed::Settings> {
+        let bases = self.bases.clone()?;
+        Some(tamis_reputation::feed::Settings { bases, tls: self.tls.clone() })
+    }
+}
+
 /// Policy and bases in force at the start.
 pub fn snapshot(
     policy: Policy,

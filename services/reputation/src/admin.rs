@@ -9,11 +9,13 @@ use std::sync::Arc;
 use tamis_domain::digest::SignatureKind;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_server::{Reputation, ReputationServer};
+use tamis_reputation_protocol::known::Known;
 use tamis_reputation_protocol::packet::Item;
-use tamis_reputation_protocol::signatures::{Authority, Change, Refused};
+use tamis_reputation_protocol::signatures::{Authority, Change, Found, Refused, Table};
 use tamis_runtime::clock;
 use tonic::{Request, Response, Status};
 
+use crate::feed::Origin;
 use crate::log::AppendError;
 use crate::log::streams::Snapshots;
 use crate::reporters::Reporters;
@@ -130,13 +132,19 @@ impl Reputation for Admin {
         let item = convert::item(&signature)?;
         let (epoch, found) = {
             let table = self.shared.table();
-            (table.epoch(), table.find(&item, now_unix_s()))
+            let found = self.found(&table, &item);
+            let base = found.as_ref().and_then(|(_, origin)| origin.as_ref());
+            let base = base.and_then(|_| self.shared.base().as_ref().map(Table::epoch));
+            (base.unwrap_or_else(|| table.epoch()), found)
         };
-        let Some(found) = found else {
+        let Some((found, origin)) = found else {
             return Ok(Response::new(wire::WhyResponse { epoch, ..Default::default() }));
         };
-        let histories = self.writes.histories().clone();
-        let look = move || histories.history(found.kind, &found.value_prefix);
+        let (histories, from) = (self.writes.histories().clone(), origin.clone());
+        let look = move || match from {
+            None => histories.history(found.kind, &found.value_prefix),
+            Some(origin) => origin.history(found.kind, &found.value_prefix),
+        };
         let looked = tokio::task::spawn_blocking(look).await;
         let looked = looked.map_err(|error| Status::internal(error.to_string()))?;
         let saved = looked.map_err(|error| Status::internal(format!("the log: {error}")))?;
@@ -145,6 +153,11 @@ impl Reputation for Admin {
             || wire::WhyResponse { epoch, ..Default::default() },
             |saved| convert::why(found, saved, epoch),
         );
+        let response = wire::WhyResponse {
+            base_generation: origin.as_ref().map_or(0, |origin| origin.generation),
+            base_channel: origin.map(|origin| origin.channel.clone()).unwrap_or_default(),
+            ..response
+        };
         Ok(Response::new(response))
     }
 
@@ -183,6 +196,7 @@ impl Reputation for Admin {
                 nodes: standing.nodes,
                 stale: self.shared.is_stale(),
             }),
+            base: self.base(),
         }))
     }
 
@@ -196,6 +210,35 @@ impl Reputation for Admin {
             Status::failed_precondition("this node has an order of its own: it gives no snapshots")
         })?;
         snapshot::send(snapshots, request.get_ref()).await.map(Response::new)
+    }
+}
+
+impl Admin {
+    /// Which signature answers, and where it came from if that is not here.
+    fn found(&self, table: &Table, item: &Item) -> Option<(Found, Option<Arc<Origin>>)> {
+        let now_unix_s = now_unix_s();
+        let base = self.shared.base();
+        let known = Known { base: base.as_ref(), ..Known::table(table) };
+        let answered = known.ask(item, now_unix_s)?;
+        let own = table.find(item, now_unix_s).filter(|own| own.listing == answered);
+        if let Some(own) = own {
+            return Some((own, None));
+        }
+        let other = base.as_ref()?.find(item, now_unix_s)?;
+        Some((other, self.shared.base_origin()))
+    }
+
+    fn base(&self) -> Option<wire::Base> {
+        let origin = self.shared.base_origin()?;
+        let base = self.shared.base();
+        let table = base.as_ref()?;
+        Some(wire::Base {
+            generation: origin.generation,
+            channel: origin.channel.clone(),
+            epoch: table.epoch(),
+            signatures: table.len() as u64,
+            table_bytes: table.memory_bytes() as u64,
+        })
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Bases {
     pub in_force: watch::Receiver<Option<Arc<Release>>>,
     /// Counters.
     pub metrics: Metrics,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) sender: watch::Sender<Option<Arc<Release>>>,
     listen: Option<SocketAddr>,
     tasks: JoinSet<()>,
 }
@@ -88,8 +90,10 @@ impl Bases {
             let subscribing = Subscribing { upstream, quic, directory, in_force, metrics };
             tasks.spawn(subscribing.run(shutdown.clone()));
         }
-        tasks.spawn(look(directory, sender, metrics.clone(), shutdown.clone()));
-        Ok(Self { in_force, metrics, listen, tasks })
+        let looking =
+            look(Arc::clone(&directory), sender.clone(), metrics.clone(), shutdown.clone());
+        tasks.spawn(looking);
+        Ok(Self { in_force, metrics, directory, sender, listen, tasks })
     }
 
     /// Where subscribers are served; the port is the real one where the configuration says 0.

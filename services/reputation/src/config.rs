@@ -156,6 +156,8 @@ pub struct Config {
     pub rules: Rules,
     /// Rates of answers and challenges.
     pub limits: Limits,
+    /// Signed bases, if this node has any: the section `[bases]`, which whoever starts the service puts here.
+    pub bases: Option<crate::feed::Settings>,
 }
 
 impl Typed {
@@ -214,6 +216,7 @@ impl Typed {
                 },
                 challenges: Rate { per_second: self.challenges_per_second, ..defaults.challenges },
             },
+            bases: None,
         })
     }
 }

@@ -16,6 +16,7 @@
 pub mod admin;
 pub mod bases;
 pub mod config;
+pub mod feed;
 pub mod log;
 pub mod metrics;
 pub mod reporters;

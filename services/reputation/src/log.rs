@@ -12,6 +12,7 @@ pub mod record;
 mod segment;
 pub mod snapshot;
 pub mod streams;
+pub(crate) mod tail;
 #[cfg(test)]
 mod tests;
 

@@ -16,6 +16,7 @@ use tonic::transport::Server;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, read_keys};
+use crate::feed::Feed;
 use crate::log::local::LocalLog;
 use crate::log::streams::{Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
@@ -45,6 +46,7 @@ pub struct Service {
     writer: JoinHandle<()>,
     cluster: Option<Cluster>,
     reporters: Option<Arc<Reporters>>,
+    feed: Option<Feed>,
 }
 
 impl Service {
@@ -91,7 +93,14 @@ impl Service {
                 (writes, writer, None)
             }
         };
-        Ok(Self { config, sockets, grpc, shared, writes, writer, cluster, reporters })
+        let feed = match config.bases.take() {
+            None => None,
+            Some(settings) => {
+                let log = (writes.histories(), config.state_dir.as_deref());
+                Some(Feed::open(settings, registry, config.rules, &shared, log).await?)
+            }
+        };
+        Ok(Self { config, sockets, grpc, shared, writes, writer, cluster, reporters, feed })
     }
 
     /// Where questions are answered; the port is the real one where the configuration says 0.
@@ -107,6 +116,18 @@ impl Service {
     #[must_use]
     pub fn grpc_address(&self) -> Option<&ListenAddress> {
         self.grpc.as_ref().map(Listener::address)
+    }
+
+    /// Where bases are served to other sites, if they are.
+    #[must_use]
+    pub fn bases_address(&self) -> Option<SocketAddr> {
+        self.feed.as_ref().and_then(Feed::listen)
+    }
+
+    /// What is shared by all of its parts.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Answers until the process is asked to end; then finishes the writes in hand.
@@ -147,6 +168,7 @@ impl Service {
                 }
             }
         }
+        let feed = started(self.feed).await;
         let watch = watch(&self.config, &self.shared, &mut background)?;
         let settings = serve::Settings {
             secret: random()?,
@@ -168,6 +190,9 @@ impl Service {
             }
         };
         is_ready.set(false);
+        if let Some(feed) = feed {
+            feed.ended().await;
+        }
         // No way to the writer is left: it finishes what waits and ends.
         if let Some(writer) = shared_writer {
             let _ = writer.await;
@@ -224,6 +249,14 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
+}
+
+/// The bases at work: what is in force is loaded then.
+async fn started(mut feed: Option<Feed>) -> Option<Feed> {
+    if let Some(feed) = &mut feed {
+        feed.start().await;
+    }
+    feed
 }
 
 /// Table, log and place in the shared order, as the state directory has them, and what a person should know.

@@ -1,10 +1,11 @@
 //! What sockets, writer and administration share: the table, what a person should know, the metrics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tamis_reputation_protocol::signatures::Table;
 
+use crate::feed::Origin;
 use crate::metrics::Metrics;
 
 /// Warnings kept; each comes from a start or a failure, and a failure replaces its predecessor.
@@ -37,6 +38,9 @@ pub struct Shared {
     log_trouble: Mutex<Option<String>>,
     is_stale: AtomicBool,
     standing: Mutex<Option<Standing>>,
+    base: RwLock<Option<Table>>,
+    base_origin: Mutex<Option<Arc<Origin>>>,
+    base_trouble: Mutex<Option<String>>,
     /// Counters of this service.
     pub metrics: Metrics,
 }
@@ -52,6 +56,9 @@ impl Shared {
             log_trouble: Mutex::default(),
             is_stale: AtomicBool::new(false),
             standing: Mutex::default(),
+            base: RwLock::default(),
+            base_origin: Mutex::default(),
+            base_trouble: Mutex::default(),
             metrics,
         }
     }
@@ -71,6 +78,31 @@ impl Shared {
     /// Puts a whole table in the place of the present one, for readers between two questions; gives back the old one.
     pub(crate) fn replace_table(&self, table: Table) -> Table {
         std::mem::replace(&mut *self.table_mut(), table)
+    }
+
+    /// What the bases in force list, for questions. Held as [`Shared::table`] is; who holds both took that one first.
+    pub fn base(&self) -> RwLockReadGuard<'_, Option<Table>> {
+        self.base.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the bases in force list, for the one task that follows them.
+    pub(crate) fn base_mut(&self) -> RwLockWriteGuard<'_, Option<Table>> {
+        self.base.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it came from, if there is any.
+    #[must_use]
+    pub fn base_origin(&self) -> Option<Arc<Origin>> {
+        self.base_origin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn base_came_from(&self, origin: Option<Arc<Origin>>) {
+        *self.base_origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
+    }
+
+    /// What is wrong with the newest bases, or nothing any more.
+    pub(crate) fn base_trouble(&self, trouble: Option<String>) {
+        *self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// Whether this node is cut off from the order that it shares with others, so that clients had better ask another.
@@ -121,6 +153,7 @@ impl Shared {
         let mut all = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let trouble = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(trouble.as_ref().map(|why| format!("writes are refused: {why}")));
+        all.extend(self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
         hits: 0,
         changed_epoch: saved.changed_epoch,
         epoch,
+        ..Default::default()
     }
 }
 

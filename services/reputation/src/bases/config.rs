@@ -38,6 +38,10 @@ pub struct Typed {
     pub signing_key_file: PathBuf,
     /// Releases kept behind the one in force.
     pub keep: u16,
+    /// Whether the service publishes what is reported to it.
+    pub publish_signatures: bool,
+    /// Directory whose files the service publishes beside that; empty: those of the last release stay.
+    pub files: PathBuf,
 }
 
 impl Default for Typed {
@@ -50,6 +54,8 @@ impl Default for Typed {
             trusted_keys: Vec::new(),
             signing_key_file: PathBuf::new(),
             keep: 2,
+            publish_signatures: false,
+            files: PathBuf::new(),
         }
     }
 }
@@ -71,6 +77,10 @@ pub struct Config {
     pub signing_key_file: Option<PathBuf>,
     /// Releases kept behind the one in force.
     pub keep: usize,
+    /// Whether the service publishes what is reported to it.
+    pub publish_signatures: bool,
+    /// Directory whose files the service publishes beside that.
+    pub files: Option<PathBuf>,
 }
 
 /// Where the next bases come from.
@@ -124,8 +134,19 @@ impl Typed {
         if self.keep == 0 || self.keep > KEEP_MAX {
             return Err(bad(format!("keep = {} is not between 1 and {KEEP_MAX}", self.keep)));
         }
-        let signing_key_file =
-            Some(self.signing_key_file).filter(|file| !file.as_os_str().is_empty());
+        let path = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
+        let (signing_key_file, files) = (path(self.signing_key_file), path(self.files));
+        if self.publish_signatures && signing_key_file.is_none() {
+            return Err(bad("publish_signatures needs a signing_key_file".to_owned()));
+        }
+        if self.publish_signatures && upstream.is_some() {
+            let message = "publish_signatures and upstream: a channel has one publisher";
+            return Err(bad(message.to_owned()));
+        }
+        if files.is_some() && !self.publish_signatures {
+            let message = "files are published by the service where publish_signatures is true";
+            return Err(bad(message.to_owned()));
+        }
         Ok(Some(Config {
             dir: self.dir,
             listen,
@@ -134,6 +155,8 @@ impl Typed {
             trusted_keys,
             signing_key_file,
             keep: self.keep.into(),
+            publish_signatures: self.publish_signatures,
+            files,
         }))
     }
 }
@@ -204,6 +227,14 @@ mod tests {
             Typed { channel: "Main".to_owned(), ..typed() },
             Typed { trusted_keys: vec!["zz".repeat(32)], ..typed() },
             Typed { trusted_keys: vec![], upstream: "hub".to_owned(), ..typed() },
+            Typed { publish_signatures: true, ..typed() },
+            Typed { files: "f".into(), signing_key_file: "k".into(), ..typed() },
+            Typed {
+                publish_signatures: true,
+                signing_key_file: "k".into(),
+                upstream: "hub".to_owned(),
+                ..typed()
+            },
         ] {
             assert!(bad.clone().check().is_err(), "{bad:?}");
         }

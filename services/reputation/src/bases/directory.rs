@@ -10,12 +10,13 @@
 //! ```
 //!
 //! Who reads several files follows `current` once and reads behind it: a release is never changed, and it stays for as
-//! many newer ones as are kept.
+//! many newer ones as are kept, and for some seconds however many come.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tamis_bases::manifest::Signed;
 use tamis_bases::standing::{Judged, Standing};
@@ -61,6 +62,8 @@ pub struct Directory {
     /// Its chunks.
     pub store: Store,
     pub(super) config: Config,
+    /// When old chunks were looked for last.
+    pub(super) swept: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Nobody else changes the directory while this lives.
@@ -79,7 +82,7 @@ impl Directory {
         let releases = root.join("releases");
         fs::create_dir_all(&releases).map_err(BasesError::io(releases))?;
         let store = Store::open(root.join("chunks"))?;
-        Ok(Self { root, store, config: config.clone() })
+        Ok(Self { root, store, config: config.clone(), swept: Arc::default() })
     }
 
     /// Waits for the right to change something, some seconds at most. Blocks its thread.
@@ -208,7 +211,7 @@ impl Directory {
     }
 
     /// Remembers what was refused last, for a person.
-    pub(super) fn note_refusal(&self, refusal: &BasesError) {
+    pub(crate) fn note_refusal(&self, refusal: &BasesError) {
         let text = format!("{} {refusal}\n", clock::unix_seconds());
         // It is a note: what matters is in the log and in the metrics.
         let _ = self.write_whole("last-refusal", text.as_bytes());

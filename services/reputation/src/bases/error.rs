@@ -66,6 +66,14 @@ pub enum BasesError {
     /// Who typed the command.
     #[error("no bases are in force")]
     NoneInForce,
+    /// The publisher's: the files are what was signed, and no list of signatures that may be used here.
+    #[error("the signatures of generation {generation} are refused: {why}")]
+    Signatures {
+        /// The release.
+        generation: u64,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl BasesError {
@@ -82,6 +90,7 @@ impl BasesError {
             Self::Pull(PullError::Chunk(_)) => "chunk",
             Self::Pull(_) => "list",
             Self::Whole(_) => "whole",
+            Self::Signatures { .. } => "signatures",
             Self::Absent(_) => "absent",
             Self::Upstream(_) => "upstream",
             Self::Io { .. } | Self::Busy(_) | Self::Damaged { .. } => "disk",
@@ -141,7 +150,10 @@ impl From<BasesError> for Failure {
                 what,
                 "Remove the directory and pull again, or restore it from a copy.",
             ),
-            BasesError::Refused(_) | BasesError::Pull(_) | BasesError::Whole(_) => {
+            BasesError::Refused(_)
+            | BasesError::Pull(_)
+            | BasesError::Whole(_)
+            | BasesError::Signatures { .. } => {
                 Self::unavailable(what, "The bases in force stay in force.")
             }
             BasesError::KeyFile { .. } => {

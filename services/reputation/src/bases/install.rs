@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tamis_bases::chunks::{Name, Naming};
@@ -13,6 +14,15 @@ use tamis_bases::pull::{Event, Pull, Want};
 use super::directory::{Directory, Lock, Release, write_synced};
 use super::error::BasesError;
 use super::store::{GRACE, entries, sync_dir};
+use tamis_runtime::clock;
+
+/// How long a release stays at least after it was made: who reads several files of it, or waits for a disk, has as long,
+/// however many newer ones come meanwhile.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Between two looks for chunks that nobody names any more: a look touches each of them, and releases may come twice a
+/// second.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 impl Directory {
     /// Makes the files of a complete pull, verifies them whole, and brings the release into force. `written`: chunks that
@@ -85,38 +95,51 @@ impl Directory {
         out.sync_all().map_err(io())
     }
 
-    /// Removes releases behind the kept ones, and chunks that no kept release names. What cannot be read keeps all
-    /// chunks: nothing is removed in doubt.
+    /// Removes releases behind the kept ones, and chunks that no kept release names, if they are older than `grace`. What
+    /// cannot be read keeps all chunks: nothing is removed in doubt.
     ///
     /// # Errors
     /// The disk's.
     pub fn collect(&self, grace: Duration, _lock: &Lock) -> Result<(), BasesError> {
-        let Some(in_force) = self.in_force()? else { return Ok(()) };
-        let generation = in_force.generation();
-        let releases = self.releases()?;
-        let before = releases.iter().filter(|(number, _)| *number < generation);
-        let kept: HashSet<u64> =
-            before.rev().take(self.config.keep).map(|(number, _)| *number).collect();
-        for (number, path) in &releases {
-            if *number != generation && !kept.contains(number) {
-                remove(path)?;
-            }
-        }
         let mut used = HashSet::new();
-        for (number, path) in &releases {
-            if *number == generation || kept.contains(number) {
-                let Some(names) = self.names(path)? else { return Ok(()) };
-                used.extend(names);
-            }
+        for path in self.kept(grace.min(LINGER))? {
+            let Some(names) = self.names(&path)? else { return Ok(()) };
+            used.extend(names);
         }
         self.store.sweep(&used, grace)?;
         Ok(())
     }
 
-    /// [`Directory::collect`] with the usual grace; failing is no reason to stop.
+    /// Removes releases that are neither kept nor younger than `linger`; the places of the others.
+    fn kept(&self, linger: Duration) -> Result<Vec<PathBuf>, BasesError> {
+        let Some(in_force) = self.in_force()? else { return Ok(Vec::new()) };
+        let generation = in_force.generation();
+        let releases = self.releases()?;
+        let before = releases.iter().filter(|(number, _)| *number < generation);
+        let kept: HashSet<u64> =
+            before.rev().take(self.config.keep).map(|(number, _)| *number).collect();
+        let mut places = Vec::new();
+        for (number, path) in releases {
+            let is_kept = number == generation || kept.contains(&number) || is_young(&path, linger);
+            if is_kept {
+                places.push(path);
+            } else {
+                remove(&path)?;
+            }
+        }
+        Ok(places)
+    }
+
+    /// Removes old releases, and from time to time old chunks; failing is no reason to stop.
     pub(super) fn tidy(&self, lock: &Lock) {
-        if let Err(error) = self.collect(GRACE, lock) {
-            tracing::warn!(%error, "old bases are not removed");
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        let is_due = swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP_EVERY);
+        let done = if is_due { self.collect(GRACE, lock) } else { self.kept(LINGER).map(drop) };
+        match done {
+            Ok(()) if is_due => *swept = Some(now),
+            Ok(()) => {}
+            Err(error) => tracing::warn!(%error, "old bases are not removed"),
         }
     }
 
@@ -147,6 +170,12 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Whether a release was made less than `linger` ago.
+fn is_young(release: &Path, linger: Duration) -> bool {
+    let made = fs::metadata(release).and_then(|meta| meta.modified());
+    made.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < linger))
 }
 
 /// The file of the release before, if it is the same.

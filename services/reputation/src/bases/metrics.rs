@@ -23,6 +23,10 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     subscribers: Gauge,
     is_connected: Gauge,
+    signatures: Gauge,
+    signatures_epoch: Gauge,
+    published: Counter,
+    publish_failures: Counter,
 }
 
 impl Metrics {
@@ -44,6 +48,12 @@ impl Metrics {
             ),
             ("subscribers", "Subscribers connected", &self.subscribers),
             ("upstream_connected", "1 while the upstream is subscribed to", &self.is_connected),
+            ("signatures", "Signatures listed by the bases in force", &self.signatures),
+            (
+                "signatures_epoch",
+                "Number of the last change of the publisher's table that is in force here",
+                &self.signatures_epoch,
+            ),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -52,6 +62,8 @@ impl Metrics {
             ("fetched_bytes", "Bytes of chunks that came from the upstream", &self.fetched_bytes),
             ("reused_bytes", "Bytes of chunks that were here already", &self.reused_bytes),
             ("served_bytes", "Bytes of chunks that went to subscribers", &self.served_bytes),
+            ("published", "Releases that this service published", &self.published),
+            ("publish_failures", "Releases that could not be published", &self.publish_failures),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -63,10 +75,21 @@ impl Metrics {
         );
     }
 
-    pub(super) fn in_force(&self, manifest: &Manifest, now_unix_s: u64) {
+    pub(crate) fn in_force(&self, manifest: &Manifest, now_unix_s: u64) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.generation.set(gauge(manifest.generation));
         self.age_seconds.set(gauge(now_unix_s.saturating_sub(manifest.created_unix_s)));
+    }
+
+    /// Shows what the bases list.
+    pub(crate) fn listed(&self, signatures: usize, epoch: u64) {
+        self.signatures.set(i64::try_from(signatures).unwrap_or(i64::MAX));
+        self.signatures_epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a try to publish.
+    pub(crate) fn published(&self, is_done: bool) {
+        if is_done { &self.published } else { &self.publish_failures }.inc();
     }
 
     pub(super) fn fetched(&self, bytes: usize) {
@@ -81,7 +104,7 @@ impl Metrics {
         self.served_bytes.inc_by(bytes as u64);
     }
 
-    pub(super) fn refused(&self, reason: &'static str) {
+    pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 

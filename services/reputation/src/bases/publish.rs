@@ -1,15 +1,16 @@
 //! From a directory of files to the next signed release.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tamis_bases::chunks::{CHUNK_BYTES_MAX, Name, Naming, cut};
 use tamis_bases::keys::{PublicKey, SEED_BYTES, SigningKey, read_seed, write_seed};
 use tamis_bases::label::Label;
 use tamis_bases::lists::Lister;
-use tamis_bases::manifest::{Endorsed, FILES_MAX, FileEntry, Manifest, Signed};
+use tamis_bases::manifest::{Endorsed, FILES_MAX, FileEntry, Malformed, Manifest, Signed};
 use tamis_bases::pull::{Event, Pull, Want};
 use tamis_bases::standing::{Judged, Standing};
 
@@ -31,6 +32,47 @@ pub struct Publication {
     pub retire: Vec<PublicKey>,
     /// Seconds for which the release can be brought into force.
     pub valid_s: u64,
+}
+
+/// The files of a publication.
+pub(crate) struct Sources {
+    /// Their names, and where they stand.
+    pub files: Vec<(Label, PathBuf)>,
+    /// Which files of the release in force stay in the next one, unless there is a new one of the name.
+    pub carries: fn(&str) -> bool,
+}
+
+/// Whether a file of this name is published by a running service.
+pub(crate) fn is_of_service(name: &str) -> bool {
+    name.starts_with("signatures.")
+}
+
+/// A file as the last publication saw it: what the system says of it is the same as long as nobody wrote to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Seen {
+    fn of(meta: &Metadata) -> Self {
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+        }
+    }
+}
+
+/// What the files of the last publication were cut into, so that those that did not change are not read again.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The release whose chunks are certain to be here.
+    generation: u64,
+    files: HashMap<Seen, FileEntry>,
 }
 
 /// Reads a key file, which nobody else may be able to read.
@@ -81,21 +123,91 @@ impl Directory {
         key: &SigningKey,
         now_unix_s: u64,
     ) -> Result<Release, BasesError> {
+        let sources = Sources {
+            files: sources(&publication.source)?,
+            carries: if self.config.publish_signatures { is_of_service } else { |_| false },
+        };
+        let mut memory = Memory::default();
+        self.publish_sources(&sources, &mut memory, publication, key, now_unix_s)
+    }
+
+    /// As [`Directory::publish`], for these files. What `memory` has seen is not read again.
+    pub(crate) fn publish_sources(
+        &self,
+        sources: &Sources,
+        memory: &mut Memory,
+        publication: &Publication,
+        key: &SigningKey,
+        now_unix_s: u64,
+    ) -> Result<Release, BasesError> {
         let lock = self.lock()?;
         self.clear(&lock)?;
         let before = self.in_force()?.map(|release| release.signed);
         let mut written = Vec::new();
-        let mut files = Vec::new();
-        for (name, path) in sources(&publication.source)? {
-            files.push(stored(&self.store, name, &path, &mut written)?);
-        }
+        let files = self.entries(sources, memory, before.as_ref(), &mut written)?;
         let manifest = self.manifest(publication, key, before.as_ref(), files, now_unix_s)?;
         let signed = manifest.sign(key)?;
         self.believe(&signed, before.as_ref(), key, now_unix_s)?;
         let pull = stored_pull(&self.store, signed)?;
         let release = self.install(&pull, &written, &lock)?;
         self.tidy(&lock);
+        memory.generation = release.generation();
         Ok(release)
+    }
+
+    /// Whether a publication of these files would say what the release in force says.
+    pub(crate) fn is_published(
+        &self,
+        sources: &Sources,
+        memory: &mut Memory,
+    ) -> Result<bool, BasesError> {
+        let lock = self.lock()?;
+        let Some(before) = self.in_force()?.map(|release| release.signed) else {
+            return Ok(false);
+        };
+        let mut written = Vec::new();
+        let files = self.entries(sources, memory, Some(&before), &mut written)?;
+        self.store.sync(&written)?;
+        drop(lock);
+        Ok(files == before.manifest.files)
+    }
+
+    fn entries(
+        &self,
+        sources: &Sources,
+        memory: &mut Memory,
+        before: Option<&Signed>,
+        written: &mut Vec<Name>,
+    ) -> Result<Vec<FileEntry>, BasesError> {
+        // Somebody else published or went back: the chunks that were seen may be going.
+        if before.map_or(0, |before| before.manifest.generation) != memory.generation {
+            *memory = Memory::default();
+        }
+        let mut files = BTreeMap::new();
+        let carried = before.into_iter().flat_map(|before| &before.manifest.files);
+        for entry in carried.filter(|entry| (sources.carries)(entry.name.as_str())) {
+            files.insert(entry.name.clone(), entry.clone());
+        }
+        let mut seen = HashMap::new();
+        for (name, path) in &sources.files {
+            let meta = fs::metadata(path).map_err(BasesError::io(path))?;
+            let known = memory.files.get(&Seen::of(&meta));
+            let entry = match known {
+                Some(known) => FileEntry { name: name.clone(), ..known.clone() },
+                None => stored(&self.store, name.clone(), path, written)?,
+            };
+            // What grew meanwhile was read further than it was seen.
+            if entry.bytes == meta.len() {
+                seen.insert(Seen::of(&meta), entry.clone());
+            }
+            files.insert(name.clone(), entry);
+        }
+        if files.len() > FILES_MAX {
+            return Err(Malformed::Files.into());
+        }
+        memory.generation = before.map_or(0, |before| before.manifest.generation);
+        memory.files = seen;
+        Ok(files.into_values().collect())
     }
 
     fn manifest(
@@ -166,7 +278,7 @@ impl Directory {
 }
 
 /// The regular files of a directory, by name.
-fn sources(dir: &Path) -> Result<Vec<(Label, PathBuf)>, BasesError> {
+pub(crate) fn sources(dir: &Path) -> Result<Vec<(Label, PathBuf)>, BasesError> {
     let mut files = Vec::new();
     for path in entries(dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

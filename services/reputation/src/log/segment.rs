@@ -5,7 +5,8 @@ mod replay;
 mod scan;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +14,9 @@ use super::files::SegmentId;
 pub use replay::replay_into;
 pub(super) use replay::tidied;
 pub(super) use scan::{apply, read_change_at};
+
+/// Bytes copied at once.
+const COPY_BYTES: usize = 256 * 1024;
 
 /// A segment that is open for reading. The file may be unlinked meanwhile; it is read all the same.
 #[derive(Debug)]
@@ -36,6 +40,19 @@ impl Segment {
 
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Writes the bytes between two places to `out`.
+    pub fn copy_to(&self, from: u64, to: u64, out: &mut impl Write) -> io::Result<()> {
+        let mut buffer = vec![0; COPY_BYTES];
+        let mut at = from;
+        while at < to {
+            let wanted = usize::try_from(to - at).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+            self.file.read_exact_at(&mut buffer[..wanted], at)?;
+            out.write_all(&buffer[..wanted])?;
+            at += wanted as u64;
+        }
+        Ok(())
     }
 
     /// What stands before `bytes` is whole from now on.

@@ -81,9 +81,10 @@ impl Batch {
         let began = clock::now();
         let now_unix_s = u32::try_from(clock::unix_seconds()).unwrap_or(u32::MAX);
         let table = shared.table();
+        let base = shared.base();
         let bulk = self.counter.as_ref().map(Counter::bulk);
         let (is_stale, bulk) = (shared.is_stale(), bulk.as_deref());
-        let known = Known { is_stale, bulk, ..Known::table(&table) };
+        let known = Known { is_stale, bulk, base: base.as_ref(), ..Known::table(&table) };
         let epoch = table.epoch();
         for message in received {
             let Some((to, source)) = message.address.and_then(source) else { continue };
@@ -102,7 +103,7 @@ impl Batch {
                 counter.count(self.answering.question(), source.ip());
             }
         }
-        drop(table);
+        drop((table, base));
         self.counts.unsent += self.answers.send(socket);
         self.counter.iter_mut().for_each(Counter::flush);
         let ended = clock::now();

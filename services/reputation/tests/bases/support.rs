@@ -102,7 +102,7 @@ impl Authority {
         Self { dir }
     }
 
-    fn tls(&self) -> TlsConfig {
+    pub fn tls(&self) -> TlsConfig {
         let path = |name| self.dir.path().join(name);
         TlsConfig {
             certificate: path("node.pem"),

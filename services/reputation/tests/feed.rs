@@ -1,0 +1,279 @@
+//! From a report at a hub to an answer at a site behind a region: services over real QUIC and UDP on the loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "bases/support.rs"]
+#[allow(dead_code)]
+mod bases;
+#[path = "feed/support.rs"]
+mod support;
+
+use std::time::Duration;
+
+use bases::Authority;
+use support::{Node, link};
+use tamis_domain::digest::Signature;
+use tamis_domain::reputation::Class;
+use tamis_reputation::log::{frame, record};
+use tamis_reputation::service::Service;
+use tamis_reputation_protocol::signatures::{Authority as Voice, Change};
+use tamis_runtime::metrics::Metrics;
+
+/// From a report at the hub to its answer at a site behind a region.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+
+const WRITES: usize = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reported_at_the_hub_is_answered_at_a_site_behind_a_region_in_time() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut region = Node::below(&authority, &hub).await;
+    let mut site = Node::below(&authority, &region).await;
+    hub.add(link("first.example"), Class::Spam).await;
+    site.wait_for(link("first.example"), Some(Class::Spam)).await;
+    let mut times = Vec::new();
+    for number in 0..WRITES {
+        let item = link(&format!("{number}.example"));
+        assert_eq!(site.class(item).await, None);
+        hub.add(item, Class::Phishing).await;
+        times.push(site.wait_for(item, Some(Class::Phishing)).await);
+    }
+    times.sort();
+    let (p50, p99) = (times[WRITES / 2], times[WRITES * 99 / 100]);
+    println!(
+        "reported at the hub to answered at the site, {WRITES} times: p50 {p50:?}, p99 (the longest) {p99:?}"
+    );
+    assert!(p99 < ANSWER_TIME_MAX, "{times:?}");
+    assert_eq!(region.class(link("0.example")).await, Some(Class::Phishing));
+
+    let why = site.why(link("3.example")).await;
+    assert!(why.listed && why.base_generation > 1, "{why:?}");
+    assert_eq!((why.base_channel.as_str(), why.reports.len()), ("main", 1));
+    assert_eq!(why.reports[0].reporter, "desk");
+    let base = site.stats().await.base.unwrap();
+    assert_eq!((base.epoch, base.signatures), (WRITES as u64 + 1, WRITES as u64 + 1));
+    assert_eq!(hub.stats().await.base, None, "a publisher needs no copy of its own table");
+
+    hub.delete(link("3.example")).await;
+    let took = site.wait_for(link("3.example"), None).await;
+    println!("deleted at the hub to unknown at the site: {took:?}");
+    assert!(took < ANSWER_TIME_MAX);
+    assert!(!site.why(link("3.example")).await.listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sites_own_allowed_overrules_the_base_until_it_is_deleted() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    let item = link("partner.example");
+    hub.add(item, Class::Spam).await;
+    site.wait_for(item, Some(Class::Spam)).await;
+    site.add(item, Class::Allowed).await;
+    assert_eq!(site.class(item).await, Some(Class::Allowed));
+    assert_eq!(site.why(item).await.base_generation, 0);
+    site.delete(item).await;
+    assert_eq!(site.class(item).await, Some(Class::Spam));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_hub_a_site_answers_on_also_after_its_own_start_and_catches_up_after() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    hub.add(link("old.example"), Class::Spam).await;
+    site.wait_for(link("old.example"), Some(Class::Spam)).await;
+    let generation = site.stats().await.base.unwrap().generation;
+    let hub = hub.stopped().await;
+    assert_eq!(site.class(link("old.example")).await, Some(Class::Spam));
+    let mut site = site.stopped().await.started().await;
+    // No waiting: it does not answer before it has loaded what it had.
+    assert_eq!(site.class(link("old.example")).await, Some(Class::Spam));
+    let mut hub = hub.started().await;
+    hub.add(link("new.example"), Class::Spam).await;
+    site.wait_for(link("new.example"), Some(Class::Spam)).await;
+    let after = site.stats().await.base.unwrap();
+    assert_eq!((after.epoch, after.signatures), (2, 2));
+    assert_eq!(after.generation, generation + 1, "what a restart does not change is not published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_compacts_its_log_again_and_again_loses_no_site() {
+    const REPORTS: u64 = 400;
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, Some(4096)).await;
+    let mut site = Node::below(&authority, &hub).await;
+    for number in 0..REPORTS {
+        hub.add(link(&format!("{number}.example")), Class::Spam).await;
+    }
+    hub.delete(link("7.example")).await;
+    site.wait_for_epoch(REPORTS + 1).await;
+    for number in 0..REPORTS {
+        let expected = (number != 7).then_some(Class::Spam);
+        assert_eq!(site.class(link(&format!("{number}.example"))).await, expected, "{number}");
+    }
+    let names: Vec<String> = site.files().into_iter().map(|(name, _)| name).collect();
+    println!("files of the last release: {names:?}");
+    assert!(names.iter().any(|name| name == "signatures.snapshot"), "{names:?}");
+    assert_eq!(site.why(link("9.example")).await.reports.len(), 1, "found in the snapshot");
+    hub.add(link("last.example"), Class::Spam).await;
+    site.wait_for(link("last.example"), Some(Class::Spam)).await;
+}
+
+/// Damage to the files of a release, and a word of the refusal.
+type Damage = (&'static str, fn(&mut Vec<(String, Vec<u8>)>), &'static str);
+
+const DAMAGES: [Damage; 6] = [
+    ("a bit of the snapshot", |files| of(files, "signatures.snapshot")[100] ^= 1, "checksum"),
+    (
+        "a snapshot without its end",
+        |files| {
+            let bytes = of(files, "signatures.snapshot");
+            bytes.truncate(bytes.len() - 1);
+        },
+        "snapshot",
+    ),
+    ("no snapshot", |files| files.retain(|(name, _)| name != "signatures.snapshot"), "epoch 0"),
+    (
+        "a log that ends in half a record",
+        |files| {
+            let bytes = of(files, "signatures.log.000");
+            bytes.truncate(bytes.len() - 1);
+        },
+        "no whole record",
+    ),
+    (
+        "a log with a gap, behind a good change",
+        |files| {
+            let bytes = of(files, "signatures.log.000");
+            let epoch = last_epoch(bytes);
+            frame::push(bytes, &record::commit(epoch, None, &[bad_change()]));
+            frame::push(bytes, &record::commit(epoch + 5, None, &[bad_change()]));
+        },
+        "follow epoch",
+    ),
+    ("rules of no table", |files| of(files, "signatures.rules").fill(b'x'), "reporters_needed"),
+];
+
+fn of<'a>(files: &'a mut [(String, Vec<u8>)], name: &str) -> &'a mut Vec<u8> {
+    &mut files.iter_mut().find(|(it, _)| it == name).unwrap().1
+}
+
+fn last_epoch(log: &[u8]) -> u64 {
+    let (mut reader, mut epoch) = (frame::Reader::new(log, 0), 0);
+    while let frame::Next::Payload(payload) = reader.frame().unwrap() {
+        let commit = record::read_commit(&payload).unwrap();
+        epoch = commit.epoch_before + commit.changes.len() as u64;
+    }
+    epoch
+}
+
+fn bad_change() -> Change {
+    let signature: Signature = link("smuggled.example").signature;
+    Change::Add {
+        signature,
+        sketch: None,
+        class: Class::Spam,
+        weight: 50,
+        reporter: "desk".to_owned(),
+        authority: Voice::Operator,
+        at_unix_s: 1_800_000_000,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_but_damaged_signatures_are_refused_whole_and_those_in_force_stay() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, Some(4096)).await;
+    for number in 0..100 {
+        hub.add(link(&format!("{number}.example")), Class::Spam).await;
+    }
+    let mut site = Node::below(&authority, &hub).await;
+    for (round, (damage, make, word)) in DAMAGES.into_iter().enumerate() {
+        // The log behind the snapshot is never empty: it is what some of the damage is done to.
+        let fresh = link(&format!("round{round}.example"));
+        let epoch = hub.add(fresh, Class::Spam).await;
+        site.wait_for_epoch(epoch).await;
+        assert_eq!(site.warnings(), Vec::<String>::new(), "{damage}");
+        hub = hub.stopped().await;
+        let mut files = hub.files();
+        make(&mut files);
+        let by_hand = hub.publish_by_hand(&files).await;
+        site.wait_for_warning(word).await;
+        println!("{damage}: {:?}", site.warnings());
+        let refused = format!("tamis_bases_refused_total{{reason=\"signatures\"}} {}", round + 1);
+        assert!(site.metric(&refused), "{refused}");
+        for name in ["0.example".to_owned(), format!("round{round}.example")] {
+            assert_eq!(site.class(link(&name)).await, Some(Class::Spam), "{damage}: {name}");
+        }
+        assert_eq!(site.class(link("smuggled.example")).await, None, "{damage}");
+        let base = site.stats().await.base.unwrap();
+        assert_eq!((base.epoch, base.signatures), (epoch, epoch), "{damage}");
+        assert_eq!(site.why(fresh).await.reports.len(), 1, "{damage}");
+        by_hand.stopped().await;
+        hub = hub.started().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_lists_nothing_leaves_the_base_empty_and_files_beside_signatures_arrive() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    hub.add(link("a.example"), Class::Spam).await;
+    site.wait_for(link("a.example"), Some(Class::Spam)).await;
+    let hub = hub.stopped().await;
+    let by_hand = hub.publish_by_hand(&[("words".to_owned(), b"one".to_vec())]).await;
+    site.wait_for(link("a.example"), None).await;
+    assert_eq!((site.stats().await.base, site.warnings()), (None, Vec::new()));
+    by_hand.stopped().await;
+    let _hub = hub.started().await;
+    site.wait_for(link("a.example"), Some(Class::Spam)).await;
+    let files = site.files();
+    assert!(files.contains(&("words".to_owned(), b"one".to_vec())), "{files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_goes_back_answers_from_the_older_release_until_a_newer_one_comes() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    hub.add(link("good.example"), Class::Spam).await;
+    site.wait_for(link("good.example"), Some(Class::Spam)).await;
+    hub.add(link("mistake.example"), Class::Spam).await;
+    site.wait_for(link("mistake.example"), Some(Class::Spam)).await;
+    site.directory().roll_back().unwrap();
+    site.wait_for(link("mistake.example"), None).await;
+    assert_eq!(site.class(link("good.example")).await, Some(Class::Spam));
+    hub.delete(link("mistake.example")).await;
+    hub.add(link("next.example"), Class::Spam).await;
+    site.wait_for(link("next.example"), Some(Class::Spam)).await;
+    assert_eq!(site.class(link("mistake.example")).await, None);
+    assert_eq!(site.class(link("good.example")).await, Some(Class::Spam));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_with_room_for_less_refuses_the_base_by_name_of_the_setting() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let site = Node::below(&authority, &hub).await;
+    let mut site = site.stopped().await;
+    site.config.rules.signatures_max = 2;
+    let mut site = site.started().await;
+    hub.add(link("a.example"), Class::Spam).await;
+    hub.add(link("b.example"), Class::Spam).await;
+    site.wait_for(link("b.example"), Some(Class::Spam)).await;
+    hub.add(link("c.example"), Class::Spam).await;
+    site.wait_for_warning("signatures_max").await;
+    assert_eq!(site.class(link("c.example")).await, None);
+    assert_eq!(site.class(link("b.example")).await, Some(Class::Spam));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishing_without_a_log_on_disk_is_refused_at_the_start() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await.stopped().await;
+    hub.config.state_dir = None;
+    let refused = Service::bind(hub.config.clone(), &Metrics::new()).await.unwrap_err();
+    assert!(refused.what.contains("state_dir"), "{refused}");
+}
