@@ -7,8 +7,8 @@ pub struct Signature {
     /// Exactly 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub value: ::prost::alloc::vec::Vec<u8>,
-    /// Kind TEXT: 64 bytes (32 lanes of 16 bits, big-endian), or empty when only the exact value is known (Delete and
-    /// Why find it all the same; Add then lists the exact value alone). Any other kind: empty.
+    /// Kinds TEXT, HTML, ATTACHMENT and IMAGE: 64 bytes (32 lanes of 16 bits, big-endian), or empty when only the exact value
+    /// is known (Delete and Why find it all the same; Add then lists the exact value alone). Any other kind: empty.
     #[prost(bytes = "vec", tag = "3")]
     pub sketch: ::prost::alloc::vec::Vec<u8>,
 }
@@ -113,10 +113,10 @@ pub struct Report {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WhyResponse {
-    /// False: nothing is known, and all other fields but epoch are empty.
+    /// False: nothing is listed, and all other fields but epoch and what was seen are empty.
     #[prost(bool, tag = "1")]
     pub listed: bool,
-    /// The listed signature that answers: the one asked for, or a similar text. Its sketch is given for texts.
+    /// The listed signature that answers: the one asked for, or a similar one. Its sketch is given where it has one.
     #[prost(message, optional, tag = "2")]
     pub signature: ::core::option::Option<Signature>,
     /// Lanes of the sketch that agree, 0 to 32; 32 for an exact hit.
@@ -130,7 +130,7 @@ pub struct WhyResponse {
     /// Independent reporters, of those kept.
     #[prost(uint32, tag = "6")]
     pub reporters: u32,
-    /// The reports, oldest first. Only the first 16 reporters are kept; later ones renew the time.
+    /// The reports, oldest first. Only the first 255 reporters are kept; later ones renew the time.
     #[prost(message, repeated, tag = "7")]
     pub reports: ::prost::alloc::vec::Vec<Report>,
     /// First and last report of anybody, seconds since 1970-01-01T00:00:00Z.
@@ -138,9 +138,10 @@ pub struct WhyResponse {
     pub first_unix_s: i64,
     #[prost(int64, tag = "9")]
     pub last_unix_s: i64,
-    /// Questions that this signature answered since the service started.
+    /// Questions within the window of sightings that had this signature or a similar one, at all nodes; 0 where sightings
+    /// are not counted.
     #[prost(uint64, tag = "10")]
-    pub hits: u64,
+    pub copies_seen: u64,
     /// Number of the last change to this signature.
     #[prost(uint64, tag = "11")]
     pub changed_epoch: u64,
@@ -153,6 +154,9 @@ pub struct WhyResponse {
     pub base_generation: u64,
     #[prost(string, tag = "14")]
     pub base_channel: ::prost::alloc::string::String,
+    /// Distinct clients that asked them, estimated; 255 for more than can be told.
+    #[prost(uint32, tag = "15")]
+    pub clients_seen: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatsRequest {}
@@ -342,7 +346,7 @@ pub enum Class {
     Malware = 4,
     /// Seen in bulk, no judgement.
     Bulk = 5,
-    /// Known good: one report of this class wins over all others.
+    /// Known good: an operator's report of this class wins over all others; anybody else's is a vote.
     Allowed = 6,
 }
 impl Class {

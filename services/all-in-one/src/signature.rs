@@ -204,6 +204,14 @@ async fn del(
     Ok(ExitCode::SUCCESS)
 }
 
+/// How often it was seen lately, where the server counts that.
+fn seen(answer: &wire::WhyResponse) -> String {
+    match (answer.copies_seen, answer.clients_seen) {
+        (0, _) => String::new(),
+        (copies, clients) => format!(", seen {copies} times lately by {clients} clients"),
+    }
+}
+
 async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<ExitCode> {
     let mut all_listed = true;
     for named in named(what, true)? {
@@ -212,18 +220,18 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
         let at = format!("{} ({})", named.signature, named.origin);
         if !answer.listed {
             all_listed = false;
-            println!("{at}: not listed (epoch {})", answer.epoch);
+            println!("{at}: not listed (epoch {}){}", answer.epoch, seen(&answer));
             continue;
         }
         println!(
-            "{at}: {}, weight {}, {} reporters, similarity {}/32, asked for {} times, changed in epoch {} of {}",
+            "{at}: {}, weight {}, {} reporters, similarity {}/32, changed in epoch {} of {}{}",
             class_word(answer.class),
             answer.weight,
             answer.reporters,
             answer.similarity,
-            answer.hits,
             answer.changed_epoch,
-            answer.epoch
+            answer.epoch,
+            seen(&answer)
         );
         if answer.base_generation > 0 {
             let (generation, channel) = (answer.base_generation, &answer.base_channel);

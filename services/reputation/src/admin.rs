@@ -20,6 +20,7 @@ use crate::log::AppendError;
 use crate::log::streams::Snapshots;
 use crate::reporters::Reporters;
 use crate::shared::Shared;
+use crate::sightings::Watch;
 use crate::writes::{WriteError, Writes};
 
 /// Signatures in one request.
@@ -39,6 +40,8 @@ pub struct Admin {
     pub reporters: Option<Arc<Reporters>>,
     /// What peers may fetch, where the order is shared.
     pub snapshots: Option<Snapshots>,
+    /// Where sightings are counted, if they are.
+    pub watch: Option<Watch>,
     /// Whether connections from elsewhere show a certificate of our authority.
     pub has_tls: bool,
 }
@@ -130,6 +133,12 @@ impl Reputation for Admin {
         let signature =
             signature.ok_or_else(|| Status::invalid_argument("signature is missing"))?;
         let item = convert::item(&signature)?;
+        let seen = self.watch.as_ref().and_then(|watch| watch.seen(&item));
+        let seen = |response| wire::WhyResponse {
+            copies_seen: seen.map_or(0, |seen| seen.copies.into()),
+            clients_seen: seen.map_or(0, |seen| seen.clients.into()),
+            ..response
+        };
         let (epoch, found) = {
             let table = self.shared.table();
             let found = self.found(&table, &item);
@@ -138,7 +147,8 @@ impl Reputation for Admin {
             (base.unwrap_or_else(|| table.epoch()), found)
         };
         let Some((found, origin)) = found else {
-            return Ok(Response::new(wire::WhyResponse { epoch, ..Default::default() }));
+            let nothing = wire::WhyResponse { epoch, ..Default::default() };
+            return Ok(Response::new(seen(nothing)));
         };
         let (histories, from) = (self.writes.histories().clone(), origin.clone());
         let look = move || match from {
@@ -158,7 +168,7 @@ impl Reputation for Admin {
             base_channel: origin.map(|origin| origin.channel.clone()).unwrap_or_default(),
             ..response
         };
-        Ok(Response::new(response))
+        Ok(Response::new(seen(response)))
     }
 
     async fn stats(

@@ -28,7 +28,7 @@ pub use self::batch::BATCH_MAX;
 /// Kernel buffer asked for: about 20 ms of questions at full speed, since a client turns to another server after 25 ms
 /// and what waits longer is answered for nobody. The system doubles it for its own book-keeping, where one small datagram
 /// counts some 800 bytes: room for 7,500. What does not fit is dropped by the system and counted as `shed`. So the buffer
-/// itself bounds the age of a question; time stamps of the system on each datagram would cost more and tell little.
+/// itself bounds the age of a question.
 pub const RECEIVE_BUFFER_BYTES: usize = 3 * 1024 * 1024;
 
 /// Longest sleep of a loop that nobody asks: so late it notices that it shall end. Ten times a second costs nothing.

@@ -140,14 +140,16 @@ impl Service {
         is_ready: Condition,
         shutdown: Shutdown,
     ) -> Result<(), Failure> {
+        let mut background = JoinSet::new();
+        let watch = watch(&self.config, &self.shared, &mut background)?;
         let admin = Admin {
             shared: Arc::clone(&self.shared),
             writes: self.writes,
             snapshots: self.cluster.as_ref().map(Cluster::snapshots),
             reporters: self.reporters.clone(),
+            watch: watch.clone(),
             has_tls: tls.is_some(),
         };
-        let mut background = JoinSet::new();
         if let Some(reporters) = self.reporters {
             background.spawn(reporters.watch());
         }
@@ -169,7 +171,6 @@ impl Service {
             }
         }
         let feed = started(self.feed).await;
-        let watch = watch(&self.config, &self.shared, &mut background)?;
         let settings = serve::Settings {
             secret: random()?,
             limits: self.config.limits,

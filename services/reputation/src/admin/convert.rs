@@ -57,7 +57,8 @@ pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
         reports: saved.reports.into_iter().map(report).collect(),
         first_unix_s: first.unwrap_or_default().into(),
         last_unix_s: last.unwrap_or_default().into(),
-        hits: 0,
+        copies_seen: 0,
+        clients_seen: 0,
         changed_epoch: saved.changed_epoch,
         epoch,
         ..Default::default()

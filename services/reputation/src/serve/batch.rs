@@ -18,8 +18,8 @@ use crate::metrics::Counts;
 use crate::shared::Shared;
 use crate::sightings::Counter;
 
-/// Datagrams answered under one look at the table and in one call of the system. A write waits for as many: some 10
-/// microseconds. Longer batches were measured to gain nothing, and the first asker of a batch waits for its last.
+/// Datagrams answered under one look at the table and in one call of the system. A write waits for as many, some 10 to 200
+/// microseconds, and so does the first asker of a batch for its last.
 pub const BATCH_MAX: usize = 32;
 
 /// One byte more than fits, so that a longer datagram is seen to be longer.
