@@ -71,8 +71,23 @@ pub struct Listing {
     pub reporters: u8,
     /// Hours since it was last reported, saturating.
     pub age_hours: u16,
-    /// Lanes of the sketch that agree, 0 to 32; 32 for an exact hit.
+    /// Lanes of the sketch that agree, 0 to 31; 32 for an exact hit and nothing else.
     pub similarity: u8,
+}
+
+impl Listing {
+    /// Which of several listings answers: the one with the greatest. A verdict (allowed, spam, phishing, malware) before
+    /// bulk before a suspicion; of equals the most similar, since a faint likeness to something allowed must not hide a
+    /// close one to something bad, nor the other way round; of equally similar ones the allowed.
+    #[must_use]
+    pub const fn precedence(&self) -> (u8, u8, bool) {
+        let tier = match self.class {
+            Class::Allowed | Class::Spam | Class::Phishing | Class::Malware => 2,
+            Class::Bulk => 1,
+            Class::Suspected => 0,
+        };
+        (tier, self.similarity, matches!(self.class, Class::Allowed))
+    }
 }
 
 /// A signature of the mail and what is known of it.

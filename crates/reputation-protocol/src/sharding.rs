@@ -268,12 +268,10 @@ impl Split {
     }
 }
 
-/// Which of two shards' listings is told: what is allowed wins, then the more similar, then the owner's, since only it can
-/// hold the exact value, then the weightier.
+/// Which of two shards' listings is told: as one table would choose, then the owner's, then the weightier.
 fn better(one: Option<(Listing, bool)>, other: Option<(Listing, bool)>) -> Option<(Listing, bool)> {
-    let rank = |(listing, is_owner): &(Listing, bool)| {
-        (listing.class == Class::Allowed, listing.similarity, *is_owner, listing.weight)
-    };
+    let rank =
+        |(listing, is_owner): &(Listing, bool)| (listing.precedence(), *is_owner, listing.weight);
     match (one, other) {
         (Some(one), Some(other)) => Some(if rank(&other) > rank(&one) { other } else { one }),
         (one, other) => one.or(other),

@@ -14,9 +14,9 @@
 //! - an operator's accusation lists at once; an operator's `allowed` wins over everything;
 //! - else enough voices for `bulk` make it bulk; else any report but `allowed` makes it [`Class::Suspected`], and
 //!   ordinary `allowed` alone nothing at all;
-//! - of what the item itself and similar signatures say, an accusation or `allowed` of its own comes first, then an
-//!   allowed neighbour, then an accusing, a bulk, a suspected one; of equals the nearest. So nobody hides a listing
-//!   behind a suspicion that he made himself.
+//! - of what the item itself and similar signatures say, an accusation or `allowed` of its own comes first, then the
+//!   nearest neighbour that accuses or is allowed (of equally near ones the allowed), then bulk, then suspicion. So nobody
+//!   hides a listing behind a suspicion that he made himself, nor behind a faint likeness to something allowed.
 //!
 //! The conclusion is drawn when it is asked for, from the votes that stand and the trust of today: a reporter who turns
 //! out to be a liar loses his part in all that he said, and a table loaded from histories concludes as any other.
@@ -150,13 +150,14 @@ impl Table {
             .resident
             .spot(&name)
             .and_then(|spot| self.candidate(name, self.resident.kept(spot), 32));
-        if best.as_ref().is_none_or(|own| rank(own.class) < 2)
+        if best.as_ref().is_none_or(|own| rank(own.class) < VERDICT)
             && let Some(sketch) = &item.sketch
             && item.signature.kind.has_sketch()
         {
             let least = self.rules.agreement_min;
             self.resident.visit_near(name.kind, sketch, least, |name, kept, similarity| {
-                let other = self.candidate(name, kept, similarity);
+                // Equal sketches are not equal bytes: only the value says that.
+                let other = self.candidate(name, kept, similarity.min(NEAR_MAX));
                 let order = |candidate: &Candidate| candidate.order();
                 if other.as_ref().map(order) > best.as_ref().map(order) {
                     best = other;
@@ -364,6 +365,12 @@ impl Table {
     }
 }
 
+/// Lanes that are told to agree at most where the value does not.
+const NEAR_MAX: u8 = Sketch::LANES as u8 - 1;
+
+/// Rank of the classes that a near listing is looked for: with one of them an own listing answers at once.
+const VERDICT: u8 = 2;
+
 /// One signature that may answer.
 struct Candidate {
     name: Name,
@@ -374,8 +381,9 @@ struct Candidate {
 
 impl Candidate {
     /// The greatest answers; the name decides among equals, so that all nodes choose alike.
-    fn order(&self) -> (u8, u8, std::cmp::Reverse<Name>) {
-        (rank(self.class), self.similarity, std::cmp::Reverse(self.name))
+    fn order(&self) -> (u8, u8, u8, std::cmp::Reverse<Name>) {
+        let rank = rank(self.class);
+        (rank.min(VERDICT), self.similarity, rank, std::cmp::Reverse(self.name))
     }
 
     fn found(&self, now_unix_s: u32) -> Found {

@@ -161,14 +161,17 @@ fn exact_items_go_to_their_owner_and_sketched_ones_to_everybody() {
 }
 
 #[test]
-fn allowed_wins_then_the_more_similar_then_the_owner() {
+fn a_verdict_before_a_suspicion_then_the_more_similar_then_the_owner() {
     let items = [sketched(2)];
     let split = halves().split(&items);
     let join = |one, two| split.join(&[Some(vec![one]), Some(vec![two])]).listings[0];
     let (spam, near) = (listing(Class::Spam, 32), listing(Class::Phishing, 20));
     assert_eq!(join(spam, near), spam);
     assert_eq!(join(near, spam), spam, "wherever it comes from");
-    assert_eq!(join(spam, listing(Class::Allowed, 18)), listing(Class::Allowed, 18));
+    assert_eq!(join(spam, listing(Class::Allowed, 18)), spam, "a faint likeness hides nothing");
+    let allowed = listing(Class::Allowed, 20);
+    assert_eq!(join(near, allowed), allowed, "equally near");
+    assert_eq!(join(near, listing(Class::Suspected, 31)), near);
     let twin = listing(Class::Malware, 32);
     assert_eq!(join(spam, twin), spam, "the owner has the exact one, the other a twin");
     assert_eq!(join(None, near), near);

@@ -57,6 +57,10 @@ pub struct Skeleton {
     pub sketch: Sketch,
 }
 
+/// Bytes of an element's name that count. Names that mean something are shorter; hashing an endless one again for each of
+/// its children would be quadratic.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Collects the tokens of a page as its tags come.
 #[derive(Debug)]
 pub(crate) struct Build {
@@ -91,7 +95,8 @@ impl Build {
             return;
         }
         let classes = attributes.fold(0, |bits, (name, value)| bits | class(name, value));
-        let names = fnv(parent.bytes()).wrapping_add(fnv(name.bytes()).wrapping_mul(3));
+        let [parent, name] = [parent, name].map(|it| fnv(it.bytes().take(NAME_BYTES_MAX)));
+        let names = parent.wrapping_add(name.wrapping_mul(3));
         let token = mix(names.wrapping_add(5_u64.wrapping_mul(classes)));
         let [first, second] = self.last;
         if token == second {
