@@ -14,7 +14,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use tamis_domain::digest::Signature;
-use tamis_domain::reputation::{Class, Listing};
+use tamis_domain::reputation::Listing;
 
 use crate::packet::Item;
 

@@ -243,9 +243,11 @@ async fn a_reported_text_is_found_in_its_near_copies_until_it_is_deleted() {
     let span = dissected.spans[0].as_ref().unwrap();
     let reading =
         read_part(part, &tamis_message::content::decode(span, span.of(canonical.as_bytes())));
+    let name = reading.names.iter().find(|name| name.kind == SignatureKind::Text);
+    let words = name.and_then(|name| name.material).expect("words enough");
     let signature = wire::Signature {
         kind: SignatureKind::Text.code().into(),
-        value: tamis_reputation_protocol::naming::text(&part.digest.unwrap()).value.to_vec(),
+        value: tamis_reputation_protocol::naming::text(&words).value.to_vec(),
         sketch: reading.sketch(SignatureKind::Text).expect("long enough").to_bytes().to_vec(),
     };
     let mut client = cluster.client().await;

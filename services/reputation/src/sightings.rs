@@ -108,13 +108,19 @@ impl Counter {
         self.watch.bulk()
     }
 
-    /// Counts what one answered question had, asked from `source`.
+    /// Counts what one answered question had, asked from `source`: each signature once, for one mail has it once, whatever
+    /// is repeated. An IPv6 client is its /64, as in the rates: whoever has one address there has them all.
     pub fn count(&mut self, question: &Question, source: IpAddr) {
         let client = client_bit(&match source.to_canonical() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
+            IpAddr::V6(v6) => (u128::from(v6) >> 64 << 64).to_be_bytes(),
         });
-        self.batch.extend(question.items.iter().map(|item| Sighting { item: *item, client }));
+        for (place, item) in question.items.iter().enumerate() {
+            let before = &question.items[..place];
+            if before.iter().all(|other| other.signature != item.signature) {
+                self.batch.push(Sighting { item: *item, client });
+            }
+        }
         if self.batch.len() >= BATCH_MIN {
             self.flush();
         }

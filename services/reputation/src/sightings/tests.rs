@@ -43,6 +43,21 @@ fn a_thousand_copies_without_any_report_are_bulk_within_five_seconds() {
 }
 
 #[test]
+fn what_a_question_repeats_counts_once_and_a_network_is_one_client() {
+    let watch = start(None);
+    let mut counter = watch.counter();
+    let repeated = question(&["shop.example/offer"; 64]);
+    for host in 0..50_u16 {
+        counter
+            .count(&repeated, std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, host).into());
+    }
+    counter.flush();
+    until("counted", || watch.seen(&repeated.items[0]).is_some_and(|seen| seen.copies >= 50));
+    let seen = watch.seen(&repeated.items[0]);
+    assert_eq!(seen.map(|seen| (seen.copies, seen.clients)), Some((50, 1)));
+}
+
+#[test]
 fn nodes_that_exchange_messages_agree() {
     let (to_b, from_a) = mpsc::channel(MESSAGES_MAX);
     let (to_a, from_b) = mpsc::channel(MESSAGES_MAX);

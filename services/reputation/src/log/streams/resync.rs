@@ -45,7 +45,11 @@ pub(super) async fn fetch(
     if let Some(tls) = tls {
         endpoint = endpoint.tls_config(tls.client()).map_err(|error| error.to_string())?;
     }
-    let channel = endpoint.connect().await.map_err(|error| format!("cannot connect: {error}"))?;
+    // The endpoint's own limit ends before the handshake of TLS: a frozen peer would be waited for without end.
+    let channel = match timeout(CHUNK_WITHIN, endpoint.connect()).await {
+        Ok(connected) => connected.map_err(|error| format!("cannot connect: {error}"))?,
+        Err(_) => return Err("it does not shake hands".to_owned()),
+    };
     let mut client = ReputationClient::new(channel);
     let request =
         wire::SnapshotRequest { service: service.to_owned(), at_least: entry::text(at_least) };
