@@ -46,6 +46,25 @@ impl Class {
         Self::ALL.into_iter().find(|class| class.code() == code)
     }
 
+    /// Whether it says good or bad: allowed, spam, phishing or malware; neither a suspicion nor bulk does.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::Allowed | Self::Spam | Self::Phishing | Self::Malware)
+    }
+
+    /// Which of several listings answers: the one with the greatest. A verdict before bulk before a suspicion; of equals
+    /// the most similar, since a faint likeness to something allowed must not hide a close one to something bad, nor the
+    /// other way round; of equally similar ones the allowed.
+    #[must_use]
+    pub const fn precedence(self, similarity: u8) -> (u8, u8, bool) {
+        let tier = match self {
+            class if class.is_verdict() => 2,
+            Self::Bulk => 1,
+            _ => 0,
+        };
+        (tier, similarity, matches!(self, Self::Allowed))
+    }
+
     /// The word on the command line, in logs and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -76,17 +95,10 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Which of several listings answers: the one with the greatest. A verdict (allowed, spam, phishing, malware) before
-    /// bulk before a suspicion; of equals the most similar, since a faint likeness to something allowed must not hide a
-    /// close one to something bad, nor the other way round; of equally similar ones the allowed.
+    /// Which of several listings answers: the one with the greatest, see [`Class::precedence`].
     #[must_use]
     pub const fn precedence(&self) -> (u8, u8, bool) {
-        let tier = match self.class {
-            Class::Allowed | Class::Spam | Class::Phishing | Class::Malware => 2,
-            Class::Bulk => 1,
-            Class::Suspected => 0,
-        };
-        (tier, self.similarity, matches!(self.class, Class::Allowed))
+        self.class.precedence(self.similarity)
     }
 }
 

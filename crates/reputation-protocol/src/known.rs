@@ -1,6 +1,6 @@
 //! What one server knows at one moment: its own table over the bases that came from other sites.
 
-use tamis_domain::reputation::{Class, Listing};
+use tamis_domain::reputation::Listing;
 
 use crate::packet::Item;
 use crate::sightings::Bulk;
@@ -36,24 +36,21 @@ impl<'a> Known<'a> {
     fn listed(&self, item: &Item, now_unix_s: u32) -> Option<Listing> {
         let own = self.table.ask(item, now_unix_s);
         let Some(base) = self.base else { return own };
-        if own.is_some_and(|own| is_verdict(own.class)) {
+        if own.is_some_and(|own| own.class.is_verdict()) {
             return own;
         }
         let other = base.ask(item, now_unix_s);
-        if other.is_some_and(|other| is_verdict(other.class)) {
+        if other.is_some_and(|other| other.class.is_verdict()) {
             return other;
         }
         own.or(other)
     }
 }
 
-const fn is_verdict(class: Class) -> bool {
-    matches!(class, Class::Allowed | Class::Spam | Class::Phishing | Class::Malware)
-}
-
 #[cfg(test)]
 mod tests {
     use tamis_domain::digest::{Signature, SignatureKind};
+    use tamis_domain::reputation::Class;
 
     use super::*;
     use crate::signatures::{Authority, Change, Rules};

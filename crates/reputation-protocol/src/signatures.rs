@@ -47,7 +47,7 @@ pub use change::{
     Applied, Authority, Change, Found, REPORTER_CHARS_MAX, Refused, ReportTold, ReporterRecord,
     Saved,
 };
-use judge::{Judged, judge, rank};
+use judge::{Judged, judge};
 use kept::{Kept, Name, Said};
 pub use limits::{
     AGREEMENT_LEAST, AGREEMENT_MIN, QUORUM_PERMILLE, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
@@ -150,7 +150,7 @@ impl Table {
             .resident
             .spot(&name)
             .and_then(|spot| self.candidate(name, self.resident.kept(spot), 32));
-        if best.as_ref().is_none_or(|own| rank(own.class) < VERDICT)
+        if best.as_ref().is_none_or(|own| !own.class.is_verdict())
             && let Some(sketch) = &item.sketch
             && item.signature.kind.has_sketch()
         {
@@ -366,10 +366,7 @@ impl Table {
 }
 
 /// Lanes that are told to agree at most where the value does not.
-const NEAR_MAX: u8 = Sketch::LANES as u8 - 1;
-
-/// Rank of the classes that a near listing is looked for: with one of them an own listing answers at once.
-const VERDICT: u8 = 2;
+pub(crate) const NEAR_MAX: u8 = Sketch::LANES as u8 - 1;
 
 /// One signature that may answer.
 struct Candidate {
@@ -381,9 +378,8 @@ struct Candidate {
 
 impl Candidate {
     /// The greatest answers; the name decides among equals, so that all nodes choose alike.
-    fn order(&self) -> (u8, u8, u8, std::cmp::Reverse<Name>) {
-        let rank = rank(self.class);
-        (rank.min(VERDICT), self.similarity, rank, std::cmp::Reverse(self.name))
+    fn order(&self) -> ((u8, u8, bool), std::cmp::Reverse<Name>) {
+        (self.class.precedence(self.similarity), std::cmp::Reverse(self.name))
     }
 
     fn found(&self, now_unix_s: u32) -> Found {

@@ -234,13 +234,12 @@ impl Typed {
     }
 
     fn counted(&self) -> Result<Option<sightings::Settings>, String> {
-        let window_least = SLOTS as u32;
         between("sightings_window_s", self.sightings_window_s as usize, SLOTS, 86_400)?;
         between("sightings_tracked_max", self.sightings_tracked_max, 64, TRACKED_MAX)?;
         between("bulk_copies", self.bulk_copies as usize, 2, u32::MAX as usize)?;
         between("bulk_clients", self.bulk_clients.into(), 1, 64)?;
         Ok(self.sightings.then_some(sightings::Settings {
-            window: Duration::from_secs(self.sightings_window_s.max(window_least).into()),
+            window: Duration::from_secs(self.sightings_window_s.into()),
             tracked_max: self.sightings_tracked_max,
             bulk_copies: self.bulk_copies,
             bulk_clients: self.bulk_clients,

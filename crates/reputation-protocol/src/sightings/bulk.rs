@@ -7,6 +7,7 @@ use tamis_domain::reputation::{Class, Listing};
 
 use super::Seen;
 use crate::packet::Item;
+use crate::signatures::NEAR_MAX;
 
 /// Names answered as bulk at most; beyond, those seen least are left out. A large site sees some hundred campaigns at a
 /// time.
@@ -78,7 +79,7 @@ impl Bulk {
         let (agreement, seen) =
             similar.max_by_key(|(agreement, seen)| (*agreement, seen.copies))?;
         // Equal sketches are not equal bytes.
-        Some(listing(seen, agreement.min(Sketch::LANES as u8 - 1)))
+        Some(listing(seen, agreement.min(NEAR_MAX)))
     }
 }
 

@@ -21,16 +21,6 @@ pub(super) struct Judged {
     pub(super) is_confirmed: bool,
 }
 
-/// How much a class says to a question: an operator's `allowed`, an accusation that stands, bulk, a suspicion.
-pub(super) const fn rank(class: Class) -> u8 {
-    match class {
-        Class::Allowed => 3,
-        Class::Spam | Class::Phishing | Class::Malware => 2,
-        Class::Bulk => 1,
-        Class::Suspected => 0,
-    }
-}
-
 /// Places of [`Class::ALL`].
 const CLASSES: usize = Class::ALL.len();
 
@@ -55,7 +45,7 @@ pub(super) fn judge(votes: &[Vote], trust: &Trust) -> Judged {
         Some(Class::Suspected) | None => vote.class() != Class::Allowed || class.is_none(),
         Some(class) => vote.class() == class,
     };
-    let listed = class.is_some_and(|class| rank(class) == 2);
+    let listed = class.is_some_and(|class| class.is_verdict() && class != Class::Allowed);
     Judged {
         class,
         weight: votes.iter().filter(named).map(|vote| vote.weight()).max().unwrap_or(1),
