@@ -6,23 +6,29 @@
 //! [`Saved`]; a table that loads them and the records of the reporters goes on as the one that took the changes.
 //!
 //! Rules of judgement:
-//! - a reporter's voice weighs (confirmed + 2) / (confirmed + 2 + 8 contradicted); reporters of one organisation, the
-//!   part of the name before `/`, are one voice, with the weightiest;
+//! - a reporter's voice weighs (confirmed + 2) / (confirmed + 2 + 8 contradicted), of the confirmed reports at most
+//!   [`CONFIRMED_COUNTED_MAX`]; reporters of one organisation, the part of the name before `/`, are one voice, with the
+//!   weightiest;
 //! - S is the sum of voices that name spam, phishing or malware, H of ordinary ones that name allowed;
 //! - it is listed, as the class that most weight names (of equals the graver), when S reaches
-//!   [`Rules::reporters_needed`] and the quorum of the organisations active in [`ACTIVE_DAYS`] days, and S > 3 H;
+//!   [`Rules::reporters_needed`] and the quorum of the organisations active in [`ACTIVE_DAYS`] days, and S >= 2 H; the
+//!   last word of a reporter counts: who accused and allows now takes his voice from S to H;
 //! - an operator's accusation lists at once; an operator's `allowed` wins over everything;
 //! - else enough voices for `bulk` make it bulk; else any report but `allowed` makes it [`Class::Suspected`], and
 //!   ordinary `allowed` alone nothing at all;
+//! - what resembles it is judged by the reports alone that named the sketch which is stored: the one that a majority of
+//!   the organisations names, see `words`, or an operator;
 //! - of what the item itself and similar signatures say, an accusation or `allowed` of its own comes first, then the
 //!   nearest neighbour that accuses or is allowed (of equally near ones the allowed), then bulk, then suspicion. So nobody
 //!   hides a listing behind a suspicion that he made himself, nor behind a faint likeness to something allowed.
 //!
 //! The conclusion is drawn when it is asked for, from the votes that stand and the trust of today: a reporter who turns
 //! out to be a liar loses his part in all that he said, and a table loaded from histories concludes as any other.
-//! Merit changes only with a change of a signature: its accusers are confirmed while it is listed and accused by two
-//! organisations, and contradicted when an operator allows or deletes it.
+//! Merit changes only with a change of a signature: while it is listed and accused by two organisations those are
+//! confirmed whose accusations made the listing, and when an operator allows or deletes it its accusers are
+//! contradicted, each once for one report.
 
+mod activity;
 mod change;
 mod directory;
 mod exact;
@@ -37,17 +43,19 @@ mod saved;
 mod slab;
 mod trust;
 mod votes;
+mod words;
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 
 use crate::hashing::Seeded;
 use crate::packet::Item;
+pub use activity::{ACTIVE_DAYS, CLOCKS_PER_WRONG_ONE};
 pub use change::{
     Applied, Authority, Change, Found, REPORTER_CHARS_MAX, Refused, ReportTold, ReporterRecord,
     Saved,
 };
-use judge::{Judged, judge};
+use judge::{Judged, judge, judge_near};
 use kept::{Kept, Name, Said};
 pub use limits::{
     AGREEMENT_LEAST, AGREEMENT_MIN, QUORUM_PERMILLE, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
@@ -56,8 +64,10 @@ pub use limits::{
 pub use near::{CANDIDATES_MAX, EVICTED_MEANING, OWNERS_MAX};
 use resident::{Resident, Spot};
 use trust::Trust;
-pub use trust::{ACTIVE_DAYS, QUORUM_MAX, REPORTER_NAMES_MAX};
+pub use trust::{CONFIRMED_COUNTED_MAX, QUORUM_MAX, REPORTER_NAMES_MAX};
 use votes::Vote;
+pub use words::Named;
+use words::{Given, Word};
 
 /// Everything that is listed.
 #[derive(Debug)]
@@ -155,9 +165,13 @@ impl Table {
             && item.signature.kind.has_sketch()
         {
             let least = self.rules.agreement_min;
-            self.resident.visit_near(name.kind, sketch, least, |name, kept, similarity| {
+            self.resident.visit_near(name.kind, sketch, least, |other, kept, similarity| {
+                if other == name {
+                    // All votes said already what is to be said of it.
+                    return;
+                }
                 // Equal sketches are not equal bytes: only the value says that.
-                let other = self.candidate(name, kept, similarity.min(NEAR_MAX));
+                let other = self.candidate(other, kept, similarity.min(NEAR_MAX));
                 let order = |candidate: &Candidate| candidate.order();
                 if other.as_ref().map(order) > best.as_ref().map(order) {
                     best = other;
@@ -259,12 +273,19 @@ impl Table {
             let reporter = self.trust.enter(&told.reporter)?;
             let (class, weight) = (told.class, told.weight);
             let vote = Vote::new(reporter, class, weight, told.authority, told.last_unix_s);
-            votes::report(&mut votes, vote);
+            let named = if saved.sketch.is_some() { told.named } else { Named::Nothing };
+            let is_known = votes.iter().any(|own: &Vote| own.reporter() == reporter);
+            if !is_known && votes.len() < REPORTERS_KEPT_MAX {
+                votes.push(vote.with(named, told.is_contradicted));
+            }
         }
-        let spot = self.resident.spot(&name);
+        if let Some(spot) = self.resident.spot(&name) {
+            self.resident.take_out(&name, spot);
+            self.counts[slot(name.kind())] -= 1;
+        }
         if !votes.is_empty() {
-            self.counts[slot(name.kind())] += u64::from(spot.is_none());
-            self.resident.store(&name, spot, saved.sketch.as_ref(), &votes);
+            self.counts[slot(name.kind())] += 1;
+            self.resident.put(&name, saved.sketch.as_ref(), &votes, &self.trust);
         }
         Ok(())
     }
@@ -278,16 +299,29 @@ impl Table {
         let name = Name::of(signature);
         let Some(spot) = self.resident.spot(&name) else {
             self.counts[slot(name.kind())] += 1;
-            self.resident.store(&name, None, sketch, &[vote]);
+            let named = if sketch.is_some() { Named::Stored } else { Named::Nothing };
+            self.resident.put(&name, sketch, &[vote.with(named, false)], &self.trust);
             return Applied::Added;
         };
         let before = self.resident.votes_at(spot);
         let mut after = before.clone();
-        votes::report(&mut after, vote);
-        let is_overruled = |votes: &[Vote]| votes.iter().any(|vote| vote.overrules());
-        let contradicts = is_overruled(&after) && !is_overruled(&before);
-        self.resident.store(&name, Some(spot), sketch, &after);
-        self.learn(&before, &after, contradicts);
+        let given = self.resident.given(spot, sketch);
+        let count = |votes: &[Vote], named| self.trust.organisations(votes, named);
+        let is_stored = words::hear(&mut after, vote, given, count);
+        let mut contradicted = Vec::new();
+        if vote.overrules() {
+            words::contradict(&mut after, |vote| contradicted.push(vote.reporter()));
+        }
+        self.resident.set(&name, spot, &after);
+        let has_grown = || self.trust.rank(&before) < self.trust.rank(&after);
+        match sketch {
+            Some(sketch) if is_stored => self.resident.sketch(&name, spot, sketch, &self.trust),
+            Some(sketch) if given == Given::Stored && has_grown() => {
+                self.resident.stand(spot, sketch, &self.trust);
+            }
+            _ => {}
+        }
+        self.learn(&before, &after, &contradicted);
         Applied::Confirmed
     }
 
@@ -295,9 +329,11 @@ impl Table {
         let name = Name::of(signature);
         let Some(spot) = self.resident.spot(&name) else { return Applied::Unknown };
         let before = self.resident.votes_at(spot);
+        let mut contradicted = Vec::new();
+        words::contradict(&mut before.clone(), |vote| contradicted.push(vote.reporter()));
         self.counts[slot(name.kind())] -= 1;
         self.resident.take_out(&name, spot);
-        self.learn(&before, &[], true);
+        self.learn(&before, &[], &contradicted);
         self.epoch += 1;
         Applied::Deleted
     }
@@ -319,29 +355,22 @@ impl Table {
             self.resident.take_out(&name, spot);
             return Applied::Deleted;
         }
-        self.resident.store(&name, Some(spot), None, &after);
-        self.learn(&before, &after, false);
+        self.resident.set(&name, spot, &after);
+        self.learn(&before, &after, &[]);
         Applied::Retracted
     }
 
-    /// What a change of one signature's votes says about those who cast them.
-    fn learn(&mut self, before: &[Vote], after: &[Vote], contradicts: bool) {
-        let confirmed = |votes: &[Vote], judged: Judged| -> Vec<u16> {
-            let counted =
-                |vote: &&Vote| judged.is_confirmed && vote.accuses() && !vote.is_operator();
-            votes.iter().filter(counted).map(|vote| vote.reporter()).collect()
-        };
-        let was = confirmed(before, judge(before, &self.trust));
-        let is = confirmed(after, judge(after, &self.trust));
+    /// What a change of one signature's votes says about those who cast them; these were contradicted by it.
+    fn learn(&mut self, before: &[Vote], after: &[Vote], contradicted: &[u16]) {
+        let was = judge::confirmed(before, &self.trust);
+        let is = judge::confirmed(after, &self.trust);
         is.iter().filter(|id| !was.contains(id)).for_each(|id| self.trust.confirm(*id));
         was.iter().filter(|id| !is.contains(id)).for_each(|id| self.trust.unconfirm(*id));
-        if contradicts {
-            let accused = before.iter().filter(|vote| vote.accuses() && !vote.is_operator());
-            accused.for_each(|vote| self.trust.contradict(vote.reporter()));
-        }
+        contradicted.iter().for_each(|reporter| self.trust.contradict(*reporter));
     }
 
     fn candidate(&self, name: Name, kept: Kept, similarity: u8) -> Option<Candidate> {
+        let judge = if similarity > NEAR_MAX { judge } else { judge_near };
         let judged = match kept.said() {
             Said::One(vote) => judge(&[vote], &self.trust),
             Said::Many(list) => judge(self.resident.votes().list(list), &self.trust),

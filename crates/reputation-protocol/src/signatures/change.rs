@@ -3,6 +3,8 @@
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::{Class, Listing};
 
+use super::words::Named;
+
 /// Characters of a reporter's name. A host name and a word fit.
 pub const REPORTER_CHARS_MAX: usize = 64;
 
@@ -13,7 +15,7 @@ pub enum Change {
     Add {
         /// What is reported.
         signature: Signature,
-        /// Its similarity name, for kinds that have one; the first one given stays with the signature.
+        /// Its similarity name, for kinds that have one; the one that most organisations name stays with the signature.
         sketch: Option<Sketch>,
         /// The class; not [`Class::Suspected`], which is a conclusion.
         class: Class,
@@ -134,6 +136,10 @@ pub struct ReportTold {
     pub times: u16,
     /// What the word was worth at the last report.
     pub authority: Authority,
+    /// What it said of the sketch that is stored.
+    pub named: Named,
+    /// Whether an operator contradicted this accusation: nobody is contradicted twice for one.
+    pub is_contradicted: bool,
 }
 
 /// Which listed signature answers a question, and with what.
@@ -152,7 +158,7 @@ pub struct Found {
 pub struct ReporterRecord {
     /// Who: `organisation` or `organisation/person-or-host`.
     pub name: String,
-    /// Reports that stand in a listing which another organisation reported too.
+    /// Reports that helped to make a listing which stands and which another organisation reported too.
     pub confirmed: u32,
     /// Reports of spam, phishing or malware that an operator contradicted.
     pub contradicted: u32,
@@ -167,7 +173,7 @@ pub struct Saved {
     pub signature: Signature,
     /// Its sketch, if it has one.
     pub sketch: Option<Sketch>,
-    /// The reports, first reporter first.
+    /// The reports, first reporter first; who accuses after he had said something else comes last.
     pub reports: Vec<ReportTold>,
     /// Epoch of the last change to it.
     pub changed_epoch: u64,

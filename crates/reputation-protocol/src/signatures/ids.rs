@@ -124,6 +124,16 @@ impl Ids {
         }
     }
 
+    /// The tag under which an entry stands, if it stands under this hash.
+    pub(super) fn tag_at(&self, hash: u64, id: u32) -> Option<u32> {
+        let mut found = None;
+        self.0.of(hash).walk(hash, |_, line| {
+            found = line.0.iter().find(|entry| **entry & ID_MASK == id).map(|it| it >> ID_BITS);
+            found.is_some()
+        });
+        found
+    }
+
     /// The oldest of these places of one hash goes, the others move up, and a new entry with their tag comes last.
     pub(super) fn displace(&mut self, hash: u64, places: &[usize], id: u32) {
         let segment = self.0.of_mut(hash);

@@ -2,8 +2,9 @@
 
 use tamis_domain::reputation::Class;
 
-use super::trust::{Trust, WHOLE};
+use super::trust::{Trust, Voice, WHOLE};
 use super::votes::Vote;
+use super::words::{Named, Word};
 
 /// The conclusion of one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +17,13 @@ pub(super) struct Judged {
     pub(super) reporters: u8,
     /// Hour of the last report, since 2020.
     pub(super) hour: u32,
-    /// Whether it is listed as spam, phishing or malware and more than one organisation accuses: then every accusing
-    /// report stands confirmed.
+    /// Whether it is listed as spam, phishing or malware and more than one organisation accuses: see [`confirmed`].
     pub(super) is_confirmed: bool,
 }
+
+/// How many times heavier accusing voices are than those that allow, at least. At the default quorum of 20 thousandths
+/// two is what lets a quorum stand against 10 thousandths in league.
+const OUTWEIGHS: u64 = 2;
 
 /// Places of [`Class::ALL`].
 const CLASSES: usize = Class::ALL.len();
@@ -55,12 +59,32 @@ pub(super) fn judge(votes: &[Vote], trust: &Trust) -> Judged {
     }
 }
 
+/// The conclusion about what resembles the stored sketch: from the votes that named it, and from no others.
+pub(super) fn judge_near(votes: &[Vote], trust: &Trust) -> Judged {
+    let names = |vote: &&Vote| vote.named() == Named::Stored;
+    if votes.iter().all(|vote| names(&vote)) {
+        return judge(votes, trust);
+    }
+    let mut naming = [Vote::NONE; super::REPORTERS_KEPT_MAX];
+    let mut count = 0;
+    for (place, vote) in naming.iter_mut().zip(votes.iter().filter(names)) {
+        *place = *vote;
+        count += 1;
+    }
+    let naming = &naming[..count];
+    // What an operator allows by its name alone accuses no other content either.
+    let is_overruled = |votes: &[Vote]| votes.iter().any(Word::overrules);
+    if is_overruled(votes) && !is_overruled(naming) {
+        return judge(&[], trust);
+    }
+    judge(naming, trust)
+}
+
 fn class_of(votes: &[Vote], sums: &Sums, trust: &Trust) -> Option<Class> {
     if votes.iter().any(|vote| vote.overrules()) {
         return Some(Class::Allowed);
     }
-    let outweighs = sums.accusing > 3 * sums.of_class(Class::Allowed);
-    let listed = sums.accusing >= trust.needed() * WHOLE && outweighs;
+    let listed = lists(sums.accusing, sums.of_class(Class::Allowed), trust);
     if listed || sums.has_operator_accusing {
         // The last of equals wins: the gravest at the end.
         let classes = [Class::Spam, Class::Phishing, Class::Malware];
@@ -70,6 +94,46 @@ fn class_of(votes: &[Vote], sums: &Sums, trust: &Trust) -> Option<Class> {
         return Some(Class::Bulk);
     }
     votes.iter().any(|vote| vote.class() != Class::Allowed).then_some(Class::Suspected)
+}
+
+/// Whether voices that accuse are enough, and outweigh those that allow.
+fn lists(accusing: u64, allowing: u64, trust: &Trust) -> bool {
+    accusing >= trust.needed() * WHOLE && accusing >= OUTWEIGHS * allowing
+}
+
+/// Reporters who are confirmed: while something is listed and more than one organisation accuses, those whose accusation
+/// stood when it would first have been listed, or made it so. Who agrees with what is listed already gains nothing.
+pub(super) fn confirmed(votes: &[Vote], trust: &Trust) -> Vec<u16> {
+    if !judge(votes, trust).is_confirmed {
+        return Vec::new();
+    }
+    let mut voices: Vec<(u16, u64, u64)> = Vec::new();
+    let (mut accusing, mut allowing) = (0, 0);
+    let mut confirmed = Vec::new();
+    for vote in votes {
+        let Voice { organisation, weight } = trust.voice(vote.reporter());
+        let known = voices.iter().position(|voice| voice.0 == organisation);
+        let at = known.unwrap_or(voices.len());
+        if known.is_none() {
+            voices.push((organisation, 0, 0));
+        }
+        let (_, accuses, allows) = &mut voices[at];
+        let weight = u64::from(weight).max(1);
+        if vote.accuses() {
+            accusing += weight.saturating_sub(*accuses);
+            *accuses = weight.max(*accuses);
+        } else if vote.class() == Class::Allowed {
+            allowing += weight.saturating_sub(*allows);
+            *allows = weight.max(*allows);
+        }
+        if vote.accuses() && !vote.is_operator() {
+            confirmed.push(vote.reporter());
+        }
+        if vote.accuses() && (vote.is_operator() || lists(accusing, allowing, trust)) {
+            break;
+        }
+    }
+    confirmed
 }
 
 impl Sums {

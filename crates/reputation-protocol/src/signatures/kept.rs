@@ -33,7 +33,7 @@ impl Name {
     }
 }
 
-/// What was said, in 64 bits: `kind 3 | is a list 1 | vote 47 or number of a list 30`. 0: nothing. Two words, so that a
+/// What was said, in 64 bits: `kind 3 | is a list 1 | vote 60 or number of a list 30`. 0: nothing. Two words, so that a
 /// slot needs no padding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept([u32; 2]);

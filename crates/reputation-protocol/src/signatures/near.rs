@@ -11,7 +11,8 @@ use super::slab::{Lanes, Slab};
 use crate::hashing::Seeded;
 
 /// Owners of one key of one band, a key being the two lanes. Of a campaign with thousands of variants that share two
-/// lanes the newest are found by this band; others still by the bands in which they differ.
+/// lanes those are found by this band that most organisations named, and of equals the newest; others still by the
+/// bands in which they differ.
 pub const OWNERS_MAX: usize = 16;
 
 /// Sketches compared for one question. True owners of 16 keys are at most 256; of others one in 64 that stand in the way
@@ -46,17 +47,33 @@ impl Near {
     }
 
     /// Puts in the entry `id` of the slab, whose whole sketch this is.
-    pub(super) fn insert(&mut self, id: u32, sketch: &Sketch, slab: &Slab) {
-        let lanes = slab.entry(id).lanes;
-        let hashes = self.hashes(&lanes);
-        for (band, hash) in hashes.into_iter().enumerate() {
-            let tag = tag(hash, sketch, band);
-            if self.displaced(id, band, hash, tag, slab) {
-                self.evicted += 1;
-                continue;
-            }
-            self.bands[band].push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
+    pub(super) fn insert(&mut self, id: u32, sketch: &Sketch, slab: &Slab, ranks: &mut Ranks<'_>) {
+        for (band, hash) in self.hashes(&slab.entry(id).lanes).into_iter().enumerate() {
+            let entered = self.enter(id, (band, hash), sketch, slab, ranks);
+            self.evicted += u64::from(entered != Entered::Free);
         }
+    }
+
+    /// Tries the bands in which the entry does not stand: its rank has grown.
+    pub(super) fn stand(&mut self, id: u32, sketch: &Sketch, slab: &Slab, ranks: &mut Ranks<'_>) {
+        for (band, hash) in self.hashes(&slab.entry(id).lanes).into_iter().enumerate() {
+            if self.bands[band].tag_at(hash, id).is_none() {
+                let entered = self.enter(id, (band, hash), sketch, slab, ranks);
+                self.evicted += u64::from(entered == Entered::Displacing);
+            }
+        }
+    }
+
+    /// Whether this is the sketch of the entry `id`, as far as it is kept: of a band in which the entry does not stand,
+    /// the tag is not.
+    pub(super) fn is_of(&self, id: u32, sketch: &Sketch, slab: &Slab) -> bool {
+        let lanes = Lanes::of(sketch);
+        let hashes = self.hashes(&lanes);
+        let fits = |(band, hash): (usize, u64)| {
+            let own = self.bands[band].tag_at(hash, id);
+            own.is_none_or(|own| own == tag(hash, sketch, band))
+        };
+        slab.entry(id).lanes == lanes && hashes.into_iter().enumerate().all(fits)
     }
 
     /// Takes the entry `id` out; it stands in the slab still.
@@ -103,26 +120,39 @@ impl Near {
         }
     }
 
-    /// Whether the key has all its owners and the oldest made place for this one.
-    fn displaced(&mut self, id: u32, band: usize, hash: u64, tag: u32, slab: &Slab) -> bool {
-        let mut tagged = 0;
-        self.bands[band].visit(hash, tag, |_, _| tagged += 1);
-        if tagged < OWNERS_MAX {
-            return false;
-        }
-        let mut places = [0; OWNERS_MAX];
-        let mut count = 0;
+    /// Puts an entry in one band. Of a key that has all its owners the least ranked goes, the oldest among equals; a
+    /// newcomer of lower rank than all does not come in.
+    fn enter(
+        &mut self,
+        id: u32,
+        (band, hash): (usize, u64),
+        sketch: &Sketch,
+        slab: &Slab,
+        ranks: &mut Ranks<'_>,
+    ) -> Entered {
+        let tag = tag(hash, sketch, band);
         let key = slab.entry(id).lanes.pair(band);
+        let mut owners = [(0, 0); OWNERS_MAX];
+        let mut count = 0;
         self.bands[band].visit(hash, tag, |place, other| {
             if count < OWNERS_MAX && slab.entry(other).lanes.pair(band) == key {
-                places[count] = place;
+                owners[count] = (place, other);
                 count += 1;
             }
         });
-        if count == OWNERS_MAX {
-            self.bands[band].displace(hash, &places, id);
+        if count < OWNERS_MAX {
+            self.bands[band].push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
+            return Entered::Free;
         }
-        count == OWNERS_MAX
+        // The first of equals is the oldest.
+        let ranked = owners.iter().enumerate().map(|(at, (_, other))| (ranks.of(*other), at));
+        let (least, at) = ranked.min().unwrap_or_default();
+        if ranks.of(id) < least {
+            return Entered::Refused;
+        }
+        let places = owners.map(|(place, _)| place);
+        self.bands[band].displace(hash, &places[at..], id);
+        Entered::Displacing
     }
 
     /// The hash of each band. All 16 places are looked at, step by step together, so that the machine waits for memory
@@ -135,6 +165,43 @@ impl Near {
         let early = lines.into_iter().flatten().fold(0, |all, line| all ^ line.touch());
         std::hint::black_box(early);
         hashes
+    }
+}
+
+/// What became of an entry in one band.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entered {
+    /// It has a place that nobody had.
+    Free,
+    /// It has another's place.
+    Displacing,
+    /// It has none.
+    Refused,
+}
+
+/// What an entry is worth to the index: whether an operator named its sketch, and how many organisations did. Neither
+/// trust nor the order in which a table was loaded makes a difference.
+pub(super) type Rank = (bool, usize);
+
+/// Ranks of entries, each looked up once.
+pub(super) struct Ranks<'a> {
+    look: &'a dyn Fn(u32) -> Rank,
+    known: Vec<(u32, Rank)>,
+}
+
+impl<'a> Ranks<'a> {
+    pub(super) const fn new(look: &'a dyn Fn(u32) -> Rank) -> Self {
+        Self { look, known: Vec::new() }
+    }
+
+    /// At most the owners of the 16 keys of one sketch are asked for: 257 with its own.
+    fn of(&mut self, id: u32) -> Rank {
+        if let Some((_, rank)) = self.known.iter().find(|(known, _)| *known == id) {
+            return *rank;
+        }
+        let rank = (self.look)(id);
+        self.known.push((id, rank));
+        rank
     }
 }
 
@@ -159,9 +226,21 @@ fn hash_of(seeded: Seeded, lanes: &Lanes, band: usize) -> u64 {
     seeded.word((band as u64) << 24 | u64::from(lanes.pair(band)))
 }
 
-/// Six bits of the eight that the kept lanes lost, disguised by the hash: owners of one key have equal tags on every
-/// node, whatever its seed, and others of the same tag cannot be chosen.
+/// The lost bits of a band, disguised by the hash: owners of one key have equal tags on every node, whatever its seed,
+/// and others of the same tag cannot be chosen.
 fn tag(hash: u64, sketch: &Sketch, band: usize) -> u32 {
+    (hash as u32 ^ lost(sketch, band)) & ((1 << TAG_BITS) - 1)
+}
+
+/// Six bits of the eight of a band that the kept lanes lost.
+fn lost(sketch: &Sketch, band: usize) -> u32 {
     let lost = u32::from(sketch.0[2 * band] >> 12 << 4 | sketch.0[2 * band + 1] >> 12);
-    (hash as u32 ^ lost ^ lost >> 5) & ((1 << TAG_BITS) - 1)
+    (lost ^ lost >> 5) & ((1 << TAG_BITS) - 1)
+}
+
+/// Whether two sketches are one to the index: equal in all that lanes and tags keep of them. Otherwise the tags of one
+/// would keep content that has the other from being found.
+pub(super) fn is_same(one: &Sketch, other: &Sketch) -> bool {
+    Lanes::of(one) == Lanes::of(other)
+        && (0..BANDS).all(|band| lost(one, band) == lost(other, band))
 }

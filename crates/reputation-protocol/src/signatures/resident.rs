@@ -5,9 +5,11 @@ use tamis_domain::digest::Sketch;
 use super::exact::{Exact, Place};
 use super::ids::{self, Ids, Owners};
 use super::kept::{Kept, Name, Said};
-use super::near::Near;
+use super::near::{Near, Rank, Ranks};
 use super::slab::{Entry, Lanes, Slab};
+use super::trust::Trust;
 use super::votes::{Vote, Votes};
+use super::words::Given;
 use crate::hashing::Seeded;
 
 /// All signatures with their votes.
@@ -117,52 +119,95 @@ impl Resident {
         }
     }
 
-    /// Keeps these votes of a signature, in its own place or a new one; none are no votes.
-    pub(super) fn store(
-        &mut self,
-        name: &Name,
-        spot: Option<Spot>,
-        sketch: Option<&Sketch>,
-        votes: &[Vote],
-    ) {
-        let said = spot.map(|spot| self.kept(spot).said());
-        let kept = match (said, votes) {
-            (Some(Said::Many(list)), [vote]) => {
-                self.votes.free(list);
-                Kept::one(name.kind, *vote)
-            }
-            (_, [vote]) => Kept::one(name.kind, *vote),
-            (Some(Said::Many(list)), _) => Kept::many(name.kind, self.votes.replace(list, votes)),
-            (_, _) => Kept::many(name.kind, self.votes.make(votes)),
-        };
+    /// The sketch that came with a report of what stands at a spot, beside its own.
+    pub(super) fn given(&self, spot: Spot, sketch: Option<&Sketch>) -> Given {
         match (spot, sketch) {
-            (Some(Spot::Sketched(id)), _) => self.slab.set(id, kept),
-            (Some(Spot::Exact(place)), None) => self.exact.set(place, kept),
-            (Some(Spot::Exact(place)), Some(sketch)) => {
-                self.exact.remove(place);
-                self.bare -= 1;
-                self.put_sketched(name, sketch, kept);
+            (_, None) => Given::Nothing,
+            (Spot::Exact(_), Some(_)) => Given::First,
+            (Spot::Sketched(id), Some(sketch)) => {
+                if self.near.is_of(id, sketch, &self.slab) {
+                    Given::Stored
+                } else {
+                    Given::Other
+                }
             }
-            (None, sketch) => self.put_in(name, sketch, kept),
         }
     }
 
-    fn put_in(&mut self, name: &Name, sketch: Option<&Sketch>, kept: Kept) {
+    /// Keeps a signature that stands nowhere yet; no votes are no votes.
+    pub(super) fn put(
+        &mut self,
+        name: &Name,
+        sketch: Option<&Sketch>,
+        votes: &[Vote],
+        trust: &Trust,
+    ) {
+        let kept = match votes {
+            [vote] => Kept::one(name.kind, *vote),
+            _ => Kept::many(name.kind, self.votes.make(votes)),
+        };
         if let Some(sketch) = sketch {
-            self.put_sketched(name, sketch, kept);
+            self.put_sketched(name, sketch, kept, trust);
             return;
         }
         self.bare += usize::from(name.kind().has_sketch());
         self.exact.insert(name, kept);
     }
 
-    fn put_sketched(&mut self, name: &Name, sketch: &Sketch, kept: Kept) {
+    /// Keeps other votes of a signature in its place.
+    pub(super) fn set(&mut self, name: &Name, spot: Spot, votes: &[Vote]) {
+        let kept = match (self.kept(spot).said(), votes) {
+            (Said::Many(list), [vote]) => {
+                self.votes.free(list);
+                Kept::one(name.kind, *vote)
+            }
+            (Said::One(_), [vote]) => Kept::one(name.kind, *vote),
+            (Said::Many(list), _) => Kept::many(name.kind, self.votes.replace(list, votes)),
+            (Said::One(_), _) => Kept::many(name.kind, self.votes.make(votes)),
+        };
+        match spot {
+            Spot::Sketched(id) => self.slab.set(id, kept),
+            Spot::Exact(place) => self.exact.set(place, kept),
+        }
+    }
+
+    /// Stores another sketch with a signature, or the first one.
+    pub(super) fn sketch(&mut self, name: &Name, spot: Spot, sketch: &Sketch, trust: &Trust) {
+        match spot {
+            Spot::Exact(place) => {
+                let kept = self.exact.kept(place);
+                self.exact.remove(place);
+                self.bare -= 1;
+                self.put_sketched(name, sketch, kept, trust);
+            }
+            Spot::Sketched(id) => {
+                self.near.remove(id, &self.slab);
+                self.slab.set_lanes(id, Lanes::of(sketch));
+                let Self { slab, votes, near, .. } = self;
+                near.insert(
+                    id,
+                    sketch,
+                    slab,
+                    &mut Ranks::new(&|id| rank_of(id, slab, votes, trust)),
+                );
+            }
+        }
+    }
+
+    /// Whoever named this sketch of a signature made it rank higher.
+    pub(super) fn stand(&mut self, spot: Spot, sketch: &Sketch, trust: &Trust) {
+        let Spot::Sketched(id) = spot else { return };
+        let Self { slab, votes, near, .. } = self;
+        near.stand(id, sketch, slab, &mut Ranks::new(&|id| rank_of(id, slab, votes, trust)));
+    }
+
+    fn put_sketched(&mut self, name: &Name, sketch: &Sketch, kept: Kept, trust: &Trust) {
         let id = self.slab.insert(Entry::new(Lanes::of(sketch), name, kept));
         let seeded = self.hash;
         let hash = name.hash(seeded);
-        let slab = &self.slab;
-        self.names.push(hash, ids::tag_of(hash), id, &NamesOf { hash: seeded, slab });
-        self.near.insert(id, sketch, slab);
+        let Self { slab, votes, near, names, .. } = self;
+        names.push(hash, ids::tag_of(hash), id, &NamesOf { hash: seeded, slab });
+        near.insert(id, sketch, slab, &mut Ranks::new(&|id| rank_of(id, slab, votes, trust)));
     }
 
     pub(super) fn take_out(&mut self, name: &Name, spot: Spot) {
@@ -180,6 +225,14 @@ impl Resident {
                 self.slab.remove(id);
             }
         }
+    }
+}
+
+/// What an entry of the slab is worth to the index.
+fn rank_of(id: u32, slab: &Slab, votes: &Votes, trust: &Trust) -> Rank {
+    match slab.entry(id).kept.said() {
+        Said::One(vote) => trust.rank(&[vote]),
+        Said::Many(list) => trust.rank(votes.list(list)),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What is kept of one signature where memory does not matter: all that was reported of it. The table keeps conclusions.
 
-use super::REPORTERS_KEPT_MAX;
+use tamis_domain::reputation::Class;
+
 use super::change::{Authority, Change, ReportTold, Saved};
+use super::near::is_same;
+use super::words::{self, Given, Named, Word};
 
 impl Saved {
     /// The history that a first report begins; none for a change that is not a report.
@@ -19,9 +22,13 @@ impl Saved {
     pub fn apply(&mut self, change: &Change, epoch: u64) -> bool {
         match change {
             Change::Add { sketch, class, weight, reporter, authority, at_unix_s, .. } => {
-                self.sketch = self.sketch.or(*sketch);
-                self.changed_epoch = epoch;
-                self.report(ReportTold {
+                let given = match (sketch, &self.sketch) {
+                    (None, _) => Given::Nothing,
+                    (Some(_), None) => Given::First,
+                    (Some(given), Some(stored)) if is_same(given, stored) => Given::Stored,
+                    (Some(_), Some(_)) => Given::Other,
+                };
+                let told = ReportTold {
                     reporter: reporter.clone(),
                     class: *class,
                     weight: *weight,
@@ -29,7 +36,17 @@ impl Saved {
                     last_unix_s: *at_unix_s,
                     times: 1,
                     authority: *authority,
-                });
+                    named: Named::Nothing,
+                    is_contradicted: false,
+                };
+                let overrules = told.overrules();
+                if words::hear(&mut self.reports, told, given, organisations) {
+                    self.sketch = *sketch;
+                }
+                if overrules {
+                    words::contradict(&mut self.reports, |_| ());
+                }
+                self.changed_epoch = epoch;
             }
             Change::Retract { reporter, .. } => {
                 let before = self.reports.len();
@@ -42,30 +59,58 @@ impl Saved {
         }
         !self.reports.is_empty()
     }
+}
 
-    /// One report more: a known reporter renews its own; beyond [`REPORTERS_KEPT_MAX`] only an operator's
-    /// finds a place, that of the last report that is none.
-    fn report(&mut self, report: ReportTold) {
-        let own = self.reports.iter_mut().find(|told| told.reporter == report.reporter);
-        if let Some(own) = own {
-            own.class = report.class;
-            own.weight = report.weight;
-            own.authority = report.authority;
-            own.last_unix_s = own.last_unix_s.max(report.last_unix_s);
-            own.times = own.times.saturating_add(1);
-            return;
-        }
-        if self.reports.len() < REPORTERS_KEPT_MAX {
-            self.reports.push(report);
-            return;
-        }
-        let is_operator = |told: &ReportTold| told.authority == Authority::Operator;
-        if is_operator(&report)
-            && let Some(place) = self.reports.iter_mut().rev().find(|told| !is_operator(told))
-        {
-            *place = report;
-        } else if let Some(first) = self.reports.first_mut() {
-            first.last_unix_s = first.last_unix_s.max(report.last_unix_s);
-        }
+/// Organisations that named the sketch so.
+fn organisations(reports: &[ReportTold], named: Named) -> usize {
+    let mut all: Vec<_> = reports
+        .iter()
+        .filter(|told| told.named == named)
+        .map(|told| super::trust::organisation(&told.reporter))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all.len()
+}
+
+impl Word for ReportTold {
+    fn is_by_reporter_of(&self, other: &Self) -> bool {
+        self.reporter == other.reporter
+    }
+
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn is_operator(&self) -> bool {
+        self.authority == Authority::Operator
+    }
+
+    fn named(&self) -> Named {
+        self.named
+    }
+
+    fn name(&mut self, named: Named) {
+        self.named = named;
+    }
+
+    fn is_contradicted(&self) -> bool {
+        self.is_contradicted
+    }
+
+    fn set_contradicted(&mut self, is_contradicted: bool) {
+        self.is_contradicted = is_contradicted;
+    }
+
+    fn renew(&mut self, newer: &Self) {
+        self.class = newer.class;
+        self.weight = newer.weight;
+        self.authority = newer.authority;
+        self.times = self.times.saturating_add(1);
+        self.prolong(newer);
+    }
+
+    fn prolong(&mut self, newer: &Self) {
+        self.last_unix_s = self.last_unix_s.max(newer.last_unix_s);
     }
 }

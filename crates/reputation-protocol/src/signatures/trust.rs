@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use super::REPORTERS_KEPT_MAX;
+use super::activity::Activity;
 use super::change::{Refused, ReporterRecord};
+use super::near::Rank;
+use super::votes::Vote;
+use super::words::{Named, Word};
 use crate::hashing::Seeded;
 
 /// Different reporters that one table knows by name, as many as 16 bits can number. A site has dozens.
 pub const REPORTER_NAMES_MAX: usize = 65_536;
-
-/// Days within which an organisation that reported counts as active.
-pub const ACTIVE_DAYS: usize = 7;
 
 /// Organisations that are asked for at most, however many are active: half of the votes that are kept, so that hostile
 /// ones cannot fill the list before. The share of the quorum holds up to 6,350 active organisations.
@@ -18,6 +19,10 @@ pub const QUORUM_MAX: usize = REPORTERS_KEPT_MAX / 2;
 
 /// The weight of one whole voice. Weights are whole numbers so that every node counts alike.
 pub(super) const WHOLE: u64 = 1 << 16;
+
+/// Confirmed reports that count at most: two years of truth weigh no more than a month of it, so that nobody lies for
+/// free whatever he said before. One contradicted report leaves 0.8 of a voice then, four leave a half.
+pub const CONFIRMED_COUNTED_MAX: u32 = 30;
 
 /// Merit that a reporter begins with.
 const CONFIRMED_AT_FIRST: u64 = 2;
@@ -39,10 +44,7 @@ pub(super) struct Trust {
     organisation_ids: HashMap<Box<str>, u16, Seeded>,
     /// Day of the last report of each organisation; 0 for none.
     organisation_days: Vec<u16>,
-    /// The latest day of any report: time as the changes tell it.
-    today: u16,
-    /// Organisations whose last report was on a day of the last seven, by day.
-    active: [u32; ACTIVE_DAYS],
+    activity: Activity,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,7 @@ impl Trust {
             voices: Vec::new(),
             organisation_ids: HashMap::with_hasher(Seeded::new(seed)),
             organisation_days: Vec::new(),
-            today: 0,
-            active: [0; ACTIVE_DAYS],
+            activity: Activity::default(),
         }
     }
 
@@ -95,9 +96,9 @@ impl Trust {
         Ok(id)
     }
 
-    /// Independence is by the part before the first `/`.
+    /// The number of an organisation.
     fn organisation(&mut self, name: &str) -> Result<u16, Refused> {
-        let organisation = name.split_once('/').map_or(name, |(organisation, _)| organisation);
+        let organisation = organisation(name);
         if let Some(id) = self.organisation_ids.get(organisation) {
             return Ok(*id);
         }
@@ -119,42 +120,45 @@ impl Trust {
         Ok(())
     }
 
-    /// A report was made. Time never goes back: one with an earlier time counts as made today.
+    /// A report was made.
     pub(super) fn seen(&mut self, reporter: u16, unix_s: u32) {
-        let day = u16::try_from(unix_s / SECONDS_OF_DAY).unwrap_or(u16::MAX);
-        self.seen_on(reporter, day.max(self.today));
+        // No day is no report.
+        self.seen_on(reporter, u16::try_from(unix_s / SECONDS_OF_DAY).unwrap_or(u16::MAX).max(1));
     }
 
+    /// Of one reporter time never goes back.
     fn seen_on(&mut self, reporter: u16, day: u16) {
-        self.advance(day);
         let own = &mut self.records[usize::from(reporter)];
         own.last_day = own.last_day.max(day);
         let organisation = usize::from(self.voices[usize::from(reporter)].organisation);
         let before = self.organisation_days[organisation];
-        if day <= before {
-            return;
-        }
-        self.organisation_days[organisation] = day;
-        let is_recent = |day: u16| day > 0 && usize::from(self.today - day) < ACTIVE_DAYS;
-        if is_recent(before) {
-            self.active[usize::from(before) % ACTIVE_DAYS] -= 1;
-        }
-        if is_recent(day) {
-            self.active[usize::from(day) % ACTIVE_DAYS] += 1;
+        if day > before {
+            self.organisation_days[organisation] = day;
+            self.activity.moved(before, day);
         }
     }
 
-    fn advance(&mut self, day: u16) {
-        let passed = usize::from(day.saturating_sub(self.today)).min(ACTIVE_DAYS);
-        for gone in 0..passed {
-            self.active[(usize::from(day) - gone) % ACTIVE_DAYS] = 0;
+    /// Organisations that named the sketch so.
+    pub(super) fn organisations(&self, votes: &[Vote], named: Named) -> usize {
+        if let [vote] = votes {
+            return usize::from(vote.named() == named);
         }
-        self.today = self.today.max(day);
+        let of = |vote: &Vote| self.voice(vote.reporter()).organisation;
+        let mut all: Vec<_> = votes.iter().filter(|vote| vote.named() == named).map(of).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len()
+    }
+
+    /// What a signature with these votes is worth to the index by similarity.
+    pub(super) fn rank(&self, votes: &[Vote]) -> Rank {
+        let is_operators = |vote: &Vote| vote.is_operator() && vote.named() == Named::Stored;
+        (votes.iter().any(is_operators), self.organisations(votes, Named::Stored))
     }
 
     /// Independent voices that a verdict needs today.
     pub(super) fn needed(&self) -> u64 {
-        let active = self.active.iter().map(|count| u64::from(*count)).sum::<u64>();
+        let active = u64::from(self.activity.active());
         let quorum = (active * u64::from(self.quorum_permille)).div_ceil(1000);
         u64::from(self.reporters_needed.max(1)).max(quorum.min(QUORUM_MAX as u64))
     }
@@ -184,7 +188,7 @@ impl Trust {
 
     fn weigh(&mut self, reporter: u16) {
         let own = &self.records[usize::from(reporter)];
-        let merit = u64::from(own.confirmed) + CONFIRMED_AT_FIRST;
+        let merit = u64::from(own.confirmed.min(CONFIRMED_COUNTED_MAX)) + CONFIRMED_AT_FIRST;
         let whole = merit + CONTRADICTED_COSTS * u64::from(own.contradicted);
         // At most WHOLE, since merit is at most the whole.
         self.voices[usize::from(reporter)].weight = (merit * WHOLE / whole) as u32;
@@ -194,6 +198,11 @@ impl Trust {
         let names = self.records.iter().map(|record| 3 * record.name.len()).sum::<usize>();
         let entry =
             size_of::<ReporterRecord>() + size_of::<Voice>() + 2 * size_of::<(Box<str>, u16)>();
-        names + self.records.capacity() * entry
+        names + self.records.capacity() * entry + self.activity.memory_bytes()
     }
+}
+
+/// Independence is by the part of a reporter's name before the first `/`.
+pub(super) fn organisation(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(organisation, _)| organisation)
 }

@@ -2,13 +2,14 @@
 
 use tamis_domain::reputation::Class;
 
-use super::REPORTERS_KEPT_MAX;
 use super::change::Authority;
+use super::words::{Named, Word};
 
 /// The hour from which [`Vote::hour`] counts: 2020-01-01T00:00Z, in hours since 1970. Earlier times count as this.
 const FIRST_HOUR: u32 = 438_288;
 
-/// One reporter's word: `present 1 | hour 20 | reporter 16 | weight 7 | class 3`, and one bit whether an operator says so.
+/// One reporter's word in 51 bits: `is contradicted 1 | named 2 | present 1 | hour 20 | reporter 16 | is an operator's 1 |
+/// weight 7 | class 3`. [`super::kept::Kept`] has room for 60.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Vote(u64);
 
@@ -41,9 +42,14 @@ struct Arena {
 
 impl Vote {
     /// A place of a list that nobody took.
-    const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
 
     const PRESENT: u64 = 1 << 47;
+    const NAMED_SHIFT: u32 = 48;
+    const CONTRADICTED: u64 = 1 << 50;
+    const HOUR: u64 = 0xf_ffff << 27;
+    /// What a renewal leaves as it is.
+    const KEPT: u64 = 3 << Self::NAMED_SHIFT | Self::CONTRADICTED;
 
     pub(super) fn new(
         reporter: u16,
@@ -80,10 +86,6 @@ impl Vote {
         (self.0 >> 3) as u8 & 127
     }
 
-    pub(super) const fn is_operator(self) -> bool {
-        self.0 >> 10 & 1 == 1
-    }
-
     pub(super) const fn class(self) -> Class {
         match self.0 & 7 {
             2 => Class::Spam,
@@ -95,20 +97,54 @@ impl Vote {
         }
     }
 
-    /// Spam, phishing or malware.
-    pub(super) const fn accuses(self) -> bool {
-        matches!(self.class(), Class::Spam | Class::Phishing | Class::Malware)
+    /// The same with what was told of its sketch and of contradiction.
+    pub(super) fn with(mut self, named: Named, is_contradicted: bool) -> Self {
+        self.name(named);
+        self.set_contradicted(is_contradicted);
+        self
+    }
+}
+
+impl Word for Vote {
+    fn is_by_reporter_of(&self, other: &Self) -> bool {
+        self.reporter() == other.reporter()
     }
 
-    /// The operator's word that wins over every other.
-    pub(super) const fn overrules(self) -> bool {
-        matches!(self.class(), Class::Allowed) && self.is_operator()
+    fn class(&self) -> Class {
+        Self::class(*self)
     }
 
-    /// The same with a time that is not before `hour`.
-    fn renewed(self, hour: u32) -> Self {
-        let hour = hour.max(self.hour());
-        Self(self.0 & !(0xf_ffff << 27) | u64::from(hour) << 27)
+    fn is_operator(&self) -> bool {
+        self.0 >> 10 & 1 == 1
+    }
+
+    fn named(&self) -> Named {
+        Named::from_code((self.0 >> Self::NAMED_SHIFT) as u8 & 3).unwrap_or_default()
+    }
+
+    fn name(&mut self, named: Named) {
+        self.0 &= !(3 << Self::NAMED_SHIFT);
+        self.0 |= u64::from(named.code()) << Self::NAMED_SHIFT;
+    }
+
+    fn is_contradicted(&self) -> bool {
+        self.0 & Self::CONTRADICTED != 0
+    }
+
+    fn set_contradicted(&mut self, is_contradicted: bool) {
+        self.0 &= !Self::CONTRADICTED;
+        self.0 |= if is_contradicted { Self::CONTRADICTED } else { 0 };
+    }
+
+    fn renew(&mut self, newer: &Self) {
+        let before = *self;
+        self.0 = newer.0 & !Self::KEPT | self.0 & Self::KEPT;
+        self.prolong(&before);
+    }
+
+    fn prolong(&mut self, newer: &Self) {
+        let hour = self.hour().max(newer.hour());
+        self.0 = self.0 & !Self::HOUR | u64::from(hour) << 27;
     }
 }
 
@@ -123,22 +159,6 @@ pub(super) const fn hour_of(unix_s: u32) -> u32 {
     (unix_s / 3600).saturating_sub(FIRST_HOUR)
 }
 
-/// One vote more: a known reporter renews its own. Of more than [`REPORTERS_KEPT_MAX`] only an operator's finds a place,
-/// that of the last that is no operator's; any other renews the time of the first. [`super::Saved`] does the same.
-pub(super) fn report(votes: &mut Vec<Vote>, vote: Vote) {
-    if let Some(own) = votes.iter_mut().find(|own| own.reporter() == vote.reporter()) {
-        *own = vote.renewed(own.hour());
-    } else if votes.len() < REPORTERS_KEPT_MAX {
-        votes.push(vote);
-    } else if vote.is_operator()
-        && let Some(place) = votes.iter_mut().rev().find(|other| !other.is_operator())
-    {
-        *place = vote;
-    } else if let Some(first) = votes.first_mut() {
-        *first = first.renewed(vote.hour());
-    }
-}
-
 impl Votes {
     pub(super) fn list(&self, id: ListId) -> &[Vote] {
         let (size, index) = id.parts();
@@ -147,7 +167,7 @@ impl Votes {
         &all[..count]
     }
 
-    /// A new list of 2 to [`REPORTERS_KEPT_MAX`] votes.
+    /// A new list of 2 to [`super::REPORTERS_KEPT_MAX`] votes.
     pub(super) fn make(&mut self, votes: &[Vote]) -> ListId {
         let size = size_of_list(votes.len());
         let index = self.arenas[size].take(2 << size);
