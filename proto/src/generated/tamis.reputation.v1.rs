@@ -110,6 +110,12 @@ pub struct Report {
     /// What the word was worth at the last report.
     #[prost(enumeration = "Authority", tag = "7")]
     pub authority: i32,
+    /// What it said of the sketch of the answering signature.
+    #[prost(enumeration = "Named", tag = "8")]
+    pub named: i32,
+    /// Whether an operator contradicted this accusation.
+    #[prost(bool, tag = "9")]
+    pub contradicted: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WhyResponse {
@@ -407,6 +413,39 @@ impl Authority {
             "AUTHORITY_UNSPECIFIED" => Some(Self::Unspecified),
             "AUTHORITY_REPORTER" => Some(Self::Reporter),
             "AUTHORITY_OPERATOR" => Some(Self::Operator),
+            _ => None,
+        }
+    }
+}
+/// What a report said of the sketch that is stored with a signature: only those that named it count for what resembles it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Named {
+    /// Nothing since it is stored, or there is none.
+    Unspecified = 0,
+    /// It named that sketch.
+    Stored = 1,
+    /// It named another one.
+    Other = 2,
+}
+impl Named {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NAMED_UNSPECIFIED",
+            Self::Stored => "NAMED_STORED",
+            Self::Other => "NAMED_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NAMED_UNSPECIFIED" => Some(Self::Unspecified),
+            "NAMED_STORED" => Some(Self::Stored),
+            "NAMED_OTHER" => Some(Self::Other),
             _ => None,
         }
     }

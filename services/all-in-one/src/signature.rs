@@ -239,7 +239,7 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
         }
         for report in answer.reports {
             println!(
-                "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}",
+                "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}{}{}",
                 report.reporter,
                 class_word(report.class),
                 report.weight,
@@ -250,7 +250,13 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
                     ", as an operator"
                 } else {
                     ""
-                }
+                },
+                match report.named() {
+                    wire::Named::Stored => ", of this sketch",
+                    wire::Named::Other => ", of another sketch",
+                    wire::Named::Unspecified => "",
+                },
+                if report.contradicted { ", contradicted by an operator" } else { "" }
             );
         }
     }

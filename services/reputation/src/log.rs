@@ -53,6 +53,16 @@ pub enum OpenError {
     /// Another process has it.
     #[error("{0}: another process uses this state directory")]
     Locked(PathBuf),
+    /// Another version's.
+    #[error(
+        "{path}: it is of format {format}, from before reports told which sketch they name, and cannot be read any more"
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u8,
+    },
     /// What was written is no longer what is read.
     #[error(
         "{path}: damaged at byte {at}: {what}; restore this directory from another replica or a copy"

@@ -309,6 +309,9 @@ fn unusable(error: OpenError) -> Failure {
             "Check that [reputation] state_dir exists and belongs to this user."
         }
         OpenError::Locked(_) => "Stop the other process, or give this one a state_dir of its own.",
+        OpenError::Format { .. } => {
+            "Begin with an empty state_dir and report anew; nodes of one service change together."
+        }
         OpenError::Damaged { .. } => "Without it, acknowledged reports would be lost.",
     };
     Failure::unavailable(error.to_string(), advice)

@@ -74,5 +74,7 @@ fn report(told: ReportTold) -> wire::Report {
         last_unix_s: told.last_unix_s.into(),
         times: told.times.into(),
         authority: told.authority.code().into(),
+        named: told.named.code().into(),
+        contradicted: told.is_contradicted,
     }
 }

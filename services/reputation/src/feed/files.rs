@@ -43,6 +43,7 @@ impl From<OpenError> for FeedError {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 Self::Bad(format!("{name} at byte {at}: {what}"))
             }
+            OpenError::Format { .. } => Self::Bad(error.to_string()),
             other => Self::Io(other.into()),
         }
     }

@@ -3,8 +3,9 @@
 //! Commit: `2 | epoch before u64 | count u32 | change ...`, or with the place in the shared order
 //! `3 | epoch before u64 | ms u64 | seq u64 | count u32 | change ...`. Change: `1 (add), 2 (delete) or 3 (retract) | kind u8 |
 //! value 16 | time u32 | reporter`, and for an add `class u8 | weight u8 | authority u8 | sketch`, where a sketch is `0` or
-//! `1 | 64 bytes`. Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | authority | first u32 |
-//! last u32 | times u16) ...`. Reporter: `name | confirmed u32 | contradicted u32 | last day u16`.
+//! `1 | 64 bytes`. Saved: `kind | value | sketch | epoch u64 | count u8 | (reporter | class | weight | authority | said |
+//! first u32 | last u32 | times u16) ...`, where `said` is what was said of the sketch, 0 to 2, and 4 more when an operator
+//! contradicted it. Reporter: `name | confirmed u32 | contradicted u32 | last day u16`.
 
 pub(super) mod fields;
 mod raw;
@@ -21,6 +22,9 @@ const FORMAT_WITH_POSITION: u8 = 3;
 const ADD: u8 = 1;
 const DELETE: u8 = 2;
 const RETRACT: u8 = 3;
+
+/// Beside the number of what was said of the sketch.
+const CONTRADICTED: u8 = 4;
 
 /// Bytes of one change at most: tag, signature, time, a name of any length, class, weight, authority, sketch.
 pub(super) const CHANGE_BYTES_MAX: usize = 1 + 17 + 4 + 256 + 3 + 1 + 64;
@@ -87,7 +91,9 @@ pub fn push_saved(out: &mut Vec<u8>, saved: &Saved) {
     out.push(u8::try_from(saved.reports.len()).unwrap_or(u8::MAX));
     for report in saved.reports.iter().take(u8::MAX.into()) {
         push_name(out, &report.reporter);
-        out.extend_from_slice(&[report.class.code(), report.weight, report.authority.code()]);
+        let said = report.named.code() | if report.is_contradicted { CONTRADICTED } else { 0 };
+        let codes = [report.class.code(), report.weight, report.authority.code(), said];
+        out.extend_from_slice(&codes);
         out.extend_from_slice(&report.first_unix_s.to_be_bytes());
         out.extend_from_slice(&report.last_unix_s.to_be_bytes());
         out.extend_from_slice(&report.times.to_be_bytes());

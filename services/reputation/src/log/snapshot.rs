@@ -1,6 +1,6 @@
 //! All histories in one file, sorted, so that one is found by reading one block and the log before it can go.
 //!
-//! Frames, see [`super::frame`]: head `2 | epoch u64`; blocks of saved signatures in ascending order of kind and value;
+//! Frames, see [`super::frame`]: head `3 | epoch u64`; blocks of saved signatures in ascending order of kind and value;
 //! reporters; the index, `first key 13 | offset u64` of each block; the foot, see [`Foot`]. Then `offset of the foot u64 |
 //! "tamis sn"`. It is written beside, synchronised and renamed, so that it is there whole or not at all. Of the index, less
 //! than a thousandth of the data, one copy is held in memory.
@@ -47,6 +47,10 @@ impl Snapshot {
             bytes.checked_sub(TRAILER_BYTES).ok_or_else(|| damaged(0, "it is too short"))?;
         let mut trailer = [0; TRAILER_BYTES as usize];
         file.read_exact_at(&mut trailer, trailer_at).map_err(OpenError::io(path))?;
+        let head = framed(&file, 0, HEAD_FRAME_BYTES).map_err(OpenError::io(path))?;
+        if let Some(format) = head.as_deref().and_then(format::other_format) {
+            return Err(OpenError::Format { path: path.to_path_buf(), format });
+        }
         let foot_at = format::foot_at(&trailer)
             .filter(|at| (HEAD_FRAME_BYTES..trailer_at).contains(at))
             .ok_or_else(|| damaged(trailer_at, "no snapshot ends so"))?;
@@ -54,7 +58,6 @@ impl Snapshot {
             .map_err(OpenError::io(path))?
             .and_then(|payload| Foot::read(&payload, foot_at))
             .ok_or_else(|| damaged(foot_at, "its foot is damaged"))?;
-        let head = framed(&file, 0, HEAD_FRAME_BYTES).map_err(OpenError::io(path))?;
         if head.as_deref().and_then(format::read_head) != Some(foot.epoch) {
             return Err(damaged(0, "no snapshot begins so"));
         }

@@ -2,9 +2,11 @@
 
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
-use tamis_reputation_protocol::signatures::{Authority, Change, ReportTold, ReporterRecord, Saved};
+use tamis_reputation_protocol::signatures::{
+    Authority, Change, Named, ReportTold, ReporterRecord, Saved,
+};
 
-use super::{ADD, DELETE, FORMAT, FORMAT_WITH_POSITION, RETRACT};
+use super::{ADD, CONTRADICTED, DELETE, FORMAT, FORMAT_WITH_POSITION, RETRACT};
 use crate::log::Position;
 
 pub(in crate::log) struct Fields<'a>(pub &'a [u8]);
@@ -111,11 +113,17 @@ impl<'a> Fields<'a> {
         let count = self.u8()?;
         let mut reports = Vec::with_capacity(count.into());
         for _ in 0..count {
+            let reporter = self.string()?;
+            let class = Class::from_code(self.u8()?)?;
+            let (weight, authority) = (self.u8()?, Authority::from_code(self.u8()?)?);
+            let said = self.u8()?;
             reports.push(ReportTold {
-                reporter: self.string()?,
-                class: Class::from_code(self.u8()?)?,
-                weight: self.u8()?,
-                authority: Authority::from_code(self.u8()?)?,
+                reporter,
+                class,
+                weight,
+                authority,
+                named: Named::from_code(said & !CONTRADICTED)?,
+                is_contradicted: said & CONTRADICTED != 0,
                 first_unix_s: self.u32()?,
                 last_unix_s: self.u32()?,
                 times: self.u16()?,

@@ -123,7 +123,7 @@ impl<'a> RawSaved<'a> {
         fields.u64()?;
         for _ in 0..fields.u8()? {
             fields.name()?;
-            fields.take(3 + 4 + 4 + 2)?;
+            fields.take(4 + 4 + 4 + 2)?;
         }
         let length = bytes.len() - fields.0.len();
         Some(Self { key, is_sketched, bytes: &bytes[..length] })

@@ -6,7 +6,8 @@ use crate::log::record::fields::Fields;
 use crate::log::record::{KEY_BYTES, Key, push_position};
 use crate::log::{Position, frame};
 
-const FORMAT: u8 = 2;
+/// Since 3, records tell what was said of the sketch that is stored.
+const FORMAT: u8 = 3;
 
 /// Bytes of saved signatures after which a block is closed: what one look-up reads and verifies (20 microseconds), and
 /// what one entry of the index, 21 bytes, stands for.
@@ -40,7 +41,7 @@ pub struct Count {
     pub sketched: u64,
 }
 
-/// What stands at the end: `2 | epoch u64 | 0, or 1 | ms u64 | seq u64 | segment u32 | offset of the reporters u64 | offset of
+/// What stands at the end: `3 | epoch u64 | 0, or 1 | ms u64 | seq u64 | segment u32 | offset of the reporters u64 | offset of
 /// the index u64 | reporters u32 | (kind u8 | signatures u64 | sketched u64) ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foot {
@@ -136,6 +137,16 @@ pub(super) fn head(epoch: u64) -> Vec<u8> {
     let mut out = vec![FORMAT];
     out.extend_from_slice(&epoch.to_be_bytes());
     out
+}
+
+/// The format of a head that another version wrote.
+pub(super) fn other_format(head: &[u8]) -> Option<u8> {
+    let first = head.first().copied().filter(|_| head.len() == head_bytes());
+    first.filter(|format| (1..FORMAT).contains(format))
+}
+
+const fn head_bytes() -> usize {
+    HEAD_FRAME_BYTES as usize - frame::HEAD_BYTES
 }
 
 pub(super) fn read_head(payload: &[u8]) -> Option<u64> {

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use tamis_reputation_protocol::signatures::{ReportTold, ReporterRecord, Saved};
+use tamis_reputation_protocol::signatures::{Named, ReportTold, ReporterRecord, Saved};
 use tempfile::tempdir;
 
 use super::*;
+use crate::log::frame;
 use crate::log::snapshot::{self, BLOCK_BYTES, Foot, Snapshot, Writer};
 
 #[test]
@@ -68,6 +69,8 @@ pub(super) fn saved(number: u64) -> Saved {
             last_unix_s: 1_800_000_000,
             times: 1,
             authority: Authority::Operator,
+            named: [Named::Nothing, Named::Stored, Named::Other][number as usize % 3],
+            is_contradicted: number % 2 == 1,
         }],
         changed_epoch: number + 1,
     }
@@ -102,6 +105,20 @@ fn every_signature_is_found_in_its_block_and_none_between_them() {
     let mut table = Table::new(Rules::default());
     assert_eq!(snapshot::read(snapshot.path(), &mut table).unwrap(), Some(at(8)));
     assert_eq!((table.len() as u64, table.epoch()), (COUNT, COUNT));
+}
+
+#[test]
+fn a_snapshot_of_the_former_format_is_told_by_name_and_not_as_damage() {
+    let dir = tempdir().unwrap();
+    let snapshot = write(dir.path(), 3);
+    let mut bytes = fs::read(snapshot.path()).unwrap();
+    let mut head = Vec::new();
+    frame::push(&mut head, &[&[2][..], &3_u64.to_be_bytes()].concat());
+    bytes[..head.len()].copy_from_slice(&head);
+    fs::write(snapshot.path(), &bytes).unwrap();
+    let refused = Snapshot::open(snapshot.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Format { format: 2, .. }), "{refused}");
+    assert!(open(dir.path()).unwrap_err().to_string().contains("format 2"));
 }
 
 #[test]
