@@ -53,7 +53,12 @@ impl Merge {
     /// one and the segments are there; from then on they no longer count.
     fn run(self) -> io::Result<()> {
         let old = self.present.in_force().snapshot.clone();
-        let snapshot = self.written(old.as_deref())?;
+        let written = self.written(old.as_deref());
+        if written.is_err() {
+            // It may be large, and the disk may be full because of it.
+            let _ = files::remove(&self.dir.join(files::NEW));
+        }
+        let snapshot = written?;
         self.present.change(|files| {
             files.snapshot = Some(Arc::new(snapshot));
             let is_frozen = |it: &Arc<Segment>| self.frozen.iter().any(|other| it.id == other.id);
@@ -76,6 +81,8 @@ impl Merge {
         };
         merging.writer.followed_by(self.next);
         for number in 0..old.map_or(0, Snapshot::blocks) {
+            // A snapshot of gigabytes may have nothing to change: whoever stops does not wait for all of it.
+            self.go_on()?;
             let block = old.map_or_else(|| Ok(Vec::new()), |old| old.block(number))?;
             for saved in saved_records(&block) {
                 let saved = saved.ok_or_else(|| io::Error::other("no such record"))?;
