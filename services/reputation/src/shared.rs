@@ -172,3 +172,21 @@ impl Shared {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::Rules;
+
+    use super::*;
+
+    #[test]
+    fn a_warning_that_comes_again_and_again_leaves_room_for_the_others() {
+        let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+        let shared = Shared::new(Table::new(Rules::default()), metrics);
+        (0..100).for_each(|_| shared.warn("the same".to_owned()));
+        (1..WARNINGS_MAX).for_each(|number| shared.warn(format!("warning {number}")));
+        assert_eq!(shared.warnings().len(), WARNINGS_MAX);
+        shared.warn("one more".to_owned());
+        assert_eq!(shared.warnings().len(), WARNINGS_MAX);
+    }
+}

@@ -189,3 +189,39 @@ impl Drop for Running {
         let _ = self.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::{Rules, Table};
+
+    use super::super::local::{COMPACT_BYTES, LocalLog};
+    use super::super::tests::many;
+    use super::*;
+
+    #[test]
+    fn a_merge_that_is_told_to_stop_ends_at_the_next_block_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        many(dir.path());
+        let mut table = Table::new(Rules::default());
+        let log = LocalLog::open(dir.path(), &mut table, COMPACT_BYTES).unwrap().log;
+        let super::super::histories::Source::Disk(present) = log.histories().0 else {
+            unreachable!("a log on disk")
+        };
+        assert!(present.in_force().snapshot.as_ref().unwrap().blocks() > 1);
+        // Nothing has changed: whole blocks are copied, and no change is looked at.
+        let merge = |is_cancelled| Merge {
+            dir: dir.path().to_path_buf(),
+            present: Arc::clone(&present),
+            frozen: Vec::new(),
+            epoch: table.epoch() + 1,
+            position: None,
+            next: 0,
+            reporters: Vec::new(),
+            is_cancelled: Arc::new(AtomicBool::new(is_cancelled)),
+        };
+        let stopped = merge(true).run().unwrap_err();
+        assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
+        assert!(!dir.path().join(files::NEW).exists());
+        assert!(merge(false).run().is_ok());
+    }
+}

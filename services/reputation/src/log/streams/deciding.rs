@@ -9,7 +9,7 @@ use crate::log::Position;
 /// How long nodes that are named in `peers` and not heard of hold up a beginning. Then a majority is enough: a machine
 /// that died together with Redis must not refuse writes for ever. Longer than a service takes to start and say that it
 /// loads.
-pub const ABSENT_WAIT: Duration = Duration::from_secs(20);
+pub const ABSENT_WAIT: Duration = Duration::from_secs(15);
 
 /// How long a node that lives and reads its directory holds up a beginning: the largest table takes minutes.
 pub const LOADING_WAIT: Duration = Duration::from_secs(600);

@@ -9,7 +9,7 @@ use tamis_runtime::clock;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::troubles::Troubles;
-use super::{OrderMetrics, STALE_AFTER, Settings, entry, registry};
+use super::{ANSWER_WITHIN, OrderMetrics, STALE_AFTER, Settings, entry, registry};
 use crate::log::Position;
 use crate::shared::{Shared, Standing};
 use crate::writes::Committed;
@@ -177,9 +177,15 @@ impl Link {
 
     /// Gives up the connections. The keeper makes new ones, and looks for its place again: what was followed may be gone.
     pub(super) fn broken(&self, why: &str) {
+        let now = clock::now();
         let mut state = self.state();
         let was_connected = state.asks.take().is_some();
         state.connection = None;
+        if was_connected && state.follows && state.caught_up {
+            // A connection that breaks held until now; one that is silent held when it answered last.
+            let is_late = |at: &Instant| now.saturating_duration_since(*at) >= ANSWER_WITHIN;
+            state.current_at = state.answered.filter(is_late).or(Some(now));
+        }
         (state.follows, state.caught_up) = (false, false);
         drop(state);
         if was_connected {

@@ -184,10 +184,12 @@ async fn add(link: &Link, id: &[u8; ID_BYTES], payload: &[u8]) -> Result<(), Fau
     }
     match answers.next() {
         None if acks == 0 => Ok(()),
-        answer => confirmed(acks, answer).map_err(|why| {
-            moved(link, &why);
-            Fault::Unconfirmed(why)
-        }),
+        answer => {
+            if let Some(Err(error)) = &answer {
+                moved(link, error);
+            }
+            confirmed(acks, answer).map_err(Fault::Unconfirmed)
+        }
     }
 }
 
@@ -206,14 +208,14 @@ fn fault(link: &Link, error: &RedisError) -> Fault {
     if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
         return Fault::Lost(why);
     }
-    moved(link, error.code().unwrap_or_default());
+    moved(link, error);
     Fault::Refused(format!("Redis refused it: {why}"))
 }
 
 /// Another master now, or none: a new connection finds it.
-fn moved(link: &Link, why: &str) {
-    if super::keeping::ELSEWHERE.iter().any(|code| why.starts_with(code)) {
-        link.broken(why);
+fn moved(link: &Link, error: &RedisError) {
+    if error.code().is_some_and(|code| super::keeping::ELSEWHERE.contains(&code)) {
+        link.broken(&error.to_string());
     }
 }
 
