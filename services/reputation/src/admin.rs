@@ -271,9 +271,10 @@ fn status(error: WriteError) -> Status {
         WriteError::Refused(Refused::Full { .. } | Refused::TooManyReporters)
         | WriteError::Log(AppendError::Full(_)) => Status::resource_exhausted(message),
         WriteError::Refused(_) | WriteError::TooMany => Status::invalid_argument(message),
-        WriteError::Log(AppendError::Broken(_))
-        | WriteError::CutOff(_)
-        | WriteError::Unknown(_)
-        | WriteError::Stopping => Status::unavailable(message),
+        // Of this code alone a caller has to expect that the change was made.
+        WriteError::Unknown(_) | WriteError::Unconfirmed(_) => Status::deadline_exceeded(message),
+        WriteError::Log(AppendError::Broken(_)) | WriteError::CutOff(_) | WriteError::Stopping => {
+            Status::unavailable(message)
+        }
     }
 }

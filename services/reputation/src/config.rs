@@ -58,7 +58,8 @@ pub struct Typed {
     pub service: String,
     /// Name of this node among them; empty: one is drawn once and kept in `state_dir`.
     pub node: String,
-    /// Administration addresses (`host:port`) of nodes that may give this one their table.
+    /// Administration addresses (`host:port`) of all other nodes of the service, without this one. They may give this one
+    /// their table, and no order is begun before as many others were heard of.
     pub peers: Vec<String>,
     /// Bytes of log before it is compacted into a snapshot.
     pub compact_bytes: u64,
@@ -274,6 +275,7 @@ impl Typed {
                 .and_then(|(host, port)| port.parse::<u16>().ok().filter(|_| !host.is_empty()));
             port.ok_or_else(|| format!("peers: {peer:?}: write host:port"))?;
         }
+        self.peers_are_others()?;
         let authority = match self.redis_authority.as_os_str().is_empty() {
             true => None,
             false => Some(std::fs::read(&self.redis_authority).map_err(|error| {
@@ -288,6 +290,27 @@ impl Typed {
             node: self.node.clone(),
             peers: self.peers.clone(),
         }))
+    }
+}
+
+impl Typed {
+    /// A beginning of the order waits for as many other nodes as there are peers: each is named once, and never this one.
+    fn peers_are_others(&self) -> Result<(), String> {
+        let mut named: Vec<&String> = self.peers.iter().collect();
+        named.sort();
+        if let Some(twice) = named.windows(2).find(|two| two[0] == two[1]) {
+            return Err(format!("peers: {:?} is named twice: name each other node once", twice[0]));
+        }
+        let ListenAddress::Tcp(own) = self.grpc else { return Ok(()) };
+        let listen = self.listen.parse::<SocketAddr>().ok().map(|listen| listen.ip());
+        let is_own = |peer: SocketAddr| {
+            let is_here = peer.ip() == own.ip() || Some(peer.ip()) == listen;
+            peer.port() == own.port() && is_here
+        };
+        let own = self.peers.iter().find(|peer| peer.parse().is_ok_and(is_own));
+        own.map_or(Ok(()), |own| {
+            Err(format!("peers: {own:?} is this node itself: name the other nodes alone"))
+        })
     }
 }
 
@@ -337,12 +360,24 @@ mod tests {
         };
         assert_eq!(typed().check().unwrap().cluster.unwrap().service, "default");
         let long = "n".repeat(NAME_CHARS_MAX + 1);
+        let peers = |count: usize| (0..count).map(|node| format!("h{node}:1")).collect();
         for (bad, what) in [
             (Typed { state_dir: PathBuf::new(), ..typed() }, "state_dir"),
             (Typed { redis: "http://h:1".to_owned(), ..typed() }, "scheme"),
             (Typed { redis: String::new(), peers: vec!["h:1".to_owned()], ..typed() }, "peers"),
             (Typed { peers: vec!["h".to_owned()], ..typed() }, "host:port"),
-            (Typed { peers: vec!["h:1".to_owned(); PEERS_MAX + 1], ..typed() }, "peers"),
+            (Typed { peers: peers(PEERS_MAX + 1), ..typed() }, "peers"),
+            (Typed { peers: vec!["h:1".to_owned(), "h:1".to_owned()], ..typed() }, "twice"),
+            (Typed { peers: vec!["127.0.0.1:7063".to_owned()], ..typed() }, "this node itself"),
+            (
+                Typed {
+                    listen: "192.0.2.10:7060".to_owned(),
+                    grpc: ListenAddress::Tcp(([0, 0, 0, 0], 7063).into()),
+                    peers: vec!["192.0.2.11:7063".to_owned(), "192.0.2.10:7063".to_owned()],
+                    ..typed()
+                },
+                "\"192.0.2.10:7063\" is this node itself",
+            ),
             (Typed { service: "a}b".to_owned(), ..typed() }, "service"),
             (Typed { service: long.clone(), ..typed() }, "service"),
             (Typed { node: long, ..typed() }, "node"),
@@ -353,7 +388,7 @@ mod tests {
         }
         let most = Typed {
             node: "n".repeat(NAME_CHARS_MAX),
-            peers: vec!["h:1".to_owned(); PEERS_MAX],
+            peers: peers(PEERS_MAX),
             redis_acks: ACKS_MAX,
             ..typed()
         };

@@ -11,14 +11,16 @@ use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::tls::Tls;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, read_keys};
 use crate::feed::Feed;
 use crate::log::local::LocalLog;
-use crate::log::streams::{Cluster, OrderMetrics, Started};
+use crate::log::streams::{self, Announcement, Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
 use crate::metrics::Metrics;
 use crate::reporters::Reporters;
@@ -45,6 +47,7 @@ pub struct Service {
     writes: Writes,
     writer: JoinHandle<()>,
     cluster: Option<Cluster>,
+    announcement: Option<Announcement>,
     reporters: Option<Arc<Reporters>>,
     feed: Option<Feed>,
 }
@@ -73,6 +76,11 @@ impl Service {
             Some(file) => Some(Arc::new(Reporters::load(file)?)),
             None => None,
         };
+        // Others wait for what this node has before they begin their order anew.
+        let announcement = match (&config.cluster, &config.state_dir) {
+            (Some(settings), Some(dir)) => Some(streams::announce(settings, dir)),
+            _ => None,
+        };
         let (table, log, warnings) = load(&config).await?;
         let shared = Arc::new(Shared::new(table, Metrics::new(registry)));
         warnings.into_iter().for_each(|warning| shared.warn(warning));
@@ -100,7 +108,18 @@ impl Service {
                 Some(Feed::open(settings, registry, config.rules, &shared, log).await?)
             }
         };
-        Ok(Self { config, sockets, grpc, shared, writes, writer, cluster, reporters, feed })
+        Ok(Self {
+            config,
+            sockets,
+            grpc,
+            shared,
+            writes,
+            writer,
+            cluster,
+            announcement,
+            reporters,
+            feed,
+        })
     }
 
     /// Where questions are answered; the port is the real one where the configuration says 0.
@@ -153,10 +172,12 @@ impl Service {
         if let Some(reporters) = self.reporters {
             background.spawn(reporters.watch());
         }
-        let mut shared_writer = None;
+        let (mut shared_writer, mut is_fit) = (None, None);
         if let Some(cluster) = self.cluster {
             let has_state = cluster.has_state();
+            is_fit = Some(cluster.is_fit());
             let Started { mut caught_up, writer, tasks } = cluster.start(tls);
+            drop(self.announcement);
             background.spawn(async move {
                 let mut tasks = tasks;
                 while tasks.join_next().await.is_some() {}
@@ -182,8 +203,11 @@ impl Service {
         drop(settings);
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
+        if let Some(is_fit) = is_fit.clone() {
+            background.spawn(ready_while(is_fit, is_ready.clone(), shutdown.clone()));
+        }
         let served = match self.grpc {
-            Some(listener) => grpc(listener, tls, admin, &shutdown).await,
+            Some(listener) => grpc(listener, tls, admin, is_fit, &shutdown).await,
             None => {
                 drop(admin);
                 shutdown.requested().await;
@@ -203,6 +227,32 @@ impl Service {
         let ended = move || (writer.join(), loops.end());
         let _ = tokio::task::spawn_blocking(ended).await;
         served
+    }
+}
+
+/// A node that falls behind until somebody mends it is not ready: others should be asked. It answers all the same.
+async fn ready_while(mut is_fit: watch::Receiver<bool>, is_ready: Condition, shutdown: Shutdown) {
+    loop {
+        let is_so = *is_fit.borrow_and_update();
+        is_ready.set(is_so);
+        tokio::select! {
+            changed = is_fit.changed() => if changed.is_err() { return },
+            () = shutdown.requested() => return,
+        }
+    }
+}
+
+/// As [`ready_while`], for who asks over gRPC.
+async fn serving_while(mut is_fit: watch::Receiver<bool>, health: HealthReporter) {
+    loop {
+        let is_so = *is_fit.borrow_and_update();
+        match is_so {
+            true => health.set_serving::<ReputationServer<Admin>>().await,
+            false => health.set_not_serving::<ReputationServer<Admin>>().await,
+        }
+        if is_fit.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -280,10 +330,15 @@ async fn grpc(
     listener: Listener,
     tls: Option<&Tls>,
     admin: Admin,
+    is_fit: Option<watch::Receiver<bool>>,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReputationServer<Admin>>().await;
+    let mut watching = JoinSet::new();
+    if let Some(is_fit) = is_fit {
+        watching.spawn(serving_while(is_fit, health));
+    }
     let mut server = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .tcp_nodelay(true);

@@ -36,6 +36,7 @@ pub struct Shared {
     table: RwLock<Table>,
     warnings: Mutex<Vec<String>>,
     log_trouble: Mutex<Option<String>>,
+    order_troubles: Mutex<Vec<String>>,
     is_stale: AtomicBool,
     standing: Mutex<Option<Standing>>,
     base: RwLock<Option<Table>>,
@@ -54,6 +55,7 @@ impl Shared {
             table,
             warnings: Mutex::default(),
             log_trouble: Mutex::default(),
+            order_troubles: Mutex::default(),
             is_stale: AtomicBool::new(false),
             standing: Mutex::default(),
             base: RwLock::default(),
@@ -127,13 +129,25 @@ impl Shared {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = Some(standing);
     }
 
-    /// Keeps something that a person should know until the process ends.
+    /// Keeps something that a person should know until the process ends. What is known already is not told again.
     pub fn warn(&self, warning: String) {
-        tracing::warn!("{warning}");
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.contains(&warning) {
+            return;
+        }
+        tracing::warn!("{warning}");
         if warnings.len() < WARNINGS_MAX {
             warnings.push(warning);
         }
+    }
+
+    /// What is wrong with the place in the shared order now. Each is logged when it comes, not as long as it stays.
+    pub(crate) fn order_troubles(&self, troubles: Vec<String>) {
+        let mut present = self.order_troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        for trouble in troubles.iter().filter(|trouble| !present.contains(trouble)) {
+            tracing::error!("{trouble}");
+        }
+        *present = troubles;
     }
 
     /// The log's present trouble, or none any more.
@@ -153,7 +167,26 @@ impl Shared {
         let mut all = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let trouble = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(trouble.as_ref().map(|why| format!("writes are refused: {why}")));
+        all.extend(self.order_troubles.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all.extend(self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::Rules;
+
+    use super::*;
+
+    #[test]
+    fn a_warning_that_comes_again_and_again_leaves_room_for_the_others() {
+        let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+        let shared = Shared::new(Table::new(Rules::default()), metrics);
+        (0..100).for_each(|_| shared.warn("the same".to_owned()));
+        (1..WARNINGS_MAX).for_each(|number| shared.warn(format!("warning {number}")));
+        assert_eq!(shared.warnings().len(), WARNINGS_MAX);
+        shared.warn("one more".to_owned());
+        assert_eq!(shared.warnings().len(), WARNINGS_MAX);
     }
 }

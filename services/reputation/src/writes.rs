@@ -61,7 +61,11 @@ pub enum WriteError {
     /// The shared order was asked and did not show the write in time.
     #[error("not known whether this was written: {0}; reporting it again is harmless")]
     Unknown(String),
-    /// The service is stopping.
+    /// The shared order has the write, but not as many replicas as wanted: a failover may lose it. Writing it again makes
+    /// sure, and changes nothing if it was not lost.
+    #[error("written, not confirmed by replicas: {0}; reporting it again is harmless")]
+    Unconfirmed(String),
+    /// The service is stopping: nothing was written.
     #[error("the service is stopping")]
     Stopping,
 }
@@ -123,8 +127,8 @@ impl Writes {
     /// Makes changes, all or none; returns when they are on disk (or in the shared order) and in the table.
     ///
     /// # Errors
-    /// [`WriteError`]: nothing was changed. After [`WriteError::Stopping`] and [`WriteError::Unknown`] it is not known
-    /// whether it was.
+    /// [`WriteError`]: nothing was changed. After [`WriteError::Unknown`] it is not known whether it was; after
+    /// [`WriteError::Unconfirmed`] it was, and may be lost again.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Committed, WriteError> {
         if changes.len() > CHANGES_PER_COMMIT_MAX {
             return Err(WriteError::TooMany);
@@ -136,7 +140,8 @@ impl Writes {
         let (done, committed) = oneshot::channel();
         let request = Request { changes, done };
         self.requests.send(request).await.map_err(|_| WriteError::Stopping)?;
-        committed.await.map_err(|_| WriteError::Stopping)?
+        let ended = || WriteError::Unknown("the writer ended".to_owned());
+        committed.await.map_err(|_| ended())?
     }
 }
 
@@ -208,10 +213,11 @@ pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
     committed
 }
 
-/// Another thread does the work; questions and writes go on.
-pub(crate) fn compact(log: &mut LocalLog, shared: &Shared) {
+/// Another thread does the work; questions and writes go on. How one ended that was begun before, or could not begin.
+pub(crate) fn compact(log: &mut LocalLog, shared: &Shared) -> Option<std::io::Result<()>> {
     let bytes = log.bytes();
-    match log.compacted() {
+    let mut ended = log.compacted();
+    match &ended {
         None => {}
         Some(Ok(())) => tracing::info!(bytes, "the log was compacted"),
         Some(Err(error)) => tracing::warn!(%error, "{CANNOT_COMPACT}"),
@@ -220,7 +226,9 @@ pub(crate) fn compact(log: &mut LocalLog, shared: &Shared) {
         && let Err(error) = begin_compaction(log, shared)
     {
         tracing::warn!(%error, "{CANNOT_COMPACT}");
+        ended = Some(Err(error));
     }
+    ended
 }
 
 pub(crate) fn begin_compaction(log: &mut LocalLog, shared: &Shared) -> std::io::Result<()> {
@@ -289,7 +297,7 @@ impl Writer {
 
     fn compact(&mut self) {
         if let Some(log) = self.log.as_mut() {
-            compact(log, &self.shared);
+            let _ = compact(log, &self.shared);
         }
     }
 

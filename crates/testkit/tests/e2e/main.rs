@@ -22,6 +22,7 @@ mod python_client;
 mod redis_memory;
 mod reputation;
 mod reputation_cluster;
+mod reputation_cluster_losses;
 mod reputation_nodes;
 mod reputation_reporters;
 mod reputation_sealed;

@@ -127,8 +127,9 @@ async fn without_redis_nodes_answer_on_refuse_writes_by_name_at_once_and_catch_u
     for round in 0..20_u64 {
         let began = Instant::now();
         let refused = clients[0].add(report(100 + round..101 + round)).await.expect_err("no order");
-        assert_eq!(refused.code(), Code::Unavailable);
         // The one that was under way may not be known; those after it are refused at once.
+        let is_first = round == 0 && refused.code() == Code::DeadlineExceeded;
+        assert!(is_first || refused.code() == Code::Unavailable, "{refused}");
         let limit = if round == 0 { Duration::from_secs(3) } else { Duration::from_secs(1) };
         assert!(began.elapsed() < limit, "{round}: {:?} {refused}", began.elapsed());
         assert!(round == 0 || refused.message().contains("Redis"), "{refused}");
@@ -282,7 +283,7 @@ async fn the_order_goes_on_after_a_failover_of_sentinels() {
     tokio::task::block_in_place(|| group.wait_failover(old));
     // The group has one server left: no replica can have a write.
     let refused = clients[0].add(report(20..21)).await.expect_err("too few replicas");
-    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(matches!(refused.code(), Code::Unavailable | Code::DeadlineExceeded), "{refused}");
     let all = (0..20).map(|number| (number, Duration::ZERO)).collect();
     agreed(&nodes).await;
     all_listed(&nodes, &all).await;

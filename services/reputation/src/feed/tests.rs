@@ -16,8 +16,8 @@ use super::{RULES, SNAPSHOT};
 use crate::bases::config::{Config, Typed};
 use crate::bases::directory::{Directory, Release};
 use crate::bases::publish::{Memory, Publication, Sources};
-use crate::log::Durability;
 use crate::log::local::{COMPACT_BYTES_MAX, LocalLog};
+use crate::log::{Durability, Position};
 
 const PER_COMMIT: u64 = 4096;
 
@@ -64,6 +64,19 @@ impl Hub {
             let epoch = self.table.epoch();
             let changes: Vec<Change> = (epoch..epoch + PER_COMMIT).map(change).collect();
             self.log.append(epoch, None, &changes, Durability::Buffered).unwrap();
+            for change in &changes {
+                self.table.replay(change).unwrap();
+            }
+        }
+    }
+
+    /// As a node does that shares its order with others: copies, with their places.
+    fn copy(&mut self, commits: u64) {
+        for _ in 0..commits {
+            let epoch = self.table.epoch();
+            let changes: Vec<Change> = (epoch..epoch + PER_COMMIT).map(change).collect();
+            let position = Position { ms: 1 + epoch, seq: 0 };
+            self.log.append(epoch, Some(position), &changes, Durability::Buffered).unwrap();
             for change in &changes {
                 self.table.replay(change).unwrap();
             }
@@ -155,6 +168,46 @@ fn a_compaction_begins_a_new_stream_that_lists_the_same() {
     assert_same(&after, &hub.table);
     let found = after.history(SignatureKind::Link, &[0; 12]).unwrap().unwrap();
     assert_eq!((found.changed_epoch, found.reports.len()), (1, 1));
+}
+
+#[test]
+fn a_node_that_shares_its_order_publishes_the_copies_that_it_keeps_whole() {
+    let mut hub = Hub::new();
+    // It had a log of its own before.
+    hub.commit(1);
+    hub.copy(1);
+    let first = open(&hub.publish(), None);
+    assert_same(&first, &hub.table);
+    hub.copy(2);
+    let second = open(&hub.publish(), Some(&first));
+    assert!(second.follow(&first).unwrap(), "what is new is enough");
+    assert_same(&second, &hub.table);
+    hub.compact();
+    hub.copy(1);
+    let release = hub.publish();
+    assert!(Hub::names(&release).contains(&SNAPSHOT));
+    assert_same(&open(&release, None), &hub.table);
+}
+
+#[test]
+fn a_node_that_took_the_table_of_another_publishes_that_and_nothing_of_its_own() {
+    let (mut hub, mut other) = (Hub::new(), Hub::new());
+    hub.copy(2);
+    let before = open(&hub.publish(), None);
+    other.copy(3);
+    other.compact();
+    let (.., theirs) = other.log.snapshot().unwrap();
+    fs::copy(theirs, hub.log.fetched_path()).unwrap();
+    let mut table = Table::new(Rules::default());
+    let fetched = hub.log.fetched_path();
+    hub.log.install_snapshot(&fetched, &mut table).unwrap();
+    hub.table = table;
+    assert!(hub.staging.is_old());
+    hub.copy(1);
+    let after = open(&hub.publish(), Some(&before));
+    assert!(!after.follow(&before).unwrap());
+    assert_same(&after, &hub.table);
+    assert_eq!(after.table().unwrap().epoch(), 4 * PER_COMMIT);
 }
 
 #[test]

@@ -192,8 +192,12 @@ impl LocalLog {
             return Ok(());
         }
         self.retry_bytes = self.present.in_force().segments_bytes().saturating_mul(2);
-        let frozen = self.present.in_force().segments.clone();
-        self.rotate(epoch, self.segment.id.is_copy)?;
+        // One that nothing was written to can as well be the next: attempts that fail leave no trail of empty files.
+        if self.segment_bytes > 0 || self.segment.id.epoch != epoch {
+            self.rotate(epoch, self.segment.id.is_copy)?;
+        }
+        let mut frozen = self.present.in_force().segments.clone();
+        frozen.retain(|segment| segment.id != self.segment.id);
         let merge = Merge {
             dir: self.dir.clone(),
             present: Arc::clone(&self.present),
@@ -206,6 +210,26 @@ impl LocalLog {
         };
         self.compaction = Some(merge.start()?);
         Ok(())
+    }
+
+    /// Whether a compaction was begun whose end was not told yet.
+    #[must_use]
+    pub const fn is_compacting(&self) -> bool {
+        self.compaction.is_some()
+    }
+
+    /// Tries to make a copy of a shared order writable again after [`AppendError::Broken`]: what is behind its last whole
+    /// commit is cut off. Of a log that is nobody's copy that is not known to be enough.
+    pub(crate) fn mend_copy(&mut self) {
+        if self.broken.is_none() || !self.segment.id.is_copy {
+            return;
+        }
+        let length = self.writer.metadata().map(|meta| meta.len());
+        if length.is_ok_and(|length| length >= self.segment_bytes)
+            && self.writer.set_len(self.segment_bytes).is_ok()
+        {
+            self.broken = None;
+        }
     }
 
     /// How a compaction ended that was not told yet. After a failure the log goes on and wants the next one when it is
@@ -254,6 +278,8 @@ impl LocalLog {
             self.broken = Some(error.to_string());
         }
         installed?;
+        // Everything in the directory is new.
+        self.broken = None;
         self.position = snapshot.position();
         Ok(self.position)
     }
@@ -331,6 +357,16 @@ impl LocalLog {
     pub(super) fn write_to(&mut self, file: File) {
         self.writer = file;
         self.segment_bytes = 0;
+    }
+
+    /// Writes go to a device that is full, until they go to the segment again.
+    #[cfg(test)]
+    pub(super) fn be_full(&mut self, is_full: bool) {
+        let device = std::path::Path::new("/dev/full");
+        let path = if is_full { device } else { &self.segment.path };
+        if let Ok(file) = fs::OpenOptions::new().append(true).open(path) {
+            self.writer = file;
+        }
     }
 
     #[cfg(test)]

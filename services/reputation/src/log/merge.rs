@@ -53,7 +53,12 @@ impl Merge {
     /// one and the segments are there; from then on they no longer count.
     fn run(self) -> io::Result<()> {
         let old = self.present.in_force().snapshot.clone();
-        let snapshot = self.written(old.as_deref())?;
+        let written = self.written(old.as_deref());
+        if written.is_err() {
+            // It may be large, and the disk may be full because of it.
+            let _ = files::remove(&self.dir.join(files::NEW));
+        }
+        let snapshot = written?;
         self.present.change(|files| {
             files.snapshot = Some(Arc::new(snapshot));
             let is_frozen = |it: &Arc<Segment>| self.frozen.iter().any(|other| it.id == other.id);
@@ -76,6 +81,8 @@ impl Merge {
         };
         merging.writer.followed_by(self.next);
         for number in 0..old.map_or(0, Snapshot::blocks) {
+            // A snapshot of gigabytes may have nothing to change: whoever stops does not wait for all of it.
+            self.go_on()?;
             let block = old.map_or_else(|| Ok(Vec::new()), |old| old.block(number))?;
             for saved in saved_records(&block) {
                 let saved = saved.ok_or_else(|| io::Error::other("no such record"))?;
@@ -180,5 +187,41 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
         let _ = self.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::{Rules, Table};
+
+    use super::super::local::{COMPACT_BYTES, LocalLog};
+    use super::super::tests::many;
+    use super::*;
+
+    #[test]
+    fn a_merge_that_is_told_to_stop_ends_at_the_next_block_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        many(dir.path());
+        let mut table = Table::new(Rules::default());
+        let log = LocalLog::open(dir.path(), &mut table, COMPACT_BYTES).unwrap().log;
+        let super::super::histories::Source::Disk(present) = log.histories().0 else {
+            unreachable!("a log on disk")
+        };
+        assert!(present.in_force().snapshot.as_ref().unwrap().blocks() > 1);
+        // Nothing has changed: whole blocks are copied, and no change is looked at.
+        let merge = |is_cancelled| Merge {
+            dir: dir.path().to_path_buf(),
+            present: Arc::clone(&present),
+            frozen: Vec::new(),
+            epoch: table.epoch() + 1,
+            position: None,
+            next: 0,
+            reporters: Vec::new(),
+            is_cancelled: Arc::new(AtomicBool::new(is_cancelled)),
+        };
+        let stopped = merge(true).run().unwrap_err();
+        assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
+        assert!(!dir.path().join(files::NEW).exists());
+        assert!(merge(false).run().is_ok());
     }
 }

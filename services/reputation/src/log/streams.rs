@@ -5,47 +5,57 @@
 //! who waits. So an acknowledged write is in Redis and visible here, and some milliseconds later everywhere.
 //!
 //! Fields of an entry: `i` (16 random bytes, by which a node knows its own entries again) and `c` (the changes, as in
-//! [`super::record`]); or `b`, `f` and `n`: the stream begins here, at epoch `b`, after position `f` of node `n`. The time
+//! [`super::record`]); or `b`, `f`, `m` and `n`: the stream begins here, at epoch `b`, after position `f`, whose entry has the
+//! random name `m`, of node `n`. The time
 //! of a change is that of its entry. `XADD` never makes the stream: it begins with such an entry, so that a stream that
 //! was lost is seen to be lost, and a node without state knows whether it can read everything.
 //!
 //! | the stream | what a node does |
 //! |---|---|
 //! | has the entry at its position | reads on |
-//! | is not there | tells the others its epoch; the one with the highest begins it anew |
+//! | is not there | tells the others its epoch; once all were heard of, the one with the highest begins it anew |
+//! | ends before what another node has | stops; the one that has most begins it anew behind all that it lost |
 //! | begins after its position | takes the table of a peer |
 //! | has later entries, not its own | takes the table of a peer that follows; if none does, goes on from there |
 
 mod applying;
+pub mod beginning;
 pub(crate) mod connecting;
+mod deciding;
 pub mod entry;
 mod keeping;
+mod link;
+mod loading;
 mod locating;
 mod metrics;
 mod registry;
 mod resync;
+#[cfg(test)]
+mod tests;
+mod told;
+mod troubles;
 mod writing;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::redis_address::Address;
 use tamis_runtime::tls::Tls;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::Position;
 use super::local::LocalLog;
-use crate::shared::{Shared, Standing};
-use crate::writes::{Committed, Request, Writes};
+use crate::shared::Shared;
+use crate::writes::{Request, Writes};
 use applying::{Applier, Work};
 pub use applying::{NoSnapshot, Snapshots};
+pub use link::Link;
+use link::{Keys, Pending, State};
+pub use loading::{Announcement, announce};
 pub use metrics::OrderMetrics;
 pub use resync::CHUNK_BYTES_MAX;
 
@@ -78,175 +88,9 @@ pub struct Settings {
     pub acks: u8,
     /// Name of this node; empty: one is drawn and kept.
     pub node: String,
-    /// Nodes that may give this one their table, `host:port`.
+    /// The other nodes of the service, `host:port`: they may give this one their table, and are waited for before the order
+    /// begins.
     pub peers: Vec<String>,
-}
-
-/// What the tasks of one node share.
-#[derive(Debug)]
-pub struct Link {
-    settings: Settings,
-    node: String,
-    keys: Keys,
-    shared: Arc<Shared>,
-    metrics: OrderMetrics,
-    state: Mutex<State>,
-    /// Whether writes are taken.
-    is_open: watch::Sender<bool>,
-    /// Wakes the keeper: the connection or the stream is gone.
-    disturbed: Notify,
-    pending: Mutex<HashMap<[u8; ID_BYTES], Pending>>,
-}
-
-#[derive(Debug)]
-struct Keys {
-    log: String,
-    nodes: String,
-    begin: String,
-}
-
-/// A commit whose entry has not come back yet.
-#[derive(Debug)]
-struct Pending {
-    /// Changes of each of its requests.
-    counts: Vec<usize>,
-    shown: oneshot::Sender<Vec<Committed>>,
-}
-
-#[derive(Default)]
-struct State {
-    /// For writes, which may wait for replicas.
-    connection: Option<MultiplexedConnection>,
-    /// For everything else that is answered at once.
-    asks: Option<MultiplexedConnection>,
-    /// Whether the stream holds our position.
-    follows: bool,
-    /// Whether all that the stream held when it was last looked at is applied.
-    caught_up: bool,
-    position: Option<Position>,
-    /// Epoch of the table at that position.
-    epoch: u64,
-    /// Another node has another table at the same position: one that reaches this is to be taken.
-    differs: Option<Position>,
-    /// Up to where the last snapshot goes.
-    snapshot: Option<Position>,
-    /// When Redis answered last.
-    answered: Option<Instant>,
-    seen: registry::Seen,
-    resyncs: u64,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "State(follows {}, position {:?})", self.follows, self.position)
-    }
-}
-
-impl Link {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pending(&self) -> MutexGuard<'_, HashMap<[u8; ID_BYTES], Pending>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn connection(&self) -> Option<MultiplexedConnection> {
-        self.state().connection.clone()
-    }
-
-    fn asks(&self) -> Option<MultiplexedConnection> {
-        self.state().asks.clone()
-    }
-
-    fn position(&self) -> Option<Position> {
-        self.state().position
-    }
-
-    /// Everything up to here is applied.
-    fn reached(&self, position: Position) {
-        let epoch = self.epoch();
-        let mut state = self.state();
-        (state.position, state.epoch) = (Some(position), epoch);
-    }
-
-    fn epoch(&self) -> u64 {
-        self.shared.table().epoch()
-    }
-
-    /// Why writes are refused now, if they are.
-    pub(crate) fn closed(&self) -> Option<String> {
-        let state = self.state();
-        if state.connection.is_none() {
-            Some("Redis, which keeps the order of writes, does not answer".to_owned())
-        } else if !state.follows {
-            Some("this node does not follow the shared order of writes yet".to_owned())
-        } else {
-            None
-        }
-    }
-
-    fn connected(&self, asks: MultiplexedConnection, writes: MultiplexedConnection) {
-        let mut state = self.state();
-        state.connection = Some(writes);
-        state.asks = Some(asks);
-        state.answered = Some(clock::now());
-    }
-
-    /// Gives up the connection. The keeper makes a new one.
-    fn broken(&self, why: &str) {
-        let mut state = self.state();
-        let was_connected = state.connection.take().is_some();
-        state.asks = None;
-        drop(state);
-        if was_connected {
-            tracing::warn!("Redis is lost, writes are refused, questions are answered: {why}");
-        }
-        self.show();
-        self.disturbed.notify_one();
-    }
-
-    fn follows(&self, follows: bool) {
-        let mut state = self.state();
-        state.follows = follows;
-        state.caught_up &= follows;
-        drop(state);
-        self.show();
-    }
-
-    /// Tells all others where we stand: writers, clients, administrators.
-    fn show(&self) {
-        let epoch = self.epoch();
-        let state = self.state();
-        let is_connected = state.connection.is_some() && state.follows;
-        let silence = state.answered.map(|at| clock::now().saturating_duration_since(at));
-        let is_silent = silence.is_none_or(|silence| silence > STALE_AFTER);
-        // A node without others is as good as it gets.
-        let are_others = state.seen.nodes != 1;
-        let is_behind = is_silent || !state.follows || !state.caught_up;
-        let behind_ms = state
-            .seen
-            .last
-            .map_or(0, |last| last.ms.saturating_sub(state.position.map_or(last.ms, |own| own.ms)));
-        let lag_seconds = match silence {
-            Some(silence) if is_silent => silence.as_secs_f64(),
-            _ => behind_ms as f64 / 1000.0,
-        };
-        let standing = Standing {
-            node: self.node.clone(),
-            connected: is_connected,
-            position: state.position.map(entry::text).unwrap_or_default(),
-            lag_changes: state.seen.epoch_max.saturating_sub(epoch),
-            lag_seconds,
-            resyncs: state.resyncs,
-            nodes: state.seen.nodes,
-        };
-        drop(state);
-        self.shared.set_stale(is_behind && are_others);
-        self.is_open.send_if_modified(|open| std::mem::replace(open, is_connected) != is_connected);
-        self.metrics.show(&standing);
-        self.shared.stands(standing);
-    }
 }
 
 /// One node of a service, from start to end.
@@ -283,8 +127,6 @@ impl Cluster {
         metrics: OrderMetrics,
     ) -> std::io::Result<(Self, Writes, JoinHandle<()>)> {
         let node = name(&settings.node, dir)?;
-        let key = |what: &str| format!("tamis:{{{}}}:{what}", settings.service);
-        let keys = Keys { log: key("log"), nodes: key("nodes"), begin: key("begin") };
         let has_state = position.is_some() || shared.table().epoch() > 0;
         let state = State {
             position,
@@ -292,17 +134,7 @@ impl Cluster {
             snapshot: log.snapshot().and_then(|(_, position, _)| position),
             ..State::default()
         };
-        let link = Arc::new(Link {
-            settings,
-            node,
-            keys,
-            shared,
-            metrics,
-            state: Mutex::new(state),
-            is_open: watch::Sender::new(false),
-            disturbed: Notify::new(),
-            pending: Mutex::default(),
-        });
+        let link = Arc::new(Link::new(settings, node, shared, metrics, state));
         link.show();
         let (writes, requests) = Writes::shared(Arc::clone(&link), log.histories());
         let fetched = log.fetched_path();
@@ -317,6 +149,13 @@ impl Cluster {
     #[must_use]
     pub const fn has_state(&self) -> bool {
         self.has_state
+    }
+
+    /// Whether nothing is wrong with this node that somebody has to mend: a part that ended, writes that it can never
+    /// read, a directory that takes no more. It answers all the same.
+    #[must_use]
+    pub fn is_fit(&self) -> watch::Receiver<bool> {
+        self.link.is_fit.subscribe()
     }
 
     /// Where peers get snapshots of this node.
@@ -336,8 +175,11 @@ impl Cluster {
             work: self.work,
             tls: tls.cloned(),
             first: Some(first),
+            electing: keeping::Electing::default(),
+            taking: keeping::Taking::default(),
         };
         let _: AbortHandle = tasks.spawn(keeper.run());
+        let _: AbortHandle = tasks.spawn(writing::probe(Arc::clone(&self.link)));
         let _: AbortHandle = tasks.spawn(registry::beat(Arc::clone(&self.link)));
         let writer = tokio::spawn(writing::run(self.link, self.requests));
         Started { caught_up, writer, tasks }

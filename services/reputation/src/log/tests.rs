@@ -92,6 +92,16 @@ fn compact(log: &mut LocalLog, table: &Table) {
     log.wait_for_compaction().unwrap().unwrap();
 }
 
+/// A directory with a snapshot of some blocks.
+pub(super) fn many(dir: &Path) {
+    let (mut opened, mut table) = open(dir).unwrap();
+    for number in 0..=u8::MAX {
+        let reporters = (0..100).map(|reporter| add_by(number, &format!("organisation{reporter}")));
+        commit(&mut opened.log, &mut table, &reporters.collect::<Vec<_>>());
+    }
+    compact(&mut opened.log, &table);
+}
+
 /// Everything that table and histories tell.
 fn told(log: &LocalLog, table: &Table) -> Vec<String> {
     let histories = log.histories();

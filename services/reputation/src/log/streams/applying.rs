@@ -1,13 +1,16 @@
 //! The one thread that changes table and directory of a node: entries in order, a whole table from a peer, snapshots for
 //! peers.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tamis_reputation_protocol::signatures::{Change, Table};
+use tamis_runtime::clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::entry::{Begin, Content, Entry};
+use super::entry::{Content, Entry};
+use super::troubles::Alarm;
 use super::{ID_BYTES, Link};
 use crate::log::local::LocalLog;
 use crate::log::snapshot::Snapshot;
@@ -20,6 +23,19 @@ pub const SNAPSHOTS_AT_ONCE_MAX: usize = 2;
 /// Pause between two looks at a compaction that peers wait for.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// Changes and commits whose copy waits for room on the disk, some 20 MB. With more nothing is applied: what this node
+/// did not apply stays in the stream.
+pub const COPIES_WAITING_MAX: usize = 65_536;
+
+/// Between two attempts to write them.
+const COPY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Pauses after compactions that failed while a peer waits, together less than it waits. Then it is told why.
+const COMPACTION_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+
+/// How long peers are refused then.
+const COMPACTION_REST: Duration = Duration::from_secs(30);
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -29,6 +45,12 @@ pub(super) enum Work {
     Install(oneshot::Sender<Result<(), String>>),
     /// Gives a snapshot that reaches at least this position.
     Snapshot(Position, SnapshotAsked),
+    /// What a fault of ours would do.
+    #[cfg(test)]
+    Panic,
+    /// Whether the disk is full from now on.
+    #[cfg(test)]
+    Full(bool, oneshot::Sender<()>),
 }
 
 type SnapshotAsked = oneshot::Sender<Result<Arc<Snapshot>, String>>;
@@ -40,6 +62,8 @@ pub(super) enum Outcome {
     Applied,
     /// The stream began here with another table than this node has.
     Differs(Position),
+    /// Too many wait for their copy on disk: those from here on are not applied.
+    Stalled,
 }
 
 /// Where peers get snapshots. Cheap to clone.
@@ -95,25 +119,46 @@ impl Snapshots {
     }
 }
 
+/// An applied commit whose copy could not be written yet.
+#[derive(Debug)]
+struct Copy {
+    epoch_before: u64,
+    position: Position,
+    changes: Vec<Change>,
+}
+
 pub(super) struct Applier {
     link: Arc<Link>,
     log: LocalLog,
-    /// Whether the copy of the order is given up: then the next start reads the order from its end on.
-    is_given_up: bool,
+    /// In order; while something waits here the log is behind the table.
+    copies: VecDeque<Copy>,
+    /// Changes and commits among them.
+    copies_size: usize,
+    copy_again_at: Option<Instant>,
+    retries: Retries,
     /// Peers that wait for a snapshot that is being made.
     asked: Vec<(Position, SnapshotAsked)>,
 }
 
 impl Applier {
-    pub(super) const fn new(link: Arc<Link>, log: LocalLog) -> Self {
-        Self { link, log, is_given_up: false, asked: Vec::new() }
+    pub(super) fn new(link: Arc<Link>, log: LocalLog) -> Self {
+        Self {
+            link,
+            log,
+            copies: VecDeque::new(),
+            copies_size: 0,
+            copy_again_at: None,
+            retries: Retries::default(),
+            asked: Vec::new(),
+        }
     }
 
     pub(super) fn run(mut self, mut waiting: mpsc::Receiver<Work>) {
+        let _alarm = Alarm::new(&self.link, "the thread that applies entries");
         self.show_size();
         loop {
-            // A compaction ends without a word: it is looked at while somebody waits for it.
-            let work = if self.asked.is_empty() {
+            // A compaction and a full disk end without a word: they are looked at while somebody waits for them.
+            let work = if self.asked.is_empty() && self.copies.is_empty() {
                 waiting.blocking_recv()
             } else {
                 match waiting.try_recv() {
@@ -121,6 +166,7 @@ impl Applier {
                     Err(mpsc::error::TryRecvError::Disconnected) => None,
                     Err(mpsc::error::TryRecvError::Empty) => {
                         std::thread::sleep(LOOK_AGAIN);
+                        self.copy_waiting();
                         self.compact();
                         continue;
                     }
@@ -135,6 +181,13 @@ impl Applier {
                     let _ = done.send(self.install());
                 }
                 Some(Work::Snapshot(at_least, asked)) => self.asked.push((at_least, asked)),
+                #[cfg(test)]
+                Some(Work::Panic) => panic!("as a fault of ours"),
+                #[cfg(test)]
+                Some(Work::Full(is_full, done)) => {
+                    self.log.be_full(is_full);
+                    let _ = done.send(());
+                }
             }
             self.compact();
             self.show_size();
@@ -142,38 +195,40 @@ impl Applier {
     }
 
     fn entries(&mut self, entries: Vec<Entry>) -> Outcome {
-        for Entry { position, content } in entries {
-            match content {
-                Content::Commit { id, changes } => self.commit(position, id, &changes),
-                Content::Begin(begin) if !self.is_ours(&begin) => {
+        for entry in entries {
+            self.copy_waiting();
+            if self.copies_size >= COPIES_WAITING_MAX {
+                return Outcome::Stalled;
+            }
+            let (position, mark) = (entry.position, entry.mark());
+            match entry.content {
+                Content::Commit { id, changes } => self.commit(position, id, changes),
+                Content::Begin(begin) if !begin.continues(&self.link.own()) => {
                     return Outcome::Differs(position);
                 }
-                Content::Begin(_) => self.copy(self.link.epoch(), position, &[]),
+                Content::Begin(_) => self.copy(self.link.epoch(), position, Vec::new()),
                 Content::Unreadable => {
                     let at = super::entry::text(position);
                     tracing::error!(
                         "entry {at} of the shared order cannot be read; every node of this version skips it"
                     );
-                    self.copy(self.link.epoch(), position, &[]);
+                    self.copy(self.link.epoch(), position, Vec::new());
                 }
             }
-            self.link.reached(position);
+            self.link.reached(position, mark);
         }
         Outcome::Applied
     }
 
-    /// Whether the stream begins with the table that this node has.
-    fn is_ours(&self, begin: &Begin) -> bool {
-        begin.epoch == self.link.epoch() && begin.from == self.link.position()
-    }
-
-    fn commit(&mut self, position: Position, id: [u8; ID_BYTES], changes: &[Change]) {
-        let epoch_before = self.link.epoch();
+    /// First the log, then the table, as a node alone does: who is told of a change finds its history, and a release that
+    /// is made of the log has all that the table's epoch speaks of.
+    fn commit(&mut self, position: Position, id: [u8; ID_BYTES], changes: Vec<Change>) {
         let pending = self.link.pending().remove(&id);
+        self.copy(self.link.epoch(), position, changes.clone());
         let shared = &self.link.shared;
         match pending {
             Some(pending) if pending.counts.iter().sum::<usize>() == changes.len() => {
-                let mut rest = changes;
+                let mut rest = changes.as_slice();
                 let mut done = Vec::new();
                 for count in pending.counts {
                     let (own, others) = rest.split_at(count);
@@ -184,28 +239,54 @@ impl Applier {
                 let _ = pending.shown.send(done);
             }
             _ => {
-                writes::apply(shared, changes);
+                writes::apply(shared, &changes);
             }
         }
-        self.copy(epoch_before, position, changes);
     }
 
-    /// Copies what was applied. A copy that fails is given up: a gap in it would be worse than its end.
-    fn copy(&mut self, epoch_before: u64, position: Position, changes: &[Change]) {
-        if self.is_given_up {
+    /// Copies what is applied. What cannot be written waits, in order: a gap in the copy would be worse than its end.
+    fn copy(&mut self, epoch_before: u64, position: Position, changes: Vec<Change>) {
+        self.copies_size += 1 + changes.len();
+        self.copies.push_back(Copy { epoch_before, position, changes });
+        self.copy_waiting();
+    }
+
+    /// Writes what waits, unless that failed just now.
+    fn copy_waiting(&mut self) {
+        let now = clock::now();
+        if self.copies.is_empty() || self.copy_again_at.is_some_and(|at| now < at) {
             return;
         }
-        let copied = self.log.append(epoch_before, Some(position), changes, Durability::Buffered);
-        if let Err(error) = copied {
-            self.link.shared.warn(format!(
-                "the copy of the shared order cannot be written: {error}; the next start reads from its end on"
-            ));
-            self.is_given_up = true;
+        while let Some(Copy { epoch_before, position, changes }) = self.copies.front() {
+            let copied =
+                self.log.append(*epoch_before, Some(*position), changes, Durability::Buffered);
+            if let Err(error) = copied {
+                self.log.mend_copy();
+                self.copy_again_at = Some(now + COPY_AGAIN);
+                let trouble = (error.to_string(), self.copies_size >= COPIES_WAITING_MAX);
+                self.link.trouble(|troubles| troubles.copy = Some(trouble));
+                return;
+            }
+            self.copies_size = self.copies_size.saturating_sub(1 + changes.len());
+            self.copies.pop_front();
+        }
+        if self.copy_again_at.take().is_some() {
+            tracing::info!("the copy of the shared order is written again");
+            self.link.trouble(|troubles| troubles.copy = None);
         }
     }
 
     fn compact(&mut self) {
-        writes::compact(&mut self.log, &self.link.shared);
+        // While the log is behind the table, the table's epoch is not the log's.
+        let ended = match self.copies.is_empty() {
+            true => writes::compact(&mut self.log, &self.link.shared),
+            false => self.log.compacted(),
+        };
+        match ended {
+            Some(Ok(())) => self.retries = Retries::default(),
+            Some(Err(error)) => self.retries.failed(error.to_string(), clock::now()),
+            None => {}
+        }
         self.link.state().snapshot = self.snapshot().and_then(|snapshot| snapshot.position());
         for (at_least, asked) in std::mem::take(&mut self.asked) {
             match self.reaching(at_least) {
@@ -230,16 +311,26 @@ impl Applier {
         {
             return Some(Ok(snapshot));
         }
-        if self.is_given_up {
+        if !self.copies.is_empty() {
             return Some(Err("its directory cannot be written".to_owned()));
         }
         if self.log.position() < Some(at_least) {
             let wanted = super::entry::text(at_least);
             return Some(Err(format!("this node has not reached {wanted} yet")));
         }
-        match writes::begin_compaction(&mut self.log, &self.link.shared) {
-            Ok(()) => None,
-            Err(error) => Some(Err(error.to_string())),
+        if self.log.is_compacting() {
+            return None;
+        }
+        let now = clock::now();
+        match self.retries.next(now) {
+            Try::Later => None,
+            Try::Never(why) => Some(Err(why)),
+            Try::Now => {
+                if let Err(error) = writes::begin_compaction(&mut self.log, &self.link.shared) {
+                    self.retries.failed(error.to_string(), now);
+                }
+                None
+            }
         }
     }
 
@@ -248,11 +339,18 @@ impl Applier {
         let fetched = self.log.fetched_path();
         let mut table = Table::new(*self.link.shared.table().rules());
         let installed = self.log.install_snapshot(&fetched, &mut table);
-        let position = installed.map_err(|error| error.to_string())?;
+        let position = installed.map_err(|error| {
+            // It is of no use to anybody, and may be large.
+            let _ = std::fs::remove_file(&fetched);
+            error.to_string()
+        })?;
+        self.copies.clear();
+        (self.copies_size, self.copy_again_at) = (0, None);
+        self.link.trouble(|troubles| troubles.copy = None);
         let position = position.ok_or("the snapshot says no position")?;
         let epoch = table.epoch();
         let old = self.link.shared.replace_table(table);
-        self.link.reached(position);
+        self.link.reached(position, None);
         self.link.state().resyncs += 1;
         drop(old);
         if epoch < before {
@@ -266,5 +364,47 @@ impl Applier {
 
     fn show_size(&self) {
         self.link.shared.metrics.sized(&self.link.shared.table(), self.log.bytes());
+    }
+}
+
+/// When a compaction that peers wait for may be tried, after some that failed.
+#[derive(Debug, Default)]
+struct Retries {
+    failed: usize,
+    not_before: Option<Instant>,
+    why: String,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Try {
+    Now,
+    Later,
+    /// Not soon: this is told to who waits.
+    Never(String),
+}
+
+impl Retries {
+    fn failed(&mut self, why: String, now: Instant) {
+        let pause = COMPACTION_PAUSES.get(self.failed).copied().unwrap_or(COMPACTION_REST);
+        self.failed += 1;
+        self.not_before = Some(now + pause);
+        self.why = why;
+    }
+
+    fn next(&mut self, now: Instant) -> Try {
+        let is_over = self.failed > COMPACTION_PAUSES.len();
+        match self.not_before {
+            Some(at) if now < at && is_over => Try::Never(format!(
+                "its log cannot be compacted, {} attempts failed: {}",
+                self.failed, self.why
+            )),
+            Some(at) if now < at => Try::Later,
+            _ => {
+                if is_over {
+                    *self = Self::default();
+                }
+                Try::Now
+            }
+        }
     }
 }

@@ -40,6 +40,65 @@ pub struct Begin {
     pub from: Option<Position>,
     /// Its name.
     pub node: String,
+    /// The random name of its last entry, where it knows it.
+    pub mark: Option<Mark>,
+}
+
+impl Begin {
+    /// Whether it goes on from the table of this node. The number of changes alone does not say so: two histories may be
+    /// of one length. They are one where they end in the same entry; where there is none yet, only nothing is the same as
+    /// nothing, and what a node began itself.
+    #[must_use]
+    pub fn continues(&self, own: &Place<'_>) -> bool {
+        let is_same_end = match (self.from, own.position) {
+            (Some(from), Some(position)) => from == position && !differ(self.mark, own.mark),
+            (None, None) => self.epoch == 0 || self.node == own.node,
+            _ => false,
+        };
+        is_same_end && self.epoch == own.epoch
+    }
+}
+
+/// The random name of an entry.
+pub type Mark = [u8; ID_BYTES];
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Changes that it has.
+    pub epoch: u64,
+    /// The last entry that it applied.
+    pub position: Option<Position>,
+    /// The random name of that entry, where it knows it.
+    pub mark: Option<Mark>,
+    /// Its name.
+    pub node: &'a str,
+}
+
+/// Whether both are known and not the same.
+const fn differ(one: Option<Mark>, other: Option<Mark>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => u128::from_be_bytes(one) != u128::from_be_bytes(other),
+        _ => false,
+    }
+}
+
+impl Entry {
+    /// Its random name, if it has one.
+    #[must_use]
+    pub const fn mark(&self) -> Option<Mark> {
+        match &self.content {
+            Content::Commit { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether it is another entry than the one that was applied at this place: a Redis that lost its last writes may give
+    /// a place twice.
+    #[must_use]
+    pub fn is_foreign(&self, own: &Place<'_>) -> bool {
+        own.position == Some(self.position) && own.mark.is_some() && own.mark != self.mark()
+    }
 }
 
 /// A position as Redis writes it: milliseconds-sequence.
@@ -102,7 +161,8 @@ fn entry(value: Value) -> Option<Entry> {
 }
 
 fn content(fields: Vec<Value>, place: Position) -> Option<Content> {
-    let (mut id, mut commit, mut begin, mut from, mut node) = (None, None, None, None, None);
+    let (mut id, mut commit, mut begin) = (None, None, None);
+    let (mut from, mut node, mut mark) = (None, None, None);
     let mut fields = fields.into_iter();
     while let (Some(key), Some(value)) = (fields.next(), fields.next()) {
         let slot = match bytes(key)?.as_slice() {
@@ -111,6 +171,7 @@ fn content(fields: Vec<Value>, place: Position) -> Option<Content> {
             b"b" => &mut begin,
             b"f" => &mut from,
             b"n" => &mut node,
+            b"m" => &mut mark,
             _ => continue,
         };
         *slot = bytes(value);
@@ -121,6 +182,7 @@ fn content(fields: Vec<Value>, place: Position) -> Option<Content> {
             epoch: string(epoch)?.parse().ok()?,
             from: from.and_then(string).and_then(|from| position(&from)),
             node: node.and_then(string).unwrap_or_default(),
+            mark: mark.and_then(|mark| mark.try_into().ok()),
         }));
     }
     let commit = record::read_commit(&commit?)?;
@@ -182,10 +244,34 @@ mod tests {
     #[test]
     fn a_beginning_says_from_where_or_that_there_was_nothing() {
         for (from, expected) in [("12-3", Some(Position { ms: 12, seq: 3 })), ("", None)] {
-            let fields: &[(&str, &[u8])] = &[("b", b"77"), ("f", from.as_bytes()), ("n", b"one")];
+            let fields: &[(&str, &[u8])] =
+                &[("b", b"77"), ("f", from.as_bytes()), ("n", b"one"), ("m", &[4; 16])];
             let entries = of_range(Value::Array(vec![answer("13-0", fields)])).unwrap();
-            let begin = Begin { epoch: 77, from: expected, node: "one".to_owned() };
+            let begin =
+                Begin { epoch: 77, from: expected, node: "one".to_owned(), mark: Some([4; 16]) };
             assert_eq!(entries[0].content, Content::Begin(begin));
+        }
+    }
+
+    #[test]
+    fn two_histories_of_one_length_are_not_taken_for_one() {
+        let at = |ms| Some(Position { ms, seq: 0 });
+        let (one, other) = (Some([1; 16]), Some([2; 16]));
+        let begun = |epoch, from, mark| Begin { epoch, from, node: "a".to_owned(), mark };
+        let own = |epoch, position, mark, node| Place { epoch, position, mark, node };
+        for (what, begun, own, expected) in [
+            ("the same entry", begun(7, at(5), one), own(7, at(5), one, "b"), true),
+            ("after a start", begun(7, at(5), one), own(7, at(5), None, "b"), true),
+            ("begun by an older node", begun(7, at(5), None), own(7, at(5), one, "b"), true),
+            ("fewer changes", begun(7, at(5), one), own(6, at(5), one, "b"), false),
+            ("another entry", begun(7, at(5), one), own(7, at(6), one, "b"), false),
+            ("a place given twice", begun(7, at(5), one), own(7, at(5), other, "b"), false),
+            ("both empty", begun(0, None, None), own(0, None, None, "b"), true),
+            ("two logs of one length", begun(7, None, None), own(7, None, None, "b"), false),
+            ("its own log", begun(7, None, None), own(7, None, None, "a"), true),
+            ("none and some", begun(7, None, None), own(7, at(5), None, "a"), false),
+        ] {
+            assert_eq!(begun.continues(&own), expected, "{what}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The keeper of a node: connects, finds its place in the stream, reads on, and begins again after every disturbance.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::applying::{Outcome, Work};
+use super::deciding::{self, Heard, Other, Step, Why};
 use super::entry::{self, Entry};
-use super::locating::{Broken, Place, ask, last, locate, range};
-use super::{ANSWER_WITHIN, Link, connecting, registry, resync};
+use super::locating::{Broken, Place, ask, last, locate, look, range};
+use super::registry::Nodes;
+use super::told::Told;
+use super::troubles::Alarm;
+use super::{ANSWER_WITHIN, Link, beginning, connecting, registry, resync};
 use crate::log::Position;
 
 /// Codes of Redis after which another connection may find another master.
@@ -31,8 +36,20 @@ const ENTRIES_PER_READ_MAX: usize = 64;
 /// Pauses between attempts to connect, growing to the last one.
 const PAUSES_MS: [u64; 5] = [50, 100, 250, 500, 1000];
 
-/// Pause between attempts to get a table from a peer, and between looks at the other nodes.
+/// Pause between looks at the other nodes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Pause between attempts to take a table, growing to the last one.
+const TAKING_PAUSES_MS: [u64; 6] = [200, 200, 400, 800, 1_600, 3_000];
+
+/// How long peers may give no table before that is told as a trouble of this node.
+pub const TROUBLE_AFTER: Duration = Duration::from_secs(30);
+
+/// Pause between attempts to apply more when no copy of it can be written.
+const STALLED_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is said to who starts a node that lacks what nobody can give it.
+const NAME_PEERS: &str = "Name other nodes of the service in [reputation] peers: this one takes the table of one of them.";
 
 /// How long the others may take to say how far they have come, before the one with the highest epoch begins the stream.
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -48,12 +65,14 @@ pub(super) struct Keeper {
     pub tls: Option<Tls>,
     /// Told once, see [`super::Started`].
     pub first: Option<oneshot::Sender<Result<(), Failure>>>,
+    pub electing: Electing,
+    pub taking: Taking,
 }
 
 /// Why following ends for now.
 enum Stop {
     Broken(String),
-    /// Nothing will help; said to who started the node.
+    /// The applier ended: nothing will help.
     Never,
 }
 
@@ -65,11 +84,12 @@ impl From<Broken> for Stop {
 
 impl Keeper {
     pub(super) async fn run(mut self) {
+        let _alarm = Alarm::new(&self.link, "the keeper");
         let mut failures = 0;
         loop {
             match connecting::connect(&self.link.settings, &self.link.keys.log).await {
                 Ok(asks) => match self.follow(asks, &mut failures).await {
-                    Stop::Never => return,
+                    Stop::Never => return self.link.dead("the thread that applies entries"),
                     Stop::Broken(why) => self.link.broken(&why),
                 },
                 Err(error) if failures == 0 => {
@@ -94,6 +114,7 @@ impl Keeper {
             (Err(error), _) | (_, Err(error)) => return Stop::Broken(error.to_string()),
         };
         self.link.connected(asks.clone(), writes);
+        self.electing = Electing::default();
         tracing::info!("Redis, which keeps the order of writes, is connected");
         // What disturbed the connection before this one is over.
         tokio::select! {
@@ -115,26 +136,30 @@ impl Keeper {
         asks: &mut MultiplexedConnection,
         reads: &mut MultiplexedConnection,
     ) -> Result<(), Stop> {
-        let place = locate(&self.link, asks).await?;
-        self.link.follows(place == Place::Here);
-        match place {
-            Place::Here => {
-                let goal = last(&self.link, asks).await?;
-                if let Some(differs) = self.read_on(reads, goal).await? {
-                    self.link.follows(false);
+        // In this order, see [`deciding::step`].
+        let nodes = registry::tell(&self.link, asks).await?;
+        let sight = look(&self.link, asks).await?;
+        let place = locate(&sight, &self.link.own());
+        let step = self.electing.step(&self.link, &nodes, &place, sight.last);
+        match step {
+            Step::ReadOn => self.link.follows(),
+            Step::Wait(Why::News) => {}
+            _ => self.link.aside(),
+        }
+        if !matches!(step, Step::Take(_)) {
+            self.taking = Taking::default();
+            self.link.trouble(|troubles| troubles.gap = None);
+        }
+        match step {
+            Step::ReadOn => {
+                if let Some(differs) = self.read_on(reads, sight.last).await? {
+                    self.link.aside();
                     self.take_from_peer(differs).await?;
                 }
             }
-            Place::Missing => self.elect(asks).await?,
-            Place::Behind(at_least) => self.take_from_peer(at_least).await?,
-            Place::Aside(went_on_to) => {
-                match (registry::does_anybody_follow(&self.link, asks).await?, went_on_to) {
-                    (true, Some(at_least)) => self.take_from_peer(at_least).await?,
-                    // It did not notice yet.
-                    (true, None) => tokio::time::sleep(LOOK_EVERY).await,
-                    (false, _) => self.elect(asks).await?,
-                }
-            }
+            Step::Take(at_least) => self.take_from_peer(at_least).await?,
+            Step::Begin if self.electing.is_settled() => self.begin(asks, &nodes).await?,
+            Step::Wait(_) | Step::Begin => tokio::time::sleep(LOOK_EVERY).await,
         }
         Ok(())
     }
@@ -176,8 +201,11 @@ impl Keeper {
             self.link.state().answered = Some(clock::now());
             let entries = entry::of_read(value)
                 .ok_or_else(|| Stop::Broken("XREAD answered something else".to_owned()))?;
-            if let Outcome::Differs(at) = self.apply(entries).await? {
-                return Ok(Some(at));
+            match self.apply(entries).await? {
+                Outcome::Applied => {}
+                Outcome::Differs(at) => return Ok(Some(at)),
+                // They stand in the stream until there is room for their copy.
+                Outcome::Stalled => tokio::time::sleep(STALLED_PAUSE).await,
             }
         }
     }
@@ -204,25 +232,36 @@ impl Keeper {
         }
     }
 
-    /// Takes the table of a peer. Without any peer there is nothing to wait for.
+    /// Takes the table of a peer, or tells why there is none and waits, longer each time.
     async fn take_from_peer(&mut self, at_least: Position) -> Result<(), Stop> {
-        let link = Arc::clone(&self.link);
-        if link.settings.peers.is_empty() {
-            if let Some(first) = self.first.take() {
-                let reached = link.position().map_or_else(|| "nothing".to_owned(), entry::text);
-                let _ = first.send(Err(Failure::configuration(
-                    format!(
-                        "the shared order of writes begins at {} and this node has {reached}: what lies between is gone",
-                        entry::text(at_least)
-                    ),
-                    "Name other nodes of the service in [reputation] peers: this one takes the table of one of them.",
-                )));
-                return Err(Stop::Never);
+        match self.try_peers(at_least).await? {
+            Ok(()) => {
+                self.taking = Taking::default();
+                self.link.trouble(|troubles| troubles.gap = None);
+                return Ok(());
             }
-            link.shared.warn("no peers are named to take a table from".to_owned());
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            return Ok(());
+            Err(why) => {
+                let has_peers = !self.link.settings.peers.is_empty();
+                if !has_peers || self.taking.lasts() {
+                    self.link.trouble(|troubles| troubles.gap = Some(why.clone()));
+                }
+                if !has_peers && let Some(first) = self.first.take() {
+                    let _ = first.send(Err(Failure::configuration(why, NAME_PEERS)));
+                }
+            }
         }
+        tokio::time::sleep(self.taking.pause()).await;
+        Ok(())
+    }
+
+    /// One round over all peers; why none of them gave its table.
+    async fn try_peers(&self, at_least: Position) -> Result<Result<(), String>, Stop> {
+        let link = &self.link;
+        let reached = link.position().map_or_else(|| "nothing".to_owned(), entry::text);
+        let mut why = format!(
+            "the shared order of writes begins at {} and this node has {reached}: what lies between is gone",
+            entry::text(at_least)
+        );
         for peer in &link.settings.peers {
             let (tls, service) = (self.tls.as_ref(), &link.settings.service);
             match resync::fetch(peer, tls, service, at_least, &self.fetched).await {
@@ -230,78 +269,172 @@ impl Keeper {
                     let (done, installed) = oneshot::channel();
                     let sent = self.work.send(Work::Install(done)).await;
                     sent.map_err(|_| Stop::Never)?;
-                    match installed.await {
-                        Ok(Ok(())) => return Ok(()),
-                        Ok(Err(error)) => {
-                            tracing::error!(%error, "a table from {peer} is of no use")
+                    match installed.await.map_err(|_| Stop::Never)? {
+                        Ok(()) => return Ok(Ok(())),
+                        Err(error) => {
+                            tracing::error!(%error, "a table from {peer} is of no use");
+                            why.push_str(&format!("; the table of {peer} is of no use: {error}"));
                         }
-                        Err(_) => return Err(Stop::Never),
                     }
                 }
-                Err(error) => tracing::info!(%error, "no table from {peer}"),
-            }
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        Ok(())
-    }
-
-    /// Nobody follows: the node that has come furthest begins the stream anew, once all had the time to say how far.
-    async fn elect(&self, asks: &mut MultiplexedConnection) -> Result<(), Stop> {
-        let mut first_since = None;
-        loop {
-            let standing = registry::election(&self.link, asks).await?;
-            if standing.somebody_follows {
-                tokio::time::sleep(LOOK_EVERY).await;
-                return Ok(());
-            }
-            if standing.is_first {
-                let since = *first_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= SETTLE {
-                    return self.begin(asks).await;
+                Err(error) => {
+                    tracing::info!(%error, "no table from {peer}");
+                    why.push_str(&format!("; no table from {peer}: {error}"));
                 }
-            } else {
-                first_since = None;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-            if locate(&self.link, asks).await? == Place::Here {
-                return Ok(());
-            }
-            let is_missing = last(&self.link, asks).await?.is_none();
-            if !is_missing && matches!(locate(&self.link, asks).await?, Place::Behind(_)) {
-                return Ok(());
             }
         }
+        Ok(Err(why))
     }
 
-    async fn begin(&self, asks: &mut MultiplexedConnection) -> Result<(), Stop> {
+    /// Begins the stream with what this node has, unless somebody else does.
+    async fn begin(&self, asks: &mut MultiplexedConnection, nodes: &Nodes) -> Result<(), Stop> {
         let link = &self.link;
+        let token = format!("{} {:016x}", link.node, getrandom::u64().unwrap_or_default());
         let mut lock = redis::cmd("SET");
-        lock.arg(&link.keys.begin).arg(&link.node).arg("NX");
+        lock.arg(&link.keys.begin).arg(&token).arg("NX");
         lock.arg("PX").arg(BEGIN_WITHIN.as_millis() as u64);
         if ask::<Value>(asks, &lock).await? == Value::Nil {
+            tokio::time::sleep(LOOK_EVERY).await;
             return Ok(());
         }
-        // What others wrote after what we alone have: on top of it.
-        while let Some(position) = link.position() {
-            let from = format!("({}", entry::text(position));
-            let entries = range(link, asks, &from, ENTRIES_PER_READ_MAX).await?;
+        let begun = match self.on_top(asks).await? {
+            Some(last) => self.write_beginning(asks, &token, last, nodes).await?,
+            // Nothing is ever behind this: the lock is given back, and no more.
+            None => ask(asks, &beginning(link, &token, "-").arg("-")).await?,
+        };
+        if begun != Value::Nil {
+            let (epoch, nodes) = (link.epoch(), 1 + nodes.others(&link.node).count());
+            let of = 1 + link.settings.peers.len();
+            tracing::warn!(
+                epoch,
+                "the shared order of writes begins with the table of this node; {nodes} of {of} nodes were heard of"
+            );
+        }
+        Ok(())
+    }
+
+    /// Applies what others wrote after what we alone have, on top of it. The end of the stream that there is then; none
+    /// when that could not be.
+    async fn on_top(
+        &self,
+        asks: &mut MultiplexedConnection,
+    ) -> Result<Option<Option<Position>>, Stop> {
+        loop {
+            let last = last(&self.link, asks).await?;
+            let own = self.link.own();
+            let from = own.position.map_or_else(|| "-".to_owned(), entry::text);
+            let mut entries = range(&self.link, asks, &from, ENTRIES_PER_READ_MAX).await?;
+            entries.retain(|entry| Some(entry.position) > own.position || entry.is_foreign(&own));
             if entries.is_empty() {
-                break;
+                return Ok(Some(last));
             }
-            if let Outcome::Differs(_) = self.apply(entries).await? {
-                return Ok(());
+            if self.apply(entries).await? != Outcome::Applied {
+                return Ok(None);
             }
         }
-        let own = link.position();
-        let reached = last(link, asks).await?.max(own).map_or(0, |position| position.ms);
+    }
+
+    async fn write_beginning(
+        &self,
+        asks: &mut MultiplexedConnection,
+        token: &str,
+        last: Option<Position>,
+        nodes: &Nodes,
+    ) -> Result<Value, Stop> {
+        let link = &self.link;
+        let own = link.own();
+        // Behind all that anybody has, so that nobody takes it for something older.
+        let told = nodes.others(&link.node).filter_map(|(_, told)| told.position);
+        let reached = told.chain(last).chain(own.position).max().map_or(0, |most| most.ms);
         let id = Position { ms: reached + 1, seq: 0 };
-        let epoch = link.epoch();
-        let mut begin = redis::cmd("XADD");
-        begin.arg(&link.keys.log).arg(entry::text(id)).arg("b").arg(epoch);
-        begin.arg("f").arg(own.map(entry::text).unwrap_or_default()).arg("n").arg(&link.node);
-        let _: Value = ask(asks, &begin).await?;
-        let _: Value = ask(asks, redis::cmd("DEL").arg(&link.keys.begin)).await?;
-        tracing::warn!(epoch, "the shared order of writes begins with the table of this node");
-        Ok(())
+        let mut begin = beginning(link, token, &last.map(entry::text).unwrap_or_default());
+        begin.arg(entry::text(id)).arg("b").arg(own.epoch).arg("n").arg(own.node);
+        begin.arg("f").arg(own.position.map(entry::text).unwrap_or_default());
+        if let Some(mark) = own.mark {
+            begin.arg("m").arg(&mark);
+        }
+        Ok(ask(asks, &begin).await?)
+    }
+}
+
+fn beginning(link: &Link, token: &str, last: &str) -> redis::Cmd {
+    let mut script = redis::cmd("EVAL");
+    script.arg(beginning::SCRIPT).arg(2).arg(&link.keys.begin).arg(&link.keys.log);
+    script.arg(token).arg(last);
+    script
+}
+
+/// Whether and since when the stream has to begin.
+#[derive(Debug, Default)]
+pub(super) struct Electing {
+    /// When the others told last, as it stood there when we connected.
+    stood: Option<HashMap<String, u64>>,
+    wanted_since: Option<Instant>,
+    first_since: Option<Instant>,
+}
+
+impl Electing {
+    fn step(&mut self, link: &Link, nodes: &Nodes, place: &Place, last: Option<Position>) -> Step {
+        let stood = self.stood.get_or_insert_with(|| nodes.times());
+        let other = |(name, told): (&'_ str, &'_ Told)| stood.get(name) != Some(&told.at_ms);
+        let others = nodes.others(&link.node);
+        let others = others.map(|(name, told)| Other { name, told, is_fresh: other((name, told)) });
+        let Some(own) = nodes.told(&link.node) else { return Step::Wait(Why::News) };
+        let heard = Heard {
+            node: &link.node,
+            own,
+            others: others.collect(),
+            peers: link.settings.peers.len(),
+            waited: self.wanted_since.map_or(Duration::ZERO, |since| since.elapsed()),
+        };
+        let step = deciding::step(place, last, &heard);
+        self.note(link, step);
+        step
+    }
+
+    fn note(&mut self, link: &Link, step: Step) {
+        let waits = match step {
+            Step::Wait(Why::Absent(alive, members)) => Some(format!(
+                "the shared order of writes has to be begun and {alive} of {members} nodes are heard of: start the \
+                 others, or take who is gone for good out of [reputation] peers"
+            )),
+            Step::Wait(Why::Loading) => Some(
+                "the shared order of writes has to be begun once the other nodes have read their directories"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        let is_wanted = waits.is_some() || matches!(step, Step::Begin | Step::Wait(Why::Furthest));
+        let since = is_wanted.then(|| self.wanted_since.unwrap_or_else(Instant::now));
+        self.wanted_since = since;
+        let is_first = step == Step::Begin;
+        self.first_since = is_first.then(|| self.first_since.unwrap_or_else(Instant::now));
+        let is_long = since.is_some_and(|since| since.elapsed() >= SETTLE);
+        link.trouble(|troubles| troubles.waits = waits.filter(|_| is_long));
+    }
+
+    /// Whether all had the time to say how far they have come.
+    fn is_settled(&self) -> bool {
+        self.first_since.is_some_and(|since| since.elapsed() >= SETTLE)
+    }
+}
+
+/// Attempts to take a table that failed, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Taking {
+    since: Option<Instant>,
+    failed: usize,
+}
+
+impl Taking {
+    /// Whether they failed for so long that a person should know. The first one begins the time.
+    fn lasts(&mut self) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() >= TROUBLE_AFTER
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = TAKING_PAUSES_MS[self.failed.min(TAKING_PAUSES_MS.len() - 1)];
+        self.failed += 1;
+        Duration::from_millis(pause)
     }
 }

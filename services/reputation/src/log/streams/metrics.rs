@@ -14,6 +14,8 @@ pub struct OrderMetrics {
     lag_seconds: Gauge<f64, AtomicU64>,
     resyncs: Gauge,
     nodes: Gauge,
+    trouble: Gauge,
+    writable: Gauge,
 }
 
 impl OrderMetrics {
@@ -26,6 +28,8 @@ impl OrderMetrics {
                 ("lag_changes", "Changes that another node has ahead", &metrics.lag_changes),
                 ("resyncs", "Tables taken from another node since the start", &metrics.resyncs),
                 ("nodes", "Nodes heard of, this one included", &metrics.nodes),
+                ("trouble", "1: this node falls behind until somebody mends it", &metrics.trouble),
+                ("writable", "Whether writes are taken here", &metrics.writable),
             ] {
                 registry.register(name, help, gauge.clone());
             }
@@ -39,12 +43,14 @@ impl OrderMetrics {
     }
 
     /// Shows where a node stands.
-    pub(super) fn show(&self, standing: &Standing) {
+    pub(super) fn show(&self, standing: &Standing, is_unfit: bool, is_open: bool) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.connected.set(standing.connected.into());
         self.lag_changes.set(gauge(standing.lag_changes));
         self.lag_seconds.set(standing.lag_seconds);
         self.resyncs.set(gauge(standing.resyncs));
         self.nodes.set(standing.nodes.into());
+        self.trouble.set(is_unfit.into());
+        self.writable.set(is_open.into());
     }
 }

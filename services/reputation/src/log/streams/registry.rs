@@ -9,16 +9,16 @@ use redis::{Value, from_redis_value};
 use tamis_runtime::clock;
 use tokio::time::timeout;
 
+use super::deciding::lost_writes;
 use super::entry;
 use super::locating::{Broken, ask};
+use super::told::{Does, Told};
+use super::troubles::Alarm;
 use super::{ANSWER_WITHIN, Link};
 use crate::log::Position;
 
 /// How often a node tells where it is, and looks whether the stream is still there.
 pub const BEAT_EVERY: Duration = Duration::from_millis(500);
-
-/// A node that said nothing for as long is not waited for.
-pub const ALIVE_WITHIN: Duration = Duration::from_secs(3);
 
 /// A node that said nothing for as long is forgotten: what it lacks may be trimmed, and it takes a peer's table.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -43,58 +43,48 @@ pub(super) struct Seen {
     pub last: Option<Position>,
 }
 
-/// What one node told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Told {
-    epoch: u64,
-    position: Option<Position>,
-    snapshot: Option<Position>,
-    follows: bool,
-    at_ms: u64,
-}
-
 impl super::State {
     fn told(&self, at_ms: u64) -> Told {
-        let Self { epoch, position, snapshot, follows, .. } = *self;
-        Told { epoch, position, snapshot, follows, at_ms }
+        let Self { epoch, position, snapshot, .. } = *self;
+        let does = if self.follows { Does::Follows } else { Does::Looks };
+        Told { epoch, position, snapshot, does, at_ms }
     }
 }
 
-impl Told {
-    fn text(&self) -> String {
-        let place = |place: Option<Position>| place.map_or_else(|| "-".to_owned(), entry::text);
-        let (position, snapshot) = (place(self.position), place(self.snapshot));
-        format!("{} {position} {snapshot} {} {}", self.epoch, u8::from(self.follows), self.at_ms)
+/// What all nodes told, and when they were asked by the clock of Redis.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    all: HashMap<String, Told>,
+    now_ms: u64,
+}
+
+impl Nodes {
+    /// Those other than `node` that live.
+    pub fn others<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a str, &'a Told)> {
+        let others = self.all.iter().map(|(name, told)| (name.as_str(), told));
+        others.filter(move |(name, told)| *name != node && told.is_alive(self.now_ms))
     }
 
-    fn read(text: &str) -> Option<Self> {
-        let fields: Vec<&str> = text.split(' ').collect();
-        let [epoch, position, snapshot, follows, at_ms] = *fields.as_slice() else { return None };
-        Some(Self {
-            epoch: epoch.parse().ok()?,
-            position: entry::position(position),
-            snapshot: entry::position(snapshot),
-            follows: follows == "1",
-            at_ms: at_ms.parse().ok()?,
-        })
+    /// What this one told.
+    pub fn told(&self, node: &str) -> Option<&Told> {
+        self.all.get(node)
     }
 
-    /// Whether another node came further with the same changes: then this one lacks some that the order has lost. Of two
-    /// that differ, the one with fewer changes takes the table of the other.
-    fn differs(&self, other: &Self) -> bool {
-        let both_follow = self.follows && other.follows;
-        both_follow && self.position == other.position && self.epoch < other.epoch
-    }
-
-    fn is_alive(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.at_ms) <= ALIVE_WITHIN.as_millis() as u64
+    /// When each of them told last.
+    pub fn times(&self) -> HashMap<String, u64> {
+        self.all.iter().map(|(name, told)| (name.clone(), told.at_ms)).collect()
     }
 }
 
 /// Tells and looks, until dropped.
 pub(super) async fn beat(link: Arc<Link>) {
+    let _alarm = Alarm::new(&link, "the heartbeat");
     let mut beats = 0_u32;
     loop {
+        // Nobody may wait for what this node will never do.
+        if link.is_dead() {
+            return;
+        }
         if let Some(mut connection) = link.asks() {
             match timeout(ANSWER_WITHIN, look(&link, &mut connection, beats)).await {
                 Ok(Ok(())) => beats = beats.wrapping_add(1),
@@ -112,15 +102,16 @@ async fn look(
     connection: &mut MultiplexedConnection,
     beats: u32,
 ) -> Result<(), Broken> {
-    let (nodes, now_ms) = tell(link, connection).await?;
-    // Taken before the stream is looked at: it may only be ahead of us then.
+    let nodes = tell(link, connection).await?;
+    // Taken before the stream is looked at: it may only be ahead of us, and of all, then.
     let follows = link.state().follows;
     let position = link.position();
     let last = super::locating::last(link, connection).await?;
-    let alive: Vec<&Told> = nodes.values().filter(|told| told.is_alive(now_ms)).collect();
+    let others = || nodes.others(&link.node).map(|(_, told)| told);
+    let own = nodes.told(&link.node);
     let seen = Seen {
-        nodes: u32::try_from(alive.len()).unwrap_or(u32::MAX),
-        epoch_max: alive.iter().map(|told| told.epoch).max().unwrap_or_default(),
+        nodes: u32::try_from(1 + others().count()).unwrap_or(u32::MAX),
+        epoch_max: others().chain(own).map(|told| told.epoch).max().unwrap_or_default(),
         last,
     };
     {
@@ -128,97 +119,57 @@ async fn look(
         state.seen = seen;
         state.answered = Some(clock::now());
     }
-    let own = nodes.get(&link.node);
-    if own.is_some_and(|own| others(link, &nodes, now_ms).any(|(_, other)| own.differs(other))) {
+    if own.is_some_and(|own| others().any(|other| own.differs(other))) {
         link.state().differs = position;
         link.disturbed.notify_one();
-    } else if follows && (last.is_none() || last < position) {
+    } else if follows && (last.is_none() || last < position || lost_writes(last, others())) {
         link.disturbed.notify_one();
     } else if beats.is_multiple_of(BEATS_PER_TRIM) {
-        trim(link, connection, &nodes, now_ms).await?;
+        trim(link, connection, &nodes).await?;
     }
     Ok(())
 }
 
-/// Tells where this node is; what all told, and the time of Redis in milliseconds.
-async fn tell(
+/// Tells where this node is; what all told.
+pub(super) async fn tell(
     link: &Link,
     connection: &mut MultiplexedConnection,
-) -> Result<(HashMap<String, Told>, u64), Broken> {
-    let time: (u64, u64) = ask(connection, &redis::cmd("TIME")).await?;
-    let now_ms = time.0 * 1000 + time.1 / 1000;
+) -> Result<Nodes, Broken> {
+    let now_ms = time_ms(connection).await?;
     let own = link.state().told(now_ms);
     let mut set = redis::cmd("HSET");
     set.arg(&link.keys.nodes).arg(&link.node).arg(own.text());
     let _: Value = ask(connection, &set).await?;
     let all: Value = ask(connection, redis::cmd("HGETALL").arg(&link.keys.nodes)).await?;
     let all: Vec<(String, String)> = from_redis_value(all).map_err(|e| Broken(e.to_string()))?;
-    let mut nodes = HashMap::new();
-    for (name, text) in all.into_iter().take(NODES_MAX) {
-        if let Some(told) = Told::read(&text) {
-            nodes.insert(name, told);
-        }
-    }
-    nodes.insert(link.node.clone(), own);
-    Ok((nodes, now_ms))
+    let all = all.into_iter().take(NODES_MAX);
+    let mut all: HashMap<String, Told> =
+        all.filter_map(|(name, text)| Some((name, Told::read(&text)?))).collect();
+    all.insert(link.node.clone(), own);
+    Ok(Nodes { all, now_ms })
 }
 
-/// How this node stands among those alive when the stream has to begin.
-pub(super) struct Election {
-    pub somebody_follows: bool,
-    pub is_first: bool,
-}
-
-/// Whether any other node alive follows the stream.
-pub(super) async fn does_anybody_follow(
-    link: &Link,
-    connection: &mut MultiplexedConnection,
-) -> Result<bool, Broken> {
-    let (nodes, now_ms) = tell(link, connection).await?;
-    Ok(others(link, &nodes, now_ms).any(|(_, told)| told.follows))
-}
-
-fn others<'a>(
-    link: &'a Link,
-    nodes: &'a HashMap<String, Told>,
-    now_ms: u64,
-) -> impl Iterator<Item = (&'a String, &'a Told)> {
-    nodes.iter().filter(move |(name, told)| **name != link.node && told.is_alive(now_ms))
-}
-
-pub(super) async fn election(
-    link: &Link,
-    connection: &mut MultiplexedConnection,
-) -> Result<Election, Broken> {
-    let (nodes, now_ms) = tell(link, connection).await?;
-    let own = nodes.get(&link.node).map(|told| (told.epoch, told.position, &link.node));
-    let other = others(link, &nodes, now_ms);
-    let best = other.map(|(name, told)| (told.epoch, told.position, name)).max();
-    let alive = 1 + others(link, &nodes, now_ms).count();
-    // A node that has nothing could begin with nothing what others, just starting, have whole.
-    let is_empty = own.is_some_and(|(epoch, position, _)| epoch == 0 && position.is_none());
-    let waits_for_peers = is_empty && alive < link.settings.peers.len();
-    Ok(Election {
-        somebody_follows: others(link, &nodes, now_ms).any(|(_, told)| told.follows),
-        is_first: own > best && !waits_for_peers,
-    })
+/// Milliseconds since 1970 by the clock of Redis.
+pub(super) async fn time_ms(connection: &mut MultiplexedConnection) -> Result<u64, Broken> {
+    let time: (u64, u64) = ask(connection, &redis::cmd("TIME")).await?;
+    Ok(time.0 * 1000 + time.1 / 1000)
 }
 
 /// Takes away what every node has in a snapshot, save the last hour.
 async fn trim(
     link: &Link,
     connection: &mut MultiplexedConnection,
-    nodes: &HashMap<String, Told>,
-    now_ms: u64,
+    nodes: &Nodes,
 ) -> Result<(), Broken> {
+    let Nodes { all, now_ms } = nodes;
     let kept_ms = KEPT_FOR.as_millis() as u64;
     let is_kept = |told: &Told| now_ms.saturating_sub(told.at_ms) <= kept_ms;
-    for (name, _) in nodes.iter().filter(|(_, told)| !is_kept(told)) {
+    for (name, _) in all.iter().filter(|(_, told)| !is_kept(told)) {
         let mut forget = redis::cmd("HDEL");
         forget.arg(&link.keys.nodes).arg(name);
         let _: Value = ask(connection, &forget).await?;
     }
-    let Some(until) = trimmed_before(nodes.values().filter(|told| is_kept(told)), now_ms) else {
+    let Some(until) = trimmed_before(all.values().filter(|told| is_kept(told)), *now_ms) else {
         return Ok(());
     };
     let mut trim = redis::cmd("XTRIM");
@@ -243,18 +194,8 @@ mod tests {
     }
 
     fn told(snapshot: Option<Position>) -> Told {
-        Told { epoch: 7, position: at(9_000_000), snapshot, follows: true, at_ms: 10_000_000 }
-    }
-
-    #[test]
-    fn what_a_node_tells_is_read_as_it_was_told_and_other_text_is_not() {
-        for told in [told(at(5)), told(None), Told { follows: false, position: None, ..told(None) }]
-        {
-            assert_eq!(Told::read(&told.text()), Some(told));
-        }
-        for text in ["", "1 2-3 4-5 1", "x 2-3 4-5 1 9", "1 2-3 4-5 1 9 9"] {
-            assert_eq!(Told::read(text), None, "{text}");
-        }
+        let (position, does) = (at(9_000_000), Does::Follows);
+        Told { epoch: 7, position, snapshot, does, at_ms: 10_000_000 }
     }
 
     #[test]
@@ -269,20 +210,5 @@ mod tests {
         assert_eq!(trimmed(&[]), None);
         let hour = Some(Position { ms: 10_000_000 - 3_600_000, seq: 0 });
         assert_eq!(trimmed(&[told(at(9_999_000))]), hour);
-    }
-
-    #[test]
-    fn a_node_that_has_fewer_changes_at_the_same_place_knows_that_it_differs() {
-        let (low, high) = (told(None), Told { epoch: 8, ..told(None) });
-        assert!(low.differs(&high));
-        assert!(!high.differs(&low) && !low.differs(&low));
-        assert!(!low.differs(&Told { position: at(9_000_001), ..high.clone() }), "it is ahead");
-        assert!(!low.differs(&Told { follows: false, ..high }), "it may be wrong itself");
-    }
-
-    #[test]
-    fn a_node_is_alive_for_n_milliseconds_and_not_for_one_more() {
-        let limit = 10_000_000 + ALIVE_WITHIN.as_millis() as u64;
-        assert!(told(None).is_alive(limit) && !told(None).is_alive(limit + 1));
     }
 }

@@ -30,8 +30,22 @@ const CHUNK_WITHIN: Duration = Duration::from_secs(60);
 /// Chunks between the network and the disk.
 const CHUNKS_WAITING_MAX: usize = 4;
 
-/// Fetches a snapshot that reaches `at_least`; it lies at `path` then, whole and checked.
+/// Fetches a snapshot that reaches `at_least`; it lies at `path` then, whole and checked. What is not whole is removed.
 pub(super) async fn fetch(
+    peer: &str,
+    tls: Option<&Tls>,
+    service: &str,
+    at_least: Position,
+    path: &Path,
+) -> Result<(), String> {
+    let fetched = fetch_to(peer, tls, service, at_least, path).await;
+    if fetched.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    fetched
+}
+
+async fn fetch_to(
     peer: &str,
     tls: Option<&Tls>,
     service: &str,

@@ -3,19 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError, Value};
+use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, RedisError, RedisResult, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{ID_BYTES, Link, Pending, WRITE_DEADLINE, entry};
+use super::troubles::Alarm;
+use super::{ID_BYTES, Link, Pending, WRITE_DEADLINE, connecting, entry};
 use crate::writes::{Accepted, Committed, Request, WriteError, gather};
 
 /// Entries under way at once. More would only wait in Redis; what waits here goes together.
 pub(super) const UNDER_WAY_MAX: usize = 8;
 
+/// Between two tries whether writes are confirmed again, after one that was not.
+pub const PROBE_EVERY: Duration = Duration::from_millis(500);
+
+/// Longest wait of one such try for replicas: a healthy one needs milliseconds.
+const PROBE_WAIT: Duration = Duration::from_millis(500);
+
+/// Longest such try, with its connection.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What it writes goes by itself.
+const PROBE_KEPT: Duration = Duration::from_secs(60);
+
 /// Writes until nobody can ask any more, then waits for what is under way.
 pub(super) async fn run(link: Arc<Link>, mut requests: mpsc::Receiver<Request>) {
+    let _alarm = Alarm::new(&link, "the writer");
     let places = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     let mut is_open = link.is_open.subscribe();
     let mut under_way = JoinSet::new();
@@ -73,8 +88,11 @@ async fn commit(link: Arc<Link>, group: Vec<Request>, _place: OwnedSemaphorePerm
             }
         }
         Err(error) => {
-            let outcome =
-                if matches!(error, WriteError::Unknown(_)) { "unknown" } else { "cut_off" };
+            let outcome = match error {
+                WriteError::Unknown(_) => "unknown",
+                WriteError::Unconfirmed(_) => "unconfirmed",
+                _ => "cut_off",
+            };
             link.shared.metrics.committed(outcome, None);
             for (_, done) in parts {
                 let _ = done.send(Err(error.clone()));
@@ -96,7 +114,9 @@ async fn write(
     let written = timeout_at(deadline, ordered(link, &id, &payload, seen)).await;
     link.pending().remove(&id);
     written.unwrap_or_else(|_| {
-        Err(WriteError::Unknown("it did not come back in the shared order in time".to_owned()))
+        let late = "it did not come back in the shared order in time";
+        link.suspend(&format!("of the last write is not known whether it was written: {late}"));
+        Err(WriteError::Unknown(late.to_owned()))
     })
 }
 
@@ -112,7 +132,10 @@ async fn ordered(
     match add(link, id, payload).await {
         Ok(()) => {}
         Err(Fault::Refused(why)) => return Err(WriteError::CutOff(why)),
-        Err(Fault::TooFew(why)) => return Err(WriteError::Unknown(why)),
+        Err(Fault::Unconfirmed(why)) => {
+            link.suspend(&format!("replicas did not confirm the last one: {why}"));
+            return Err(WriteError::Unconfirmed(why));
+        }
         Err(Fault::Lost(why)) => {
             link.broken(&why);
             if link.settings.acks > 0 {
@@ -129,8 +152,8 @@ enum Fault {
     Refused(String),
     /// Redis said nothing.
     Lost(String),
-    /// It was written, but fewer replicas than wanted have it.
-    TooFew(String),
+    /// It was written, and it is not known that as many replicas as wanted have it.
+    Unconfirmed(String),
 }
 
 async fn add(link: &Link, id: &[u8; ID_BYTES], payload: &[u8]) -> Result<(), Fault> {
@@ -145,18 +168,38 @@ async fn add(link: &Link, id: &[u8; ID_BYTES], payload: &[u8]) -> Result<(), Fau
         let wait = WRITE_DEADLINE - Duration::from_millis(500);
         pipe.cmd("WAIT").arg(acks).arg(wait.as_millis() as u64);
     }
-    let answers: Vec<Value> =
+    // Each answer for itself: an error of the second says nothing of the first.
+    pipe.ignore_errors();
+    let answers: Vec<RedisResult<Value>> =
         pipe.query_async(&mut connection).await.map_err(|error| fault(link, &error))?;
-    if matches!(answers.first(), Some(Value::Nil) | None) {
-        link.disturbed.notify_one();
-        let why = "the shared order of writes is lost and being begun anew, try again soon";
-        return Err(Fault::Refused(why.to_owned()));
-    }
-    match answers.get(1) {
-        Some(Value::Int(count)) if *count < i64::from(acks) => {
-            Err(Fault::TooFew(format!("{count} of {acks} replicas of Redis have it")))
+    let mut answers = answers.into_iter();
+    match answers.next() {
+        Some(Ok(Value::Nil)) | None => {
+            link.disturbed.notify_one();
+            let why = "the shared order of writes is lost and being begun anew, try again soon";
+            return Err(Fault::Refused(why.to_owned()));
         }
-        _ => Ok(()),
+        Some(Ok(_)) => {}
+        Some(Err(error)) => return Err(fault(link, &error)),
+    }
+    match answers.next() {
+        None if acks == 0 => Ok(()),
+        answer => {
+            if let Some(Err(error)) = &answer {
+                moved(link, error);
+            }
+            confirmed(acks, answer).map_err(Fault::Unconfirmed)
+        }
+    }
+}
+
+/// Whether this answer to `WAIT` says that enough replicas have it; if not, what it says.
+fn confirmed(acks: u8, answer: Option<RedisResult<Value>>) -> Result<(), String> {
+    match answer {
+        Some(Ok(Value::Int(count))) if count >= i64::from(acks) => Ok(()),
+        Some(Ok(Value::Int(count))) => Err(format!("{count} of {acks} replicas of Redis have it")),
+        Some(Err(error)) => Err(error.to_string()),
+        _ => Err("Redis says nothing of its replicas".to_owned()),
     }
 }
 
@@ -165,9 +208,72 @@ fn fault(link: &Link, error: &RedisError) -> Fault {
     if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
         return Fault::Lost(why);
     }
-    // Another master now, or none: a new connection finds it.
-    if error.code().is_some_and(|code| super::keeping::ELSEWHERE.contains(&code)) {
-        link.broken(&why);
-    }
+    moved(link, error);
     Fault::Refused(format!("Redis refused it: {why}"))
+}
+
+/// Another master now, or none: a new connection finds it.
+fn moved(link: &Link, error: &RedisError) {
+    if error.code().is_some_and(|code| super::keeping::ELSEWHERE.contains(&code)) {
+        link.broken(&error.to_string());
+    }
+}
+
+/// Tries, while writes are suspended, whether one would be confirmed: with a write of its own, that nobody waits for.
+pub(super) async fn probe(link: Arc<Link>) {
+    let _alarm = Alarm::new(&link, "the probe of writes");
+    loop {
+        link.suspended.notified().await;
+        while link.is_suspended() {
+            tokio::time::sleep(PROBE_EVERY).await;
+            match timeout(PROBE_WITHIN, probed(&link)).await {
+                Ok(Ok(connection)) => {
+                    tracing::info!("writes are confirmed again");
+                    link.resume(connection);
+                }
+                Ok(Err(error)) => tracing::debug!(error, "writes are not confirmed yet"),
+                Err(_) => tracing::debug!("writes are not confirmed in time yet"),
+            }
+        }
+    }
+}
+
+async fn probed(link: &Link) -> Result<MultiplexedConnection, String> {
+    let connection = connecting::connect(&link.settings, &link.keys.log).await;
+    let mut connection = connection.map_err(|error| error.to_string())?;
+    let mut pipe = redis::pipe();
+    pipe.cmd("SET").arg(&link.keys.probe).arg(&link.node);
+    pipe.arg("PX").arg(PROBE_KEPT.as_millis() as u64);
+    let acks = link.settings.acks;
+    pipe.cmd("WAIT").arg(acks).arg(PROBE_WAIT.as_millis() as u64);
+    pipe.ignore_errors();
+    let answers: RedisResult<Vec<RedisResult<Value>>> = pipe.query_async(&mut connection).await;
+    let mut answers = answers.map_err(|error| error.to_string())?.into_iter();
+    match answers.next() {
+        Some(Ok(_)) if acks == 0 => Ok(connection),
+        Some(Ok(_)) => confirmed(acks, answers.next()).map(|()| connection),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("Redis says nothing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_confirmed_by_n_replicas_and_by_nothing_else() {
+        let error = || RedisError::from((ErrorKind::Io, "away"));
+        for (acks, answer, is_confirmed) in [
+            (2, Some(Ok(Value::Int(2))), true),
+            (2, Some(Ok(Value::Int(3))), true),
+            (2, Some(Ok(Value::Int(1))), false),
+            (1, Some(Ok(Value::Nil)), false),
+            (1, Some(Err(error())), false),
+            (1, None, false),
+        ] {
+            let said = format!("{answer:?}");
+            assert_eq!(confirmed(acks, answer).is_ok(), is_confirmed, "{acks} {said}");
+        }
+    }
 }
