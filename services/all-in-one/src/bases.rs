@@ -103,7 +103,7 @@ fn status(directory: &Directory) -> Result<ExitCode, Failure> {
         "on disk      {}",
         if kept.is_empty() { "nothing".to_owned() } else { kept.join(" ") }
     );
-    match directory.taken_back() {
+    match directory.taken_back()? {
         0 => {}
         highest => println!("taken back   up to generation {highest}: only newer ones are taken"),
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "bases/support.rs"]
+#[allow(dead_code)]
 mod support;
 
 use std::fs;

@@ -148,7 +148,7 @@ impl From<BasesError> for Failure {
             }
             BasesError::Damaged { .. } => Self::unavailable(
                 what,
-                "Remove the directory and pull again, or restore it from a copy.",
+                "This machine's fault: restore the file from a copy, or remove the whole directory and pull again.",
             ),
             BasesError::Refused(_)
             | BasesError::Pull(_)

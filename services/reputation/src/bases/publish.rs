@@ -220,11 +220,16 @@ impl Directory {
     ) -> Result<Manifest, BasesError> {
         let channel = &self.config.channel;
         let highest = self.releases()?.last().map_or(0, |(generation, _)| *generation);
-        let highest = highest.max(self.taken_back());
+        let highest = highest.max(self.taken_back()?);
         let (mut keys, mut retired) = match before {
             None => (vec![Endorsed::by(key, channel, key.public())], Vec::new()),
             Some(before) => (before.manifest.keys.clone(), before.manifest.retired.clone()),
         };
+        // Those of a release that was taken back, too.
+        let forgotten = self.retired()?.into_iter().filter(|old| !retired.contains(old));
+        let forgotten: Vec<_> = forgotten.collect();
+        keys.retain(|endorsed| !forgotten.contains(&endorsed.key));
+        retired.extend(forgotten);
         for new in &publication.introduce {
             if !keys.iter().any(|endorsed| endorsed.key == *new) {
                 keys.push(Endorsed::by(key, channel, *new));
@@ -260,11 +265,13 @@ impl Directory {
         if before.is_none() && keys.is_empty() {
             keys.push(key.public());
         }
+        let retired = self.retired()?;
         let standing = Standing {
             channel: &self.config.channel,
             keys: &keys,
             in_force: before,
-            refused_up_to: self.taken_back(),
+            retired: &retired,
+            refused_up_to: self.taken_back()?,
             now_unix_s,
         };
         match standing.judge(&signed.encode()) {
