@@ -110,3 +110,23 @@ async fn a_damaged_memory_of_what_was_taken_back_or_retired_refuses_instead_of_f
     }
     assert!(is_taken_back());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_went_back_to_reaches_its_sites_as_a_newer_release_when_it_resumes() {
+    let authority = Authority::new();
+    let hub = Node::hub(&authority).await;
+    let site = Node::below(&authority, &hub).await;
+    hub.publish(&files(&[("words", b"good")]));
+    hub.publish(&files(&[("words", b"bad")]));
+    site.wait_for(2).await;
+    let (directory, key) = (hub.directory(), key(support::HUB_KEY));
+    let now = tamis_runtime::clock::unix_seconds();
+    assert!(matches!(directory.resume(&key, 60, now), Err(BasesError::NotHeld)));
+    directory.roll_back().unwrap();
+    assert!(matches!(directory.not_held(), Err(BasesError::Held { in_force: 1, taken_back: 2 })));
+    let release = directory.resume(&key, 60, now).unwrap();
+    assert_eq!(release.generation(), 3);
+    assert!(directory.not_held().is_ok());
+    let release = site.wait_for(3).await;
+    assert_eq!(fs::read(release.path("words").unwrap()).unwrap(), b"good");
+}

@@ -44,6 +44,19 @@ impl Directory {
         self.write_whole(TAKEN_BACK, format!("{highest}\n").as_bytes())
     }
 
+    /// Refuses while the release in force is one that somebody went back to: a service that published its table now would
+    /// undo that. Any newer release, by hand or by [`Directory::resume`], ends it.
+    ///
+    /// # Errors
+    /// [`BasesError::Held`], [`BasesError::Damaged`], the disk's.
+    pub fn not_held(&self) -> Result<(), BasesError> {
+        let (in_force, taken_back) = (self.generation()?, self.taken_back()?);
+        if in_force > 0 && in_force <= taken_back {
+            return Err(BasesError::Held { in_force, taken_back });
+        }
+        Ok(())
+    }
+
     /// Every key that some release in force here retired.
     ///
     /// # Errors
