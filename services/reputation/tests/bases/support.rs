@@ -186,6 +186,25 @@ impl Node {
         self.stopped().await.started().await
     }
 
+    /// A subscription to this node over `endpoint`; it is taken once the manifest in force came.
+    pub async fn subscribed(&self, endpoint: &Endpoint) -> Option<Connection> {
+        let address = self.running.as_ref().unwrap().0.listen().unwrap();
+        let connection = endpoint.connect(address, "localhost").unwrap().await.ok()?;
+        let (mut to, _) = connection.open_bi().await.ok()?;
+        let subscribe = Subscribe { channel: self.config.channel.clone(), generation: 0 };
+        to.write_all(&subscribe.encode()).await.ok()?;
+        to.finish().ok()?;
+        connection.accept_uni().await.ok()?;
+        Some(connection)
+    }
+
+    /// Where subscriptions leave from.
+    pub fn endpoint(&self) -> Endpoint {
+        let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        endpoint.set_default_client_config(Quic::load(&self.tls).unwrap().client);
+        endpoint
+    }
+
     pub fn root(&self) -> PathBuf {
         self.config.dir.clone()
     }
