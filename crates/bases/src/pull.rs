@@ -5,13 +5,29 @@
 //! is stored now. Time plays no part, so there is no deadline here.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-use crate::chunks::{CHUNK_BYTES_MAX, Name};
-use crate::lists::{BadList, Entry, List};
+use crate::chunks::{CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Name};
+use crate::lists::{BadList, ENTRIES_MAX, Entry, List};
 use crate::manifest::Signed;
 
 /// Different pieces of one release: 32 GB at their mean length, and 50 MB of names while it is pulled.
 pub const PIECES_MAX: usize = 1 << 19;
+
+/// Places of lists in one release, each counted as often as it stands there: twice as many lists as [`PIECES_MAX`] pieces
+/// have in groups of their mean length, and each file's own.
+pub const LISTS_MAX: usize = 8192;
+
+/// Entries of lists in one release, each counted as often as it stands there: a release may have the same piece in many
+/// places, and each of them is read when the files are made.
+pub const ENTRIES_PLACED_MAX: usize = 4 * PIECES_MAX;
+
+/// Entries that a file's lists may have however short it is: one list.
+const ENTRIES_FREE: u64 = ENTRIES_MAX as u64;
+
+/// Bytes of a file for each further entry: a quarter of the shortest chunk that a publisher cuts. So a manifest that
+/// declares little cannot ask for much.
+const BYTES_PER_ENTRY_MIN: u64 = CHUNK_BYTES_MIN as u64 / 4;
 
 /// Something to be stored before the release can be assembled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +87,15 @@ pub enum PullError {
     /// The publisher's: more than [`PIECES_MAX`].
     #[error("a release of more than {PIECES_MAX} pieces")]
     TooMany,
+    /// The publisher's: more lists than [`LISTS_MAX`], counted where they stand.
+    #[error("a release of more than {LISTS_MAX} lists")]
+    TooManyLists,
+    /// The publisher's: more entries than [`ENTRIES_PLACED_MAX`], counted where they stand.
+    #[error("a release of more than {ENTRIES_PLACED_MAX} entries in its lists")]
+    TooManyEntries,
+    /// The publisher's: this list has more entries than its file's declared length allows.
+    #[error("list {0} has more entries than a file of that length")]
+    TooFine(Name),
     /// Ours: nobody asked for it.
     #[error("{0} was not asked for")]
     Unasked(Name),
@@ -85,10 +110,18 @@ struct Place {
     bytes: u64,
 }
 
-/// The lists of one file, as they come.
-#[derive(Clone, Debug, Default)]
+/// The lists of one file, as they come. A list that stands in several places is held once.
+#[derive(Clone, Debug)]
 struct Parts {
-    parts: Vec<Option<Vec<Entry>>>,
+    parts: Vec<Option<Arc<[Entry]>>>,
+    /// Entries that its lists may still have.
+    entries_left: u64,
+}
+
+impl Parts {
+    const fn new(bytes: u64) -> Self {
+        Self { parts: Vec::new(), entries_left: ENTRIES_FREE + bytes / BYTES_PER_ENTRY_MIN }
+    }
 }
 
 /// A release on its way.
@@ -101,6 +134,8 @@ pub struct Pull {
     wanted_lists: VecDeque<Name>,
     wanted_pieces: VecDeque<Name>,
     missing: usize,
+    lists_placed: usize,
+    entries_placed: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,12 +149,14 @@ impl Pull {
     #[must_use]
     pub fn new(signed: Signed) -> Self {
         let mut pull = Self {
-            files: vec![Parts::default(); signed.manifest.files.len()],
+            files: signed.manifest.files.iter().map(|file| Parts::new(file.bytes)).collect(),
             lists: HashMap::new(),
             pieces: HashMap::new(),
             wanted_lists: VecDeque::new(),
             wanted_pieces: VecDeque::new(),
             missing: 0,
+            lists_placed: 0,
+            entries_placed: 0,
             signed,
         };
         for at in 0..pull.files.len() {
@@ -157,7 +194,13 @@ impl Pull {
                 let list = List::decode(bytes).map_err(|bad| PullError::List(name, bad))?;
                 let places = self.lists.remove(&name).ok_or(PullError::Unasked(name))?;
                 self.missing -= 1;
-                places.into_iter().try_for_each(|place| self.placed(name, place, &list))
+                let entries: Arc<[Entry]> = list.entries.as_slice().into();
+                places.iter().try_for_each(|place| self.counted(name, *place, entries.len()))?;
+                // Wanted once, at however many places the list stands.
+                for entry in list.entries.iter().filter(|_| !list.is_of_lists) {
+                    self.want_piece(name, entry)?;
+                }
+                places.into_iter().try_for_each(|place| self.placed(name, place, &list, &entries))
             }
         }
     }
@@ -176,7 +219,8 @@ impl Pull {
 
     /// The pieces of the file at this place of the manifest, in order; complete when the pull is.
     pub fn pieces(&self, file: usize) -> impl Iterator<Item = &Entry> {
-        self.files.get(file).into_iter().flat_map(|file| file.parts.iter().flatten().flatten())
+        let parts = self.files.get(file).into_iter().flat_map(|file| file.parts.iter().flatten());
+        parts.flat_map(|entries| entries.iter())
     }
 
     /// Every piece of the release, each once.
@@ -184,7 +228,21 @@ impl Pull {
         self.pieces.keys().copied()
     }
 
+    /// Counts the entries of a list at one of its places. A small list may stand in many places, and one place may hold a
+    /// list of lists: without this, 20 KB could ask for work without end.
+    fn counted(&mut self, name: Name, place: Place, entries: usize) -> Result<(), PullError> {
+        self.entries_placed += entries;
+        if self.entries_placed > ENTRIES_PLACED_MAX {
+            return Err(PullError::TooManyEntries);
+        }
+        let file = &mut self.files[place.file];
+        let left = file.entries_left.checked_sub(entries as u64);
+        file.entries_left = left.ok_or(PullError::TooFine(name))?;
+        Ok(())
+    }
+
     fn want_list(&mut self, name: Name, place: Place) {
+        self.lists_placed += 1;
         let places = self.lists.entry(name).or_default();
         if places.is_empty() {
             self.wanted_lists.push_back(name);
@@ -193,13 +251,22 @@ impl Pull {
         places.push(place);
     }
 
-    fn placed(&mut self, name: Name, place: Place, list: &List) -> Result<(), PullError> {
+    fn placed(
+        &mut self,
+        name: Name,
+        place: Place,
+        list: &List,
+        entries: &Arc<[Entry]>,
+    ) -> Result<(), PullError> {
         // A list of lists inside a list of lists would have no end.
         let is_too_deep = list.is_of_lists && place.part.is_some();
         if is_too_deep || list.bytes() != place.bytes {
             return Err(PullError::Misfit(name));
         }
         if list.is_of_lists {
+            if self.lists_placed + list.entries.len() > LISTS_MAX {
+                return Err(PullError::TooManyLists);
+            }
             self.files[place.file].parts = vec![None; list.entries.len()];
             for (part, entry) in list.entries.iter().enumerate() {
                 let place = Place { file: place.file, part: Some(part), bytes: entry.bytes };
@@ -207,13 +274,10 @@ impl Pull {
             }
             return Ok(());
         }
-        for entry in &list.entries {
-            self.want_piece(name, entry)?;
-        }
         let parts = &mut self.files[place.file].parts;
         match place.part {
-            None => *parts = vec![Some(list.entries.clone())],
-            Some(part) => parts[part] = Some(list.entries.clone()),
+            None => *parts = vec![Some(Arc::clone(entries))],
+            Some(part) => parts[part] = Some(Arc::clone(entries)),
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ pub struct Standing<'a> {
     pub keys: &'a [PublicKey],
     /// The manifest in force.
     pub in_force: Option<&'a Signed>,
+    /// Keys that were ever retired here, also by releases that were taken back since.
+    pub retired: &'a [PublicKey],
     /// The highest generation that the administrator took back; 0: none.
     pub refused_up_to: u64,
     /// Now, Unix seconds.
@@ -176,9 +178,9 @@ impl Standing<'_> {
                 let (ours, theirs) = (Name::of(&in_force.encode()), Name::of(bytes));
                 return Err(Refusal::Equivocation { generation, ours, theirs });
             }
-            if !in_force.manifest.retired.iter().all(|key| manifest.retired.contains(key)) {
-                return Err(Refusal::KeyComesBack(generation));
-            }
+        }
+        if !self.all_retired().all(|key| manifest.retired.contains(key)) {
+            return Err(Refusal::KeyComesBack(generation));
         }
         if generation <= self.refused_up_to {
             return Err(Refusal::TakenBack(generation));
@@ -196,18 +198,26 @@ impl Standing<'_> {
         let mut keys = self.keys.to_vec();
         if let Some(in_force) = self.in_force {
             keys.extend(in_force.manifest.keys.iter().map(|endorsed| endorsed.key));
-            keys.retain(|key| !in_force.manifest.retired.contains(key));
         }
+        keys.retain(|key| !self.is_retired(key));
         keys.sort_unstable();
         keys.dedup();
         keys
     }
 
+    fn all_retired(&self) -> impl Iterator<Item = &PublicKey> {
+        let named = self.in_force.map_or(&[][..], |in_force| &in_force.manifest.retired);
+        self.retired.iter().chain(named)
+    }
+
+    fn is_retired(&self, key: &PublicKey) -> bool {
+        self.all_retired().any(|retired| retired == key)
+    }
+
     /// Who missed the release that introduced a key finds its endorsement in every later one.
     fn signature(&self, signed: &Signed) -> Result<(), Refusal> {
         let manifest = &signed.manifest;
-        let retired = self.in_force.map_or(&[][..], |in_force| &in_force.manifest.retired);
-        if retired.iter().any(|key| key.id() == signed.signer) {
+        if self.all_retired().any(|key| key.id() == signed.signer) {
             return Err(Refusal::RetiredKey(signed.signer));
         }
         let mut trusted = self.trusted();
@@ -216,7 +226,7 @@ impl Standing<'_> {
             let is_endorsed = by.is_some_and(|by| {
                 by.endorsed(&manifest.channel, &endorsed.key, &endorsed.signature)
             });
-            if is_endorsed && !retired.contains(&endorsed.key) {
+            if is_endorsed && !self.is_retired(&endorsed.key) {
                 trusted.push(endorsed.key);
             }
         }

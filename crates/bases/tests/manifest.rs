@@ -31,7 +31,8 @@ fn judge_at(
     now_unix_s: u64,
 ) -> Result<Judged, Refusal> {
     let channel = main_channel();
-    Standing { channel: &channel, keys, in_force, refused_up_to, now_unix_s }.judge(bytes)
+    Standing { channel: &channel, keys, in_force, retired: &[], refused_up_to, now_unix_s }
+        .judge(bytes)
 }
 
 fn is_newer(judged: &Result<Judged, Refusal>) -> bool {

@@ -5,9 +5,9 @@ mod support;
 
 use support::{Prng, Store, endorsed, file, key, manifest};
 use tamis_bases::chunks::{CHUNK_BYTES_MAX, Name};
-use tamis_bases::lists::{BadList, Entry, List};
+use tamis_bases::lists::{BadList, ENTRIES_MAX, Entry, List};
 use tamis_bases::manifest::{FileEntry, Signed};
-use tamis_bases::pull::{Event, Pull, PullError, Want};
+use tamis_bases::pull::{ENTRIES_PLACED_MAX, Event, LISTS_MAX, PIECES_MAX, Pull, PullError, Want};
 
 fn release(generation: u64, files: Vec<FileEntry>) -> Signed {
     let hub = key(1);
@@ -170,33 +170,127 @@ fn lists_that_contradict_what_stands_above_them_are_refused() {
     assert_eq!(pull.handle(Event::Stored(stranger)), Err(PullError::Unasked(stranger)));
 }
 
-#[test]
-fn a_release_has_at_most_so_many_pieces() {
-    use tamis_bases::pull::PIECES_MAX;
-    // Lists of 4,096 one-byte pieces each, none twice.
-    let per_list = tamis_bases::lists::ENTRIES_MAX;
-    let lists: Vec<Vec<u8>> = (0..=PIECES_MAX / per_list)
-        .map(|list| {
-            let name = |at: usize| {
-                let mut name = [0; 32];
-                name[..8].copy_from_slice(&((list * per_list + at) as u64).to_be_bytes());
-                Name(name)
-            };
-            let count = if list == PIECES_MAX / per_list { 1 } else { per_list };
-            let entries = (0..count).map(|at| Entry { name: name(at), bytes: 1 }).collect();
-            List { is_of_lists: false, entries }.encode()
-        })
-        .collect();
+/// A name that no other number has.
+fn numbered(number: usize) -> Name {
+    let mut name = [0; 32];
+    name[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    Name(name)
+}
+
+/// Bytes of a piece in tests of numbers: as few as a long file's pieces may have in the mean.
+const PIECE_BYTES: u64 = 4096;
+
+fn flat(numbers: std::ops::Range<usize>) -> Vec<u8> {
+    let entry = |number| Entry { name: numbered(number), bytes: PIECE_BYTES };
+    List { is_of_lists: false, entries: numbers.map(entry).collect() }.encode()
+}
+
+fn above(lists: &[Vec<u8>]) -> Vec<u8> {
     let entry = |list: &Vec<u8>| {
         let bytes = List::decode(list).unwrap().bytes();
         Entry { name: Name::of(list), bytes }
     };
-    let above = List { is_of_lists: true, entries: lists.iter().map(entry).collect() }.encode();
-    let (name, mut pull) = of_list(&above, PIECES_MAX as u64 + 1);
-    pull.handle(Event::List(name, &above)).unwrap();
-    let (last, others) = lists.split_last().unwrap();
-    for list in others {
-        pull.handle(Event::List(Name::of(list), list)).unwrap();
+    List { is_of_lists: true, entries: lists.iter().map(entry).collect() }.encode()
+}
+
+fn length(list: &[u8]) -> u64 {
+    List::decode(list).unwrap().bytes()
+}
+
+/// A release of these files, of which each is a list.
+fn of_lists(lists: &[&Vec<u8>]) -> Pull {
+    let file = |(number, list): (usize, &&Vec<u8>)| FileEntry {
+        name: format!("{number:04}").parse().unwrap(),
+        bytes: length(list),
+        whole: Name([0; 32]),
+        list: Name::of(list),
+    };
+    Pull::new(release(1, lists.iter().enumerate().map(file).collect()))
+}
+
+fn hand_in(pull: &mut Pull, list: &[u8]) -> Result<(), PullError> {
+    pull.handle(Event::List(Name::of(list), list))
+}
+
+#[test]
+fn a_release_has_at_most_so_many_pieces() {
+    let per_list = ENTRIES_MAX;
+    let whole = PIECES_MAX / per_list;
+    let mut lists: Vec<Vec<u8>> =
+        (0..whole).map(|list| flat(list * per_list..(list + 1) * per_list)).collect();
+    for has_one_more in [false, true] {
+        if has_one_more {
+            lists.push(flat(PIECES_MAX..PIECES_MAX + 1));
+        }
+        let above = above(&lists);
+        let mut pull = of_lists(&[&above]);
+        hand_in(&mut pull, &above).unwrap();
+        let (last, others) = lists.split_last().unwrap();
+        others.iter().for_each(|list| hand_in(&mut pull, list).unwrap());
+        let expected = if has_one_more { Err(PullError::TooMany) } else { Ok(()) };
+        assert_eq!(hand_in(&mut pull, last), expected);
     }
-    assert_eq!(pull.handle(Event::List(Name::of(last), last)), Err(PullError::TooMany));
+}
+
+#[test]
+fn a_small_list_of_lists_that_names_one_list_again_and_again_asks_for_a_bounded_number() {
+    // One list of 4,096 pieces, 1,024 times in a list of lists: 200 KB that stand for 4 million places.
+    let list = flat(0..ENTRIES_MAX);
+    let above = above(&vec![list.clone(); 1024]);
+    let mut pull = of_lists(&[&above]);
+    hand_in(&mut pull, &above).unwrap();
+    assert_eq!(hand_in(&mut pull, &list), Err(PullError::TooManyEntries));
+}
+
+#[test]
+fn entries_are_counted_at_each_place_up_to_n_and_not_to_n_plus_1() {
+    let list = flat(0..ENTRIES_MAX);
+    let full = ENTRIES_PLACED_MAX / ENTRIES_MAX;
+    for (lists, last, expected) in [
+        // The list of lists counts itself: its entries take the places of one list, less the rest.
+        (full - 1, ENTRIES_MAX - full, Ok(())),
+        (full - 1, ENTRIES_MAX - full + 1, Err(PullError::TooManyEntries)),
+    ] {
+        let last = flat(0..last);
+        let mut all = vec![list.clone(); lists];
+        all.push(last.clone());
+        let above = above(&all);
+        let mut pull = of_lists(&[&above]);
+        hand_in(&mut pull, &above).unwrap();
+        hand_in(&mut pull, &list).unwrap();
+        assert_eq!(hand_in(&mut pull, &last), expected);
+    }
+}
+
+#[test]
+fn a_release_has_at_most_so_many_lists_counted_where_they_stand() {
+    let one = flat(0..1);
+    let of = |count| above(&vec![one.clone(); count]);
+    let (first, rest) = (of(ENTRIES_MAX), of(LISTS_MAX - ENTRIES_MAX - 2));
+    let more = of(LISTS_MAX - ENTRIES_MAX - 1);
+    for (second, expected) in [(rest, Ok(())), (more, Err(PullError::TooManyLists))] {
+        let mut pull = of_lists(&[&first, &second]);
+        hand_in(&mut pull, &first).unwrap();
+        assert_eq!(hand_in(&mut pull, &second), expected);
+    }
+}
+
+#[test]
+fn a_file_has_as_many_entries_as_its_declared_length_allows_and_not_one_more() {
+    // Beyond one full list, each entry needs 4,096 bytes of file: entries of one byte each have none.
+    let fine = |numbers: std::ops::Range<usize>| {
+        let entry = |number| Entry { name: numbered(number), bytes: 1 };
+        List { is_of_lists: false, entries: numbers.map(entry).collect() }.encode()
+    };
+    for (second, expected) in [(ENTRIES_MAX / 2 - 2, true), (ENTRIES_MAX / 2 - 1, false)] {
+        let lists = [fine(0..ENTRIES_MAX / 2), fine(0..second)];
+        // Two entries of the list of lists are counted, and the 4,096 bytes that the file nearly has allow none more.
+        let above = above(&lists);
+        let mut pull = of_lists(&[&above]);
+        hand_in(&mut pull, &above).unwrap();
+        hand_in(&mut pull, &lists[0]).unwrap();
+        let done = hand_in(&mut pull, &lists[1]);
+        let refused = Err(PullError::TooFine(Name::of(&lists[1])));
+        assert_eq!(done, if expected { Ok(()) } else { refused }, "{second}");
+    }
 }

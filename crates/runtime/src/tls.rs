@@ -102,6 +102,11 @@ impl Tls {
             .client_ca_root(self.authority.clone())
     }
 
+    /// The name that all servers' certificates bear, where one is configured.
+    pub fn server_name(&self) -> Option<&str> {
+        Some(self.server_name.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// For a connection (`https://` URLs): our certificate, and our authority alone to trust.
     pub fn client(&self) -> ClientTlsConfig {
         let config = ClientTlsConfig::new()

@@ -91,6 +91,7 @@ pub struct WhyRequest {
 /// One reporter's reports of one signature.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Report {
+    /// Empty where the caller may not know it, see Why.
     #[prost(string, tag = "1")]
     pub reporter: ::prost::alloc::string::String,
     /// The class that this reporter named last.
@@ -603,7 +604,8 @@ pub mod reputation_client {
                 .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Delete"));
             self.inner.unary(req, path, codec).await
         }
-        /// Tells why a signature is answered the way it is: who reported it, when, how often it was asked for.
+        /// Tells why a signature is answered the way it is: who reported it, when, how often it was asked for. Reporters and
+        /// operators may ask; a reporter reads its own name alone, those of others are empty.
         pub async fn why(
             &mut self,
             request: impl tonic::IntoRequest<super::WhyRequest>,
@@ -647,8 +649,9 @@ pub mod reputation_client {
                 .insert(GrpcMethod::new("tamis.reputation.v1.Reputation", "Stats"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS or
-        /// loopback only.
+        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS to
+        /// certificates for the name of a configured peer, without TLS over loopback only. A peer that does not take a chunk
+        /// within 30 s loses its connection; few are served at the same time, one more hears RESOURCE_EXHAUSTED.
         pub async fn snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::SnapshotRequest>,
@@ -706,7 +709,8 @@ pub mod reputation_server {
             &self,
             request: tonic::Request<super::DeleteRequest>,
         ) -> std::result::Result<tonic::Response<super::DeleteResponse>, tonic::Status>;
-        /// Tells why a signature is answered the way it is: who reported it, when, how often it was asked for.
+        /// Tells why a signature is answered the way it is: who reported it, when, how often it was asked for. Reporters and
+        /// operators may ask; a reporter reads its own name alone, those of others are empty.
         async fn why(
             &self,
             request: tonic::Request<super::WhyRequest>,
@@ -722,8 +726,9 @@ pub mod reputation_server {
             >
             + std::marker::Send
             + 'static;
-        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS or
-        /// loopback only.
+        /// Gives the whole table with its histories to another node of the same service: a file in chunks. Over mutual TLS to
+        /// certificates for the name of a configured peer, without TLS over loopback only. A peer that does not take a chunk
+        /// within 30 s loses its connection; few are served at the same time, one more hears RESOURCE_EXHAUSTED.
         async fn snapshot(
             &self,
             request: tonic::Request<super::SnapshotRequest>,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tamis_reputation::bases;
 use tamis_reputation::bases::config::Config;
 use tamis_reputation::bases::directory::{Directory, Release};
+use tamis_reputation::bases::error::BasesError;
 use tamis_reputation::bases::publish::{self, Publication};
 use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
@@ -42,10 +43,26 @@ pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         BasesAction::Pull => pull(config).await,
-        BasesAction::Status => status(&Directory::open(&configured(config)?.1)?),
+        BasesAction::Status => status(&configured(config)?.1),
         BasesAction::Rollback => {
-            let release = Directory::open(&configured(config)?.1)?.roll_back()?;
+            let config = configured(config)?.1;
+            let is_signed_here = config.signing_key_file.is_some();
+            let release = Directory::open(&config)?.roll_back()?;
             println!("generation {} is in force again", release.generation());
+            if is_signed_here {
+                println!(
+                    "sites keep what they have, and the service here publishes nothing, until `tamis bases resume`"
+                );
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        BasesAction::Resume { valid_days } => {
+            let config = configured(config)?.1;
+            let (directory, file) = (Directory::open(&config)?, signing_key_file(config)?);
+            let (key, valid_s) =
+                (publish::read_key(&file)?, u64::from(valid_days) * SECONDS_PER_DAY);
+            let release = directory.resume(&key, valid_s, clock::unix_seconds())?;
+            println!("generation {} is in force here", release.generation());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -90,7 +107,8 @@ async fn pull(config: Option<&Path>) -> Result<ExitCode, Failure> {
     }
 }
 
-fn status(directory: &Directory) -> Result<ExitCode, Failure> {
+fn status(config: &Config) -> Result<ExitCode, Failure> {
+    let directory = Directory::open(config)?;
     let now_s = clock::unix_seconds();
     let in_force = directory.in_force()?;
     match &in_force {
@@ -103,9 +121,14 @@ fn status(directory: &Directory) -> Result<ExitCode, Failure> {
         "on disk      {}",
         if kept.is_empty() { "nothing".to_owned() } else { kept.join(" ") }
     );
-    match directory.taken_back() {
+    match directory.taken_back()? {
         0 => {}
         highest => println!("taken back   up to generation {highest}: only newer ones are taken"),
+    }
+    if config.signing_key_file.is_some()
+        && let Err(held @ BasesError::Held { .. }) = directory.not_held()
+    {
+        println!("held         {held}");
     }
     if let Some((at_s, words)) = directory.last_refusal() {
         println!("refused      {} s ago: {words}", now_s.saturating_sub(at_s));

@@ -202,8 +202,16 @@ pub enum BasesAction {
     Pull,
     /// Say which bases are in force, and what was refused.
     Status,
-    /// Go back to the release before; the one left behind is not taken again, a newer one is.
+    /// Go back to the release before; the one left behind is not taken again, a newer one is. A service that publishes
+    /// here holds until `resume`.
     Rollback,
+    /// After `rollback` where releases are signed: sign what is in force as the next generation, so that sites take it, and
+    /// let the service publish again.
+    Resume {
+        /// Days for which a site may bring this release into force.
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        valid_days: u16,
+    },
 }
 
 /// Class of a report.

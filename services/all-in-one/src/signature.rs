@@ -79,7 +79,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Failure> {
         SignatureAction::Del { reporter, links, what } => {
             del(&mut server, &what, links, reporter).await
         }
-        SignatureAction::Why { what } => why(&mut server.client, &what).await,
+        SignatureAction::Why { what } => why(&mut server, &what).await,
         SignatureAction::Stats => stats(&mut server.client).await,
         SignatureAction::Reporter { .. } | SignatureAction::Key { .. } => Ok(ExitCode::SUCCESS),
     };
@@ -212,11 +212,11 @@ fn seen(answer: &wire::WhyResponse) -> String {
     }
 }
 
-async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<ExitCode> {
+async fn why(server: &mut Server, what: &[String]) -> Result<ExitCode> {
     let mut all_listed = true;
     for named in named(what, true)? {
-        let request = wire::WhyRequest { signature: Some(to_wire(&named)) };
-        let answer = client.why(request).await.map_err(refused)?.into_inner();
+        let request = server.request(wire::WhyRequest { signature: Some(to_wire(&named)) });
+        let answer = server.client.why(request).await.map_err(refused)?.into_inner();
         let at = format!("{} ({})", named.signature, named.origin);
         if !answer.listed {
             all_listed = false;
@@ -233,34 +233,43 @@ async fn why(client: &mut ReputationClient<Channel>, what: &[String]) -> Result<
             answer.epoch,
             seen(&answer)
         );
+        if let Some(other) = answered_by(&named, &answer) {
+            println!("  answered by {other}, listed: {} of 32 lanes agree", answer.similarity);
+        }
         if answer.base_generation > 0 {
             let (generation, channel) = (answer.base_generation, &answer.base_channel);
             println!("  from bases generation {generation} of channel {channel}");
         }
-        for report in answer.reports {
-            println!(
-                "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}{}{}",
-                report.reporter,
-                class_word(report.class),
-                report.weight,
-                report.times,
-                report.first_unix_s,
-                report.last_unix_s,
-                if report.authority() == wire::Authority::Operator {
-                    ", as an operator"
-                } else {
-                    ""
-                },
-                match report.named() {
-                    wire::Named::Stored => ", of this sketch",
-                    wire::Named::Other => ", of another sketch",
-                    wire::Named::Unspecified => "",
-                },
-                if report.contradicted { ", contradicted by an operator" } else { "" }
-            );
-        }
+        answer.reports.iter().for_each(print_report);
     }
     Ok(if all_listed { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Which listed signature answers, where it is another one than was asked for: one that resembles it.
+fn answered_by(named: &Named, answer: &wire::WhyResponse) -> Option<Signature> {
+    let listed = answer.signature.as_ref()?;
+    let kind = SignatureKind::from_code(u8::try_from(listed.kind).ok()?)?;
+    let signature = Signature { kind, value: listed.value.as_slice().try_into().ok()? };
+    (signature != named.signature).then_some(signature)
+}
+
+fn print_report(report: &wire::Report) {
+    println!(
+        "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}{}{}",
+        if report.reporter.is_empty() { "another reporter" } else { &report.reporter },
+        class_word(report.class),
+        report.weight,
+        report.times,
+        report.first_unix_s,
+        report.last_unix_s,
+        if report.authority() == wire::Authority::Operator { ", as an operator" } else { "" },
+        match report.named() {
+            wire::Named::Stored => ", of this sketch",
+            wire::Named::Other => ", of another sketch",
+            wire::Named::Unspecified => "",
+        },
+        if report.contradicted { ", contradicted by an operator" } else { "" }
+    );
 }
 
 async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {

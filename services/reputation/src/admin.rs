@@ -1,6 +1,7 @@
 //! gRPC administration: requests in, changes to the writer, the table read for `Why` and `Stats`.
 
 mod caller;
+pub(crate) mod connection;
 mod convert;
 mod snapshot;
 
@@ -44,6 +45,8 @@ pub struct Admin {
     pub watch: Option<Watch>,
     /// Whether connections from elsewhere show a certificate of our authority.
     pub has_tls: bool,
+    /// Names of which a peer's certificate must bear one.
+    pub peer_names: Vec<String>,
 }
 
 /// The service to add to a gRPC server.
@@ -129,6 +132,8 @@ impl Reputation for Admin {
         &self,
         request: Request<wire::WhyRequest>,
     ) -> Result<Response<wire::WhyResponse>, Status> {
+        // It names reporters: asked by those who may write, and others than operators read their own name alone.
+        let caller = self.caller(&request, "")?;
         let signature = request.into_inner().signature;
         let signature =
             signature.ok_or_else(|| Status::invalid_argument("signature is missing"))?;
@@ -161,7 +166,7 @@ impl Reputation for Admin {
         // Deleted between the two looks.
         let response = saved.map_or_else(
             || wire::WhyResponse { epoch, ..Default::default() },
-            |saved| convert::why(found, saved, epoch),
+            |saved| convert::why(found, saved, epoch, &caller),
         );
         let response = wire::WhyResponse {
             base_generation: origin.as_ref().map_or(0, |origin| origin.generation),
@@ -219,7 +224,8 @@ impl Reputation for Admin {
         let snapshots = snapshots.ok_or_else(|| {
             Status::failed_precondition("this node has an order of its own: it gives no snapshots")
         })?;
-        snapshot::send(snapshots, request.get_ref()).await.map(Response::new)
+        let cut = caller::connection(&request).map(|caller| caller.cut.clone());
+        snapshot::send(snapshots, request.get_ref(), cut).await.map(Response::new)
     }
 }
 

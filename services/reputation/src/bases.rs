@@ -12,6 +12,7 @@ mod install;
 pub mod metrics;
 pub mod publish;
 mod pulling;
+mod remembered;
 pub mod serving;
 pub mod store;
 mod subscribing;

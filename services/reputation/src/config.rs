@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use tamis_reputation_protocol::answering::{Limits, Rate};
 use tamis_reputation_protocol::seal::Keys;
@@ -61,6 +62,9 @@ pub struct Typed {
     /// Administration addresses (`host:port`) of all other nodes of the service, without this one. They may give this one
     /// their table, and no order is begun before as many others were heard of.
     pub peers: Vec<String>,
+    /// Names or addresses of which the certificate of a node that fetches a table must bear one; empty: the hosts of
+    /// `peers`, and `[tls] server_name`.
+    pub peer_names: Vec<String>,
     /// Bytes of log before it is compacted into a snapshot.
     pub compact_bytes: u64,
     /// Sockets that share the UDP port, each with a thread of its own.
@@ -109,6 +113,7 @@ impl Default for Typed {
             service: "default".to_owned(),
             node: String::new(),
             peers: Vec::new(),
+            peer_names: Vec::new(),
             compact_bytes: COMPACT_BYTES,
             sockets: 1,
             client_keys: PathBuf::new(),
@@ -143,6 +148,8 @@ pub struct Config {
     pub reporters: Option<PathBuf>,
     /// The order that this node shares with others, if it does.
     pub cluster: Option<Settings>,
+    /// Names of which a peer's certificate must bear one; none: the hosts of the peers, and `[tls] server_name`.
+    pub peer_names: Vec<String>,
     /// Bytes of log before it is compacted.
     pub compact_bytes: u64,
     /// Sockets on the UDP port.
@@ -179,6 +186,7 @@ impl Typed {
         between("quorum_permille", self.quorum_permille.into(), 0, 1000).map_err(bad)?;
         between("signatures_max", self.signatures_max, 1, SIGNATURES_MAX).map_err(bad)?;
         let cluster = self.cluster().map_err(bad)?;
+        let peer_names = self.peer_names().map_err(bad)?;
         if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
             return Err(bad(format!(
                 "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
@@ -197,6 +205,7 @@ impl Typed {
             state_dir,
             reporters,
             cluster,
+            peer_names,
             compact_bytes: self.compact_bytes,
             sockets: self.sockets,
             client_keys,
@@ -247,6 +256,16 @@ impl Typed {
             agreement_min: self.agreement_min,
             seed: 0,
         }))
+    }
+
+    fn peer_names(&self) -> Result<Vec<String>, String> {
+        between("peer_names: their number", self.peer_names.len(), 0, PEERS_MAX)?;
+        let is_none = |name: &&String| ServerName::try_from(name.as_str()).is_err();
+        let bad = self.peer_names.iter().find(is_none);
+        match bad {
+            Some(bad) => Err(format!("peer_names: {bad:?}: write a host name or an IP address")),
+            None => Ok(self.peer_names.clone()),
+        }
     }
 
     fn cluster(&self) -> Result<Option<Settings>, String> {
@@ -381,6 +400,8 @@ mod tests {
             (Typed { service: "a}b".to_owned(), ..typed() }, "service"),
             (Typed { service: long.clone(), ..typed() }, "service"),
             (Typed { node: long, ..typed() }, "node"),
+            (Typed { peer_names: vec!["h".to_owned(); PEERS_MAX + 1], ..typed() }, "peer_names"),
+            (Typed { peer_names: vec!["h:1".to_owned()], ..typed() }, "host name"),
             (Typed { redis_acks: ACKS_MAX + 1, ..typed() }, "redis_acks"),
         ] {
             let error = bad.check().unwrap_err().to_string();

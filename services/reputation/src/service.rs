@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tamis_reputation_protocol::signatures::Table;
 use tamis_reputation_protocol::{seal, sightings};
@@ -13,9 +14,11 @@ use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::tls::Tls;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
+use crate::admin::connection::Connection;
 use crate::admin::{self, Admin};
 use crate::config::{Config, read_keys};
 use crate::feed::Feed;
@@ -32,6 +35,14 @@ use tamis_proto::reputation::reputation_server::ReputationServer;
 
 /// gRPC calls of one connection at the same time.
 const CALLS_PER_CONNECTION_MAX: usize = 64;
+
+/// Between two signs of life that a connection owes while it is silent, and for the answer to one.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// For calls in hand after the request to end. A write waits for a disk or for Redis, 2 s at most; who lets a call hang
+/// for longer loses its connection.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What is said where there is no state directory.
 const IN_MEMORY: &str =
@@ -168,6 +179,7 @@ impl Service {
             reporters: self.reporters.clone(),
             watch: watch.clone(),
             has_tls: tls.is_some(),
+            peer_names: peer_names(&self.config, tls),
         };
         if let Some(reporters) = self.reporters {
             background.spawn(reporters.watch());
@@ -256,6 +268,17 @@ async fn serving_while(mut is_fit: watch::Receiver<bool>, health: HealthReporter
     }
 }
 
+/// Names of which the certificate of a node that fetches the table must bear one.
+fn peer_names(config: &Config, tls: Option<&Tls>) -> Vec<String> {
+    if !config.peer_names.is_empty() {
+        return config.peer_names.clone();
+    }
+    let peers = config.cluster.iter().flat_map(|cluster| &cluster.peers);
+    let hosts = peers.filter_map(|peer| Some(peer.rsplit_once(':')?.0));
+    let hosts = hosts.map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    hosts.chain(tls.and_then(Tls::server_name)).map(str::to_owned).collect()
+}
+
 /// Counting of sightings, where it is configured; nodes that share an order tell each other.
 fn watch(
     config: &Config,
@@ -341,6 +364,8 @@ async fn grpc(
     }
     let mut server = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PONG_WITHIN))
         .tcp_nodelay(true);
     if let Some(tls) = tls {
         server = server.tls_config(tls.server()).map_err(|error| {
@@ -350,12 +375,29 @@ async fn grpc(
             )
         })?;
     }
-    server
+    let over = Shutdown::new();
+    let incoming = listener
+        .incoming()
+        .map(|accepted| Ok::<_, std::io::Error>(Connection::new(accepted?, &over)));
+    let served = server
         .add_service(health_service)
         .add_service(admin::service(admin))
-        .serve_with_incoming_shutdown(listener.incoming(), shutdown.requested())
-        .await
-        .map_err(|error| Failure::unavailable(format!("reputation gRPC: {error}"), ""))
+        .serve_with_incoming_shutdown(incoming, shutdown.requested());
+    let left = async {
+        shutdown.requested().await;
+        tokio::time::sleep(GRACE).await;
+        tracing::warn!(
+            "connections of administration that did not end in {GRACE:?} are broken off"
+        );
+        over.request();
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = served => {
+            served.map_err(|error| Failure::unavailable(format!("reputation gRPC: {error}"), ""))
+        }
+        never = left => never,
+    }
 }
 
 fn unusable(error: OpenError) -> Failure {
@@ -377,4 +419,24 @@ fn random<const N: usize>() -> Result<[u8; N], Failure> {
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::software(format!("no random numbers: {error}")))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Typed;
+
+    #[test]
+    fn peers_are_known_by_their_hosts_unless_names_are_written() {
+        let typed = |peer_names: &[&str]| Typed {
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            state_dir: "/var/lib/x".into(),
+            peers: ["h.example:1", "192.0.2.1:2", "[::1]:3"].map(str::to_owned).to_vec(),
+            peer_names: peer_names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Typed::default()
+        };
+        let names = |typed: Typed| peer_names(&typed.check().unwrap(), None);
+        assert_eq!(names(typed(&[])), ["h.example", "192.0.2.1", "::1"]);
+        assert_eq!(names(typed(&["node.example"])), ["node.example"]);
+    }
 }

@@ -104,7 +104,11 @@ impl Shared {
 
     /// What is wrong with the newest bases, or nothing any more.
     pub(crate) fn base_trouble(&self, trouble: Option<String>) {
-        *self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        let mut present = self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = trouble.as_ref().filter(|why| present.as_ref() != Some(why)) {
+            tracing::warn!("{why}");
+        }
+        *present = trouble;
     }
 
     /// Whether this node is cut off from the order that it shares with others, so that clients had better ask another.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "bases/support.rs"]
+#[allow(dead_code)]
 mod support;
 
 use std::fs;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use support::{Authority, Forger, Node, files, noise};
 use tamis_bases::chunks::CHUNK_BYTES_MAX;
 use tamis_reputation::bases::error::BasesError;
+use tamis_reputation::bases::serving::SUBSCRIBERS_MAX;
 
 /// From `publish` at the hub to being in force at a site behind a region.
 const PUSH_TIME_MAX: Duration = Duration::from_secs(2);
@@ -240,6 +242,28 @@ async fn who_shows_no_certificate_of_our_authority_or_wants_another_channel_gets
     assert_eq!((stranger.generation(), other.generation()), (0, 0));
     assert!(stranger.pull_once().await.is_err());
     assert!(other.pull_once().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_has_as_many_subscribers_as_it_says_and_one_more_when_one_has_left() {
+    let authority = Authority::new();
+    let hub = Node::hub(&authority).await;
+    hub.publish(&files(&[("words", b"one")]));
+    hub.wait_for(1).await;
+    let endpoint = hub.endpoint();
+    let mut taken = Vec::new();
+    for number in 0..SUBSCRIBERS_MAX {
+        let subscribed = hub.subscribed(&endpoint).await;
+        taken.push(subscribed.unwrap_or_else(|| panic!("subscriber {number} is refused")));
+    }
+    assert_eq!(hub.metrics().subscribers(), SUBSCRIBERS_MAX as i64);
+    assert!(hub.subscribed(&endpoint).await.is_none(), "one more than there are places");
+    assert!(taken.iter().all(|connection| connection.close_reason().is_none()));
+    taken.pop().unwrap().close(0_u32.into(), b"");
+    let began = Instant::now();
+    while hub.subscribed(&endpoint).await.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(30), "no place after one left");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -253,6 +253,34 @@ async fn a_site_that_goes_back_answers_from_the_older_release_until_a_newer_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_went_back_says_so_and_publishes_nothing_until_it_is_told_to() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, None).await;
+    let mut site = Node::below(&authority, &hub).await;
+    hub.add(link("good.example"), Class::Spam).await;
+    site.wait_for(link("good.example"), Some(Class::Spam)).await;
+    hub.add(link("mistake.example"), Class::Spam).await;
+    site.wait_for(link("mistake.example"), Some(Class::Spam)).await;
+    let back = hub.directory().roll_back().unwrap().generation();
+    hub.wait_for_warning("publishing is held").await;
+    assert!(hub.metric("tamis_bases_publishing_held 1"));
+    // What is reported meanwhile, and a new start, change nothing of that.
+    hub.add(link("later.example"), Class::Spam).await;
+    let mut hub = hub.stopped().await.started().await;
+    hub.wait_for_warning("publishing is held").await;
+    assert_eq!(hub.directory().in_force().unwrap().unwrap().generation(), back);
+    assert_eq!(hub.class(link("later.example")).await, Some(Class::Spam), "here it is answered");
+
+    hub.delete(link("mistake.example")).await;
+    hub.resume();
+    site.wait_for(link("later.example"), Some(Class::Spam)).await;
+    assert_eq!(site.class(link("mistake.example")).await, None);
+    assert_eq!(site.class(link("good.example")).await, Some(Class::Spam));
+    assert!(hub.warnings().iter().all(|warning| !warning.contains("held")), "{:?}", hub.warnings());
+    assert!(hub.directory().in_force().unwrap().unwrap().generation() > back + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_site_with_room_for_less_refuses_the_base_by_name_of_the_setting() {
     let authority = Authority::new();
     let mut hub = Node::hub(&authority, None).await;

@@ -120,6 +120,15 @@ fn a_near_copy_of_a_reported_mail_is_spam_until_the_report_is_deleted() {
 
     let why = said(&cluster.signature(&["why"], &[&reported]));
     assert!(why.contains("spam") && why.contains("postmaster said spam"), "{why}");
+    // Of a near copy it tells what was listed, and how like it is.
+    let copy = cluster.file("copy", &near);
+    let why = String::from_utf8_lossy(&cluster.signature(&["why"], &[&copy]).stdout).into_owned();
+    let asked = why.lines().find(|line| line.starts_with("text:")).expect("a line for its text");
+    let answered = why.lines().find(|line| line.contains("answered by text:")).expect(&why);
+    assert!(answered.ends_with("of 32 lanes agree"), "{why}");
+    let listed = said(&cluster.signature(&["why"], &[&reported]));
+    let name = answered.split_whitespace().nth(2).expect("a name").trim_end_matches(',');
+    assert!(listed.contains(name) && !asked.contains(name), "{name}: {listed}{why}");
     let stats = said(&cluster.signature(&["stats"], &[]));
     assert!(stats.contains("epoch 2"), "{stats}");
 

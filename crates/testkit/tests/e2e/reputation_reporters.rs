@@ -71,14 +71,15 @@ fn a_token_decides_who_reports_and_who_may_delete_and_a_change_of_the_file_is_se
         "belongs to a.example/mx1",
     );
     assert!(said(&site.signature(Some(&one), &["add", LINK])).contains("added 1"));
-    let why = said(&site.signature(None, &["why", LINK]));
+    let why = said(&site.signature(Some(&one), &["why", LINK]));
     assert!(why.contains("a.example/mx1 said spam"), "{why}");
+    refused(&site.signature(None, &["why", LINK]), "no token");
 
     refused(&site.signature(Some(&one), &["del", LINK]), "only operators delete");
     refused(&site.signature(None, &["del", LINK]), "no token");
     assert!(said(&site.signature(Some(&operator), &["retract", LINK])).contains("unknown 1"));
     assert!(said(&site.signature(Some(&one), &["retract", LINK])).contains("retracted 1"));
-    assert_eq!(site.signature(None, &["why", LINK]).status.code(), Some(2));
+    assert_eq!(site.signature(Some(&one), &["why", LINK]).status.code(), Some(2));
     assert!(said(&site.signature(Some(&one), &["add", LINK])).contains("added 1"));
     assert!(said(&site.signature(Some(&operator), &["del", LINK])).contains("deleted 1"));
 

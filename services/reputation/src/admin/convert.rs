@@ -4,8 +4,10 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_proto::reputation as wire;
 use tamis_reputation_protocol::packet::Item;
-use tamis_reputation_protocol::signatures::{Found, ReportTold, Saved};
+use tamis_reputation_protocol::signatures::{Authority, Found, ReportTold, Saved};
 use tonic::Status;
+
+use crate::reporters::Reporter;
 
 pub(super) fn class(number: i32) -> Result<Class, Status> {
     u8::try_from(number)
@@ -40,7 +42,7 @@ pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
     Ok(Item { signature: Signature { kind, value }, sketch })
 }
 
-pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
+pub(super) fn why(found: Found, saved: Saved, epoch: u64, caller: &Reporter) -> wire::WhyResponse {
     let first = saved.reports.iter().map(|report| report.first_unix_s).min();
     let last = saved.reports.iter().map(|report| report.last_unix_s).max();
     wire::WhyResponse {
@@ -54,7 +56,7 @@ pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
         class: found.listing.class.code().into(),
         weight: found.listing.weight.into(),
         reporters: found.listing.reporters.into(),
-        reports: saved.reports.into_iter().map(report).collect(),
+        reports: saved.reports.into_iter().map(|told| report(told, caller)).collect(),
         first_unix_s: first.unwrap_or_default().into(),
         last_unix_s: last.unwrap_or_default().into(),
         copies_seen: 0,
@@ -65,9 +67,11 @@ pub(super) fn why(found: Found, saved: Saved, epoch: u64) -> wire::WhyResponse {
     }
 }
 
-fn report(told: ReportTold) -> wire::Report {
+/// Who else reported is the operators' business: a reporter that knew could choose whom to outvote or to imitate.
+fn report(told: ReportTold, caller: &Reporter) -> wire::Report {
+    let may_know = caller.authority == Authority::Operator || caller.name == told.reporter;
     wire::Report {
-        reporter: told.reporter,
+        reporter: if may_know { told.reporter } else { String::new() },
         class: told.class.code().into(),
         weight: told.weight.into(),
         first_unix_s: told.first_unix_s.into(),

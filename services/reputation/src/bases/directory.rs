@@ -5,7 +5,8 @@
 //! chunks/<..>/<name>        see `store`
 //! releases/<generation>/    manifest and files/<name> of a whole, verified release
 //! current                   link to the release in force; another release comes into force by one rename
-//! taken-back                the highest generation that somebody went back from
+//! taken-back                the highest generation that somebody went back from, see `remembered`
+//! retired-keys              every key that a release in force here ever retired, see `remembered`
 //! last-refusal              what was refused last, for `tamis bases status`
 //! ```
 //!
@@ -76,13 +77,16 @@ impl Directory {
     /// Opens or makes the directory that the configuration names.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; [`BasesError::Damaged`], where it no longer tells what was retired or taken back.
     pub fn open(config: &Config) -> Result<Self, BasesError> {
         let root = config.dir.clone();
         let releases = root.join("releases");
         fs::create_dir_all(&releases).map_err(BasesError::io(releases))?;
         let store = Store::open(root.join("chunks"))?;
-        Ok(Self { root, store, config: config.clone(), swept: Arc::default() })
+        let directory = Self { root, store, config: config.clone(), swept: Arc::default() };
+        directory.taken_back()?;
+        directory.retired()?;
+        Ok(directory)
     }
 
     /// Waits for the right to change something, some seconds at most. Blocks its thread.
@@ -130,7 +134,7 @@ impl Directory {
         }
     }
 
-    fn release(&self, dir: &Path) -> Result<Release, BasesError> {
+    pub(super) fn release(&self, dir: &Path) -> Result<Release, BasesError> {
         let path = dir.join("manifest");
         let bytes = fs::read(&path).map_err(BasesError::io(&path))?;
         let signed = Signed::decode(&bytes)
@@ -158,24 +162,18 @@ impl Directory {
         self.root.join("releases").join(format!("{generation:020}"))
     }
 
-    /// The highest generation that was taken back; 0: none.
-    #[must_use]
-    pub fn taken_back(&self) -> u64 {
-        let text = fs::read_to_string(self.root.join("taken-back")).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
-    }
-
     /// What this side makes of a manifest.
     ///
     /// # Errors
     /// The disk's, or [`BasesError::Refused`].
     pub fn judge(&self, bytes: &[u8]) -> Result<Judged, BasesError> {
-        let in_force = self.in_force()?;
+        let (in_force, retired) = (self.in_force()?, self.retired()?);
         let standing = Standing {
             channel: &self.config.channel,
             keys: &self.config.trusted_keys,
             in_force: in_force.as_ref().map(|release| &release.signed),
-            refused_up_to: self.taken_back(),
+            retired: &retired,
+            refused_up_to: self.taken_back()?,
             now_unix_s: clock::unix_seconds(),
         };
         Ok(standing.judge(bytes)?)
@@ -199,13 +197,14 @@ impl Directory {
     /// [`BasesError::NoneInForce`], [`BasesError::NothingBefore`], the disk's.
     pub fn roll_back(&self) -> Result<Release, BasesError> {
         let _lock = self.lock()?;
-        let from = self.in_force()?.ok_or(BasesError::NoneInForce)?.generation();
+        let left = self.in_force()?.ok_or(BasesError::NoneInForce)?;
+        let from = left.generation();
         let before = self.releases()?.into_iter().rfind(|(generation, _)| *generation < from);
         let (to, dir) = before.ok_or(BasesError::NothingBefore(from))?;
         let release = self.release(&dir)?;
         // First the memory, then the switch: a crash between them leaves the newer release in force, which is honest.
-        let highest = from.max(self.taken_back());
-        self.write_whole("taken-back", format!("{highest}\n").as_bytes())?;
+        self.remember_retired(&left.signed)?;
+        self.remember_taken_back(from)?;
         self.switch(to)?;
         Ok(release)
     }
@@ -225,7 +224,7 @@ impl Directory {
         Some((at.parse().ok()?, words.to_owned()))
     }
 
-    fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), BasesError> {
+    pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), BasesError> {
         let (next, path) = (self.root.join(format!(".{name}")), self.root.join(name));
         write_synced(&next, bytes)?;
         fs::rename(&next, &path).map_err(BasesError::io(path))?;

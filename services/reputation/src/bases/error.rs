@@ -66,6 +66,19 @@ pub enum BasesError {
     /// Who typed the command.
     #[error("no bases are in force")]
     NoneInForce,
+    /// Nobody's: somebody went back here, and what the service would publish would undo it.
+    #[error(
+        "publishing is held, since somebody went back to generation {in_force} from {taken_back}; `tamis bases resume` goes on"
+    )]
+    Held {
+        /// The release in force.
+        in_force: u64,
+        /// The one that was left.
+        taken_back: u64,
+    },
+    /// Who typed the command.
+    #[error("nobody went back here: nothing is held")]
+    NotHeld,
     /// The publisher's: the files are what was signed, and no list of signatures that may be used here.
     #[error("the signatures of generation {generation} are refused: {why}")]
     Signatures {
@@ -97,6 +110,8 @@ impl BasesError {
             Self::KeyFile { .. }
             | Self::Unpublishable(_)
             | Self::NothingBefore(_)
+            | Self::Held { .. }
+            | Self::NotHeld
             | Self::NoneInForce => "operator",
         }
     }
@@ -148,7 +163,7 @@ impl From<BasesError> for Failure {
             }
             BasesError::Damaged { .. } => Self::unavailable(
                 what,
-                "Remove the directory and pull again, or restore it from a copy.",
+                "This machine's fault: restore the file from a copy, or remove the whole directory and pull again.",
             ),
             BasesError::Refused(_)
             | BasesError::Pull(_)
@@ -161,6 +176,8 @@ impl From<BasesError> for Failure {
             }
             BasesError::Unpublishable(_)
             | BasesError::NothingBefore(_)
+            | BasesError::Held { .. }
+            | BasesError::NotHeld
             | BasesError::NoneInForce => Self::usage(what, ""),
         }
     }

@@ -60,6 +60,8 @@ impl Directory {
         remove(&place)?;
         fs::rename(&building, &place).map_err(BasesError::io(&place))?;
         sync_dir(&self.root().join("releases"))?;
+        // Before the switch: a key that a release in force retired is remembered, whatever happens to that release.
+        self.remember_retired(&signed)?;
         self.switch(generation)?;
         Ok(Release { dir: place, signed })
     }

@@ -25,6 +25,7 @@ pub struct Metrics {
     is_connected: Gauge,
     signatures: Gauge,
     signatures_epoch: Gauge,
+    is_held: Gauge,
     published: Counter,
     publish_failures: Counter,
 }
@@ -48,6 +49,11 @@ impl Metrics {
             ),
             ("subscribers", "Subscribers connected", &self.subscribers),
             ("upstream_connected", "1 while the upstream is subscribed to", &self.is_connected),
+            (
+                "publishing_held",
+                "1 while nothing is published, since somebody went back here",
+                &self.is_held,
+            ),
             ("signatures", "Signatures listed by the bases in force", &self.signatures),
             (
                 "signatures_epoch",
@@ -85,6 +91,11 @@ impl Metrics {
     pub(crate) fn listed(&self, signatures: usize, epoch: u64) {
         self.signatures.set(i64::try_from(signatures).unwrap_or(i64::MAX));
         self.signatures_epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+    }
+
+    /// Shows whether nothing is published since somebody went back.
+    pub(crate) fn held(&self, is_held: bool) {
+        self.is_held.set(is_held.into());
     }
 
     /// Counts a try to publish.

@@ -40,6 +40,8 @@ pub(crate) struct Sources {
     pub files: Vec<(Label, PathBuf)>,
     /// Which files of the release in force stay in the next one, unless there is a new one of the name.
     pub carries: fn(&str) -> bool,
+    /// Whether nothing is published while somebody went back here: so a service does, and nobody who types a command.
+    pub heeds_rollback: bool,
 }
 
 /// Whether a file of this name is published by a running service.
@@ -126,9 +128,36 @@ impl Directory {
         let sources = Sources {
             files: sources(&publication.source)?,
             carries: if self.config.publish_signatures { is_of_service } else { |_| false },
+            heeds_rollback: false,
         };
         let mut memory = Memory::default();
         self.publish_sources(&sources, &mut memory, publication, key, now_unix_s)
+    }
+
+    /// Signs what is in force, after somebody went back to it, as the next generation: so sites take it, and a service
+    /// publishes again. Blocks its thread.
+    ///
+    /// # Errors
+    /// [`BasesError::NotHeld`], and those of [`Directory::publish`].
+    pub fn resume(
+        &self,
+        key: &SigningKey,
+        valid_s: u64,
+        now_unix_s: u64,
+    ) -> Result<Release, BasesError> {
+        match self.not_held() {
+            Ok(()) => return Err(BasesError::NotHeld),
+            Err(BasesError::Held { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let sources = Sources { files: Vec::new(), carries: |_| true, heeds_rollback: false };
+        let publication = Publication {
+            source: PathBuf::new(),
+            introduce: Vec::new(),
+            retire: Vec::new(),
+            valid_s,
+        };
+        self.publish_sources(&sources, &mut Memory::default(), &publication, key, now_unix_s)
     }
 
     /// As [`Directory::publish`], for these files. What `memory` has seen is not read again.
@@ -141,6 +170,9 @@ impl Directory {
         now_unix_s: u64,
     ) -> Result<Release, BasesError> {
         let lock = self.lock()?;
+        if sources.heeds_rollback {
+            self.not_held()?;
+        }
         self.clear(&lock)?;
         let before = self.in_force()?.map(|release| release.signed);
         let mut written = Vec::new();
@@ -220,11 +252,16 @@ impl Directory {
     ) -> Result<Manifest, BasesError> {
         let channel = &self.config.channel;
         let highest = self.releases()?.last().map_or(0, |(generation, _)| *generation);
-        let highest = highest.max(self.taken_back());
+        let highest = highest.max(self.taken_back()?);
         let (mut keys, mut retired) = match before {
             None => (vec![Endorsed::by(key, channel, key.public())], Vec::new()),
             Some(before) => (before.manifest.keys.clone(), before.manifest.retired.clone()),
         };
+        // Those of a release that was taken back, too.
+        let forgotten = self.retired()?.into_iter().filter(|old| !retired.contains(old));
+        let forgotten: Vec<_> = forgotten.collect();
+        keys.retain(|endorsed| !forgotten.contains(&endorsed.key));
+        retired.extend(forgotten);
         for new in &publication.introduce {
             if !keys.iter().any(|endorsed| endorsed.key == *new) {
                 keys.push(Endorsed::by(key, channel, *new));
@@ -260,11 +297,13 @@ impl Directory {
         if before.is_none() && keys.is_empty() {
             keys.push(key.public());
         }
+        let retired = self.retired()?;
         let standing = Standing {
             channel: &self.config.channel,
             keys: &keys,
             in_force: before,
-            refused_up_to: self.taken_back(),
+            retired: &retired,
+            refused_up_to: self.taken_back()?,
             now_unix_s,
         };
         match standing.judge(&signed.encode()) {

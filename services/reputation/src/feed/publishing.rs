@@ -102,19 +102,28 @@ impl Publisher {
     /// Tells how it went; the time to the next release.
     fn told(&self, done: Result<Option<Release>, BasesError>, began: Instant) -> Duration {
         match done {
-            Ok(None) => RELEASE_EVERY,
+            Ok(None) => {
+                self.shared.base_trouble(None);
+                self.metrics.held(false);
+                RELEASE_EVERY
+            }
             Ok(Some(release)) => {
                 let took_ms = clock::now().saturating_duration_since(began).as_millis() as u64;
                 let (generation, epoch) = (release.generation(), self.epoch);
                 tracing::debug!(generation, epoch, took_ms, "signatures are published");
                 self.metrics.published(true);
                 self.shared.base_trouble(None);
+                self.metrics.held(false);
+                RELEASE_EVERY
+            }
+            Err(held @ BasesError::Held { .. }) => {
+                self.metrics.held(true);
+                self.shared.base_trouble(Some(held.to_string()));
                 RELEASE_EVERY
             }
             Err(error) => {
                 self.metrics.published(false);
                 let text = format!("what is reported here is not published: {error}");
-                tracing::warn!("{text}");
                 self.shared.base_trouble(Some(text));
                 RETRY_AFTER
             }
@@ -123,6 +132,7 @@ impl Publisher {
 
     /// The next release; none if it would say what the last one says.
     fn publish(&mut self) -> Result<Option<Release>, BasesError> {
+        self.directory.not_held()?;
         // First, so that what is reported meanwhile is seen as new.
         let epoch = self.shared.table().epoch();
         let mut files = match &self.files {
@@ -133,7 +143,7 @@ impl Publisher {
         files.extend(self.staging.staged().map_err(BasesError::io("[reputation] state_dir"))?);
         // Without a directory, whatever `tamis bases publish` put beside the signatures stays.
         let carries = if self.files.is_some() { |_: &str| false } else { is_of_others };
-        let sources = Sources { files, carries };
+        let sources = Sources { files, carries, heeds_rollback: true };
         let now_unix_s = clock::unix_seconds();
         if self.is_fresh(now_unix_s) && self.directory.is_published(&sources, &mut self.memory)? {
             self.epoch = Some(epoch);

@@ -94,7 +94,11 @@ impl Hub {
     }
 
     fn publish(&mut self) -> Release {
-        let sources = Sources { files: self.staging.staged().unwrap(), carries: |_| false };
+        let sources = Sources {
+            files: self.staging.staged().unwrap(),
+            carries: |_| false,
+            heeds_rollback: false,
+        };
         let publication = Publication {
             source: Path::new("").to_path_buf(),
             introduce: Vec::new(),

@@ -86,7 +86,6 @@ impl Follower {
         self.metrics.refused(refusal.word());
         self.directory.note_refusal(&refusal);
         let text = format!("{refusal}; those of the release before stay");
-        tracing::warn!("{text}");
         self.shared.base_trouble(Some(text));
     }
 

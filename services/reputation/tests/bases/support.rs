@@ -34,7 +34,7 @@ use tokio::time::timeout;
 /// Longer than anything takes here on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const HUB_KEY: u8 = 1;
+pub const HUB_KEY: u8 = 1;
 pub const NEW_KEY: u8 = 2;
 
 pub fn key(seed: u8) -> SigningKey {
@@ -186,12 +186,35 @@ impl Node {
         self.stopped().await.started().await
     }
 
+    /// A subscription to this node over `endpoint`; it is taken once the manifest in force came.
+    pub async fn subscribed(&self, endpoint: &Endpoint) -> Option<Connection> {
+        let address = self.running.as_ref().unwrap().0.listen().unwrap();
+        let connection = endpoint.connect(address, "localhost").unwrap().await.ok()?;
+        let (mut to, _) = connection.open_bi().await.ok()?;
+        let subscribe = Subscribe { channel: self.config.channel.clone(), generation: 0 };
+        to.write_all(&subscribe.encode()).await.ok()?;
+        to.finish().ok()?;
+        connection.accept_uni().await.ok()?;
+        Some(connection)
+    }
+
+    /// Where subscriptions leave from.
+    pub fn endpoint(&self) -> Endpoint {
+        let mut endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        endpoint.set_default_client_config(Quic::load(&self.tls).unwrap().client);
+        endpoint
+    }
+
     pub fn root(&self) -> PathBuf {
         self.config.dir.clone()
     }
 
     pub fn directory(&self) -> Directory {
-        Directory::open(&self.config).unwrap()
+        self.try_directory().unwrap()
+    }
+
+    pub fn try_directory(&self) -> Result<Directory, BasesError> {
+        Directory::open(&self.config)
     }
 
     pub fn metrics(&self) -> Metrics {
@@ -242,6 +265,14 @@ impl Node {
         self.published(&files(&[("words", b"three")]), NEW_KEY, &[], &[old]).unwrap();
     }
 
+    pub fn publish_by_new(&self, files: &Files) -> Release {
+        self.try_publish_by_new(files).unwrap()
+    }
+
+    pub fn try_publish_by_new(&self, files: &Files) -> Result<Release, BasesError> {
+        self.published(files, NEW_KEY, &[], &[])
+    }
+
     pub fn try_publish_by_old(&self) -> Result<Release, BasesError> {
         self.published(&files(&[("words", b"four")]), HUB_KEY, &[], &[])
     }
@@ -263,8 +294,19 @@ impl Node {
             retire: retire.to_vec(),
             valid_s: 3600,
         };
-        self.directory().publish(&publication, &key(by), clock::unix_seconds())
+        self.try_directory()?.publish(&publication, &key(by), clock::unix_seconds())
     }
+}
+
+/// A manifest without files that a key endorses and signs.
+pub fn signed_by(generation: u64, by: &SigningKey, retired: &[PublicKey]) -> Vec<u8> {
+    let signed = Manifest { retired: retired.to_vec(), ..manifest(generation, by) }.sign(by);
+    signed.unwrap().encode()
+}
+
+/// The same by the new key, which the old one endorsed.
+pub fn signed_by_new_key(generation: u64, retired: &[PublicKey]) -> Vec<u8> {
+    signed_by(generation, &key(NEW_KEY), retired)
 }
 
 /// An upstream with a certificate of the authority, which sends what a test wants.

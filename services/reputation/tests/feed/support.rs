@@ -245,6 +245,12 @@ impl Node {
     }
 
     /// The files of the release in force.
+    /// As `tamis bases resume` does.
+    pub fn resume(&self) {
+        let key = read_key(&key_file(self.dir.path())).unwrap();
+        self.directory().resume(&key, 3600, clock::unix_seconds()).unwrap();
+    }
+
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let release = self.directory().in_force().unwrap().unwrap();
         let names = release.signed.manifest.files.iter().map(|file| file.name.to_string());
