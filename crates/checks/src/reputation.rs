@@ -75,6 +75,15 @@ fn once_a_part(found: &mut [(SignatureKind, Evidence)]) {
     }
 }
 
+/// Says that not all of the mail was asked for: names that found no room in the question, pictures that were not looked
+/// at. It weighs nothing, since honest newsletters have many of both.
+#[must_use]
+pub fn left_out(names: usize, pictures: usize) -> Option<Evidence> {
+    let detail = format!("{names} name(s) not asked for, {pictures} picture(s) not looked at");
+    (names + pictures > 0)
+        .then(|| Evidence::new("reputation_left_out", 0.0, Source::Reputation, detail))
+}
+
 /// Whether any signature of the mail is listed as spam, phishing or malware: then it is no formal answer, whatever
 /// its structure (a forged bounce returns the spam it carries).
 #[must_use]

@@ -1,5 +1,5 @@
 use super::file::{FILE_BYTES_MAX, PIECES_MIN, file_sketch};
-use super::image::{PIXELS_MAX, SIDE_MIN, look};
+use super::image::{Budget, PICTURES_MAX, PIXELS_MAX, PIXELS_SUM_MAX, SIDE_MIN, look, look_within};
 use super::skeleton::{TOKENS_MAX, WINDOWS_MIN};
 use super::text::{EXACT_WORDS_MIN, WORD_LETTERS_MAX, WORDS_MIN, text_name, text_sketch};
 use super::*;
@@ -262,6 +262,51 @@ fn flat_small_and_huge_pictures_have_no_look() {
     let width = 2048;
     let height = (PIXELS_MAX / 2048) as u32;
     assert!(side(width, height) && !side(width, height + 1));
+}
+
+#[test]
+fn the_pictures_of_one_mail_are_decoded_up_to_n_and_the_rest_is_counted() {
+    use ::image::ImageFormat::{Gif, Jpeg, Png};
+    for format in [Png, Jpeg, Gif] {
+        let content = packed(&picture(3, 64, 48).to_rgb8().into(), format);
+        let mut budget = Budget::default();
+        for _ in 0..PICTURES_MAX {
+            assert!(look_within(&content, &mut budget).is_some(), "n");
+        }
+        assert_eq!(budget.left_out(), 0);
+        for more in 1..300 {
+            assert_eq!(look_within(&content, &mut budget), None, "n + {more}");
+            assert_eq!(budget.left_out(), more);
+        }
+        assert_eq!(budget.decoded_pixels(), 64 * 48 * PICTURES_MAX as u64, "{format:?}");
+    }
+}
+
+#[test]
+fn the_pixels_of_one_mail_are_decoded_up_to_n_and_a_smaller_picture_may_still_fit() {
+    let of = |width, height| packed(&picture(3, width, height), ::image::ImageFormat::Png);
+    let (large, last) = (of(2048, (PIXELS_MAX / 2048) as u32), of(2048, 1023));
+    let mut budget = Budget::default();
+    for _ in 0..3 {
+        assert!(look_within(&large, &mut budget).is_some());
+    }
+    assert!(look_within(&last, &mut budget).is_some());
+    assert_eq!(look_within(&of(2049, 33), &mut budget), None, "past the sum");
+    assert_eq!((budget.decoded_pixels(), budget.left_out()), (PIXELS_SUM_MAX - 2048, 1));
+    assert!(look_within(&of(64, 32), &mut budget).is_some(), "the sum itself");
+    assert_eq!((budget.decoded_pixels(), budget.left_out()), (PIXELS_SUM_MAX, 1));
+}
+
+#[test]
+fn icons_and_giants_are_not_decoded_and_not_left_out() {
+    let mut budget = Budget::default();
+    for (width, height) in [(SIDE_MIN - 1, 100), (100, SIDE_MIN - 1), (2048, 1025)] {
+        for format in [::image::ImageFormat::Png, ::image::ImageFormat::Jpeg] {
+            let content = packed(&picture(3, width, height), format);
+            assert_eq!(look_within(&content, &mut budget), None);
+        }
+    }
+    assert_eq!(budget, Budget::default());
 }
 
 /// A header may promise four thousand million pixels: it is believed only as far as to refuse.
