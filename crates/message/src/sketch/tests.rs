@@ -130,6 +130,28 @@ fn a_word_counts_up_to_n_letters() {
 }
 
 #[test]
+fn korean_splits_at_blanks_and_its_syllables_count_by_their_letters() {
+    // Of 28 different words, of two syllables with two letters each, or of one with three.
+    let syllable = |lead: usize, vowel: usize, tail: usize| {
+        char::from_u32((0xac00 + (lead * 21 + vowel) * 28 + tail) as u32).unwrap()
+    };
+    let two = |at: usize| [syllable(at % 19, at / 19, 0), syllable(at / 19, at % 19, 0)];
+    let pairs =
+        |count: usize| -> Vec<String> { (0..count).map(|at| two(at).iter().collect()).collect() };
+    let named = |words: &[String]| text_name(&fold(&words.join(" ")).text);
+    let all = pairs(WORDS_MIN);
+    let sketch = named(&all).unwrap().sketch.unwrap();
+    assert!(named(&pairs(WORDS_MIN - 1)).unwrap().sketch.is_none());
+    let mut turned = all.clone();
+    turned.reverse();
+    assert!(named(&turned).unwrap().sketch.unwrap().agreement(&sketch) >= 31, "words are a set");
+    let joined = [all.concat()];
+    assert_eq!(named(&joined), None, "without blanks it is one word");
+    let short: Vec<String> = (0..60).map(|at| syllable(at % 19, at / 19, 1).into()).collect();
+    assert_eq!(named(&short), None, "three letters are too few, in Korean as elsewhere");
+}
+
+#[test]
 fn text_without_blanks_has_words_too() {
     let text: String = ('\u{4e00}'..'\u{4e40}').collect();
     let changed = text.replace('\u{4e10}', "\u{5e10}");
