@@ -1,6 +1,6 @@
 use super::file::{FILE_BYTES_MAX, PIECES_MIN, file_sketch};
 use super::image::{Budget, PICTURES_MAX, PIXELS_MAX, PIXELS_SUM_MAX, SIDE_MIN, look, look_within};
-use super::skeleton::{TOKENS_MAX, WINDOWS_MIN};
+use super::skeleton::{FRAME, TOKENS_MAX, WINDOWS_MIN};
 use super::text::{EXACT_WORDS_MIN, WORD_LETTERS_MAX, WORDS_MIN, text_name, text_sketch};
 use super::*;
 use crate::reading::{fold, render};
@@ -182,6 +182,85 @@ fn a_skeleton_is_of_tags_and_not_of_text_or_addresses() {
     let changed = render(&changed).skeleton.unwrap();
     assert_ne!(changed.exact, one.exact);
     assert!((17..32).contains(&changed.sketch.agreement(&one.sketch)));
+}
+
+/// What browsers, webmails and mail programs do to a page that they pass on.
+#[test]
+fn a_page_that_is_written_anew_keeps_its_skeleton() {
+    let page = page(40, "buy &amp; save");
+    let skeleton = render(&page).skeleton.unwrap();
+    let capitals = |page: &str| {
+        let up = |piece: &str| {
+            let name = piece.split([' ', '>']).next().unwrap_or_default().to_owned();
+            format!("<{}{}", name.to_uppercase(), &piece[name.len()..])
+        };
+        page.split('<').skip(1).map(up).collect::<String>()
+    };
+    let tables = page.replace("</table>", "</tbody></table>");
+    let head = "<title>x</title><meta charset=utf-8><style>p{}</style><link rel=icon href=/x>";
+    for (what, written) in [
+        ("capitals", capitals(&page)),
+        ("quotes", page.replace('"', "'")),
+        ("blanks", page.replace('>', "\r\n >").replace(" href", "\n\thref")),
+        ("order", page.replace("<a href=", "<a title='t' x=1 href=")),
+        ("references", page.replace("http", "&#104;ttp").replace("buy", "&#98;&#x75;y")),
+        ("a frame", format!("<!DOCTYPE html><html><head>{head}</head><body>{page}</body></html>")),
+        (
+            "rows in a body",
+            tables.replace("<table", "<!-- --><table").replace("<tr>", "<tbody><tr>"),
+        ),
+        ("a comment", page.replace("<td", "<!--[if mso]><table><![endif]--><td")),
+    ] {
+        assert_eq!(render(&written).skeleton, Some(skeleton.clone()), "{what}");
+    }
+    assert!(FRAME.is_sorted(), "searched by halves");
+}
+
+/// Lower seven bits to a quoted-printable body with a soft break behind each 60 characters.
+fn quoted(page: &str) -> String {
+    let escaped: Vec<String> = page
+        .bytes()
+        .map(|b| if b == b'=' || b > 126 { format!("={b:02X}") } else { char::from(b).into() })
+        .collect();
+    escaped.chunks(60).map(<[String]>::concat).collect::<Vec<_>>().join("=\r\n")
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |bytes: &[u8]| -> String {
+        let bits = bytes.iter().fold(0_u32, |bits, b| bits << 8 | u32::from(*b))
+            << (8 * (3 - bytes.len()));
+        (0..4)
+            .map(|at| {
+                if at > bytes.len() {
+                    '='
+                } else {
+                    char::from(LETTERS[(bits >> (18 - 6 * at) & 63) as usize])
+                }
+            })
+            .collect()
+    };
+    let lines = bytes.chunks(54).map(|line| line.chunks(3).map(group).collect::<String>() + "\r\n");
+    lines.collect()
+}
+
+#[test]
+fn a_page_has_the_same_names_in_every_transfer_encoding() {
+    let page = page(40, &(distinct(40) + "caf\u{e9}"));
+    let named = |encoding: &str, body: String| {
+        let mail = format!(
+            "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\
+             Content-Transfer-Encoding: {encoding}\r\n\r\n{body}"
+        );
+        let read = crate::digesting::dissect(mail.as_bytes());
+        let span = read.spans[0].as_ref().unwrap();
+        let content = crate::content::decode(span, span.of(mail.as_bytes()));
+        crate::reading::read_part(&read.outline.parts[0], &content).names
+    };
+    let plain = named("8bit", page.clone());
+    assert_eq!(plain.len(), 2, "words and build");
+    assert_eq!(named("quoted-printable", quoted(&page)), plain);
+    assert_eq!(named("base64", base64(page.as_bytes())), plain);
 }
 
 #[test]
