@@ -36,6 +36,7 @@ fn main() -> Result<()> {
         mutations::run(&texts, &vocabulary, SEED)
     };
     let mutated = [mutate(true), mutate(false)];
+    let unnamed = [true, false].map(|tuned_on| mutations::unnamed(&texts(mails, tuned_on)));
     let spam = || first_copies(mails);
     let pages: Vec<&str> = spam().flat_map(|mail| &mail.pages).map(String::as_str).collect();
     let pictured = spam().filter(|mail| sketches(mail, SignatureKind::Image).next().is_some());
@@ -45,7 +46,7 @@ fn main() -> Result<()> {
     let (mut changed, strangers) = files::pictures(&every(&pictures), SEED);
     changed.extend(files::pages(&every(&pages), SEED));
     changed.extend(files::files(&every(&attached), SEED));
-    write(&Figures { tuned, held_out, all, shared, mutated, changed, strangers })
+    write(&Figures { tuned, held_out, all, shared, mutated, unnamed, changed, strangers })
 }
 
 /// About so many of them, evenly.
