@@ -10,6 +10,7 @@ pub mod files;
 pub mod mutations;
 pub mod report;
 pub mod rival;
+pub mod shared;
 
 /// Steps of agreement: 0 to 32 lanes.
 pub const STEPS: usize = 33;

@@ -1,7 +1,7 @@
 //! The name of every piece of evidence that this crate gives: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 90] = [
+pub const ALL: [&str; 91] = [
     "advance_fee",
     "ambiguous",
     "bare_cr",
@@ -66,6 +66,7 @@ pub const ALL: [&str; 90] = [
     "reputation_allowed",
     "reputation_allowed_sender",
     "reputation_bulk",
+    "reputation_left_out",
     "reputation_malware",
     "reputation_malware_link",
     "reputation_malware_sender",

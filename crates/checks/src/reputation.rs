@@ -6,6 +6,9 @@
 //!   newsletter's words puts a link of his own behind them;
 //! - a near match weighs less the less alike it is, and less by kind ([`trust`]): a page's skeleton is what newsletters
 //!   of one tool share, a picture may be a brand's logo, a file may have its program's frame in common with others;
+//! - words and build are named without their links and pictures, so a copy of an honest notice with a link of its own has
+//!   the notice's names: alone, without a link, bytes, a picture or a sender that is accused too, they weigh at most
+//!   [`TEXT_ALONE_MAX`] together and are no mark; else who reports the copy accuses the original;
 //! - all names of one part are one observation: the heaviest listing counts, the others are told and weigh nothing;
 //! - a sender can be forged by anybody while nothing authenticates it: a bad one weighs little ([`SENDER`]), so that two
 //!   of them together are no probable spam, and never makes a match; an allowed one has no weight of its own and silences
@@ -42,15 +45,23 @@ const INDIRECT: f32 = 0.5;
 /// Share for a sender's domain.
 const SENDER: f32 = 0.2;
 
+/// Most that names of words and build weigh together where nothing else of the mail is accused: 0.7 of a verdict. Of the
+/// corpus, so many honest mails share the exact name of a text with spam and have other links: see
+/// `load-tests/results/near.md`.
+pub const TEXT_ALONE_MAX: f32 = 0.7 * SPAM;
+
 /// Judges the answers about one mail: one finding a listing.
 #[must_use]
 pub fn judge(answers: &[Answered]) -> Vec<Evidence> {
     let allowed = Allowed::of(answers);
-    let counted = answers.iter().filter(|answer| !allowed.silences(answer));
-    let mut found: Vec<(SignatureKind, Evidence)> = counted
+    let counted = || answers.iter().filter(|answer| !allowed.silences(answer));
+    let mut found: Vec<(SignatureKind, Evidence)> = counted()
         .filter_map(|answer| evidence(answer).map(|found| (answer.signature.kind, found)))
         .collect();
     once_a_part(&mut found);
+    if !counted().any(bears_out) {
+        words_alone(&mut found);
+    }
     found.into_iter().map(|(_, evidence)| evidence).collect()
 }
 
@@ -75,6 +86,33 @@ fn once_a_part(found: &mut [(SignatureKind, Evidence)]) {
     }
 }
 
+/// Whether this accuses the mail of more than its words and build, which an honest original may share.
+fn bears_out(answer: &Answered) -> bool {
+    !is_of_words(answer.signature.kind)
+        && answer.listing.is_some_and(|listing| accuses(&listing) && likeness(&listing) > 0.0)
+}
+
+/// Leaves at most [`TEXT_ALONE_MAX`] to all findings about words and build together, the heaviest one, and no mark.
+fn words_alone(found: &mut [(SignatureKind, Evidence)]) {
+    let of_words =
+        found.iter_mut().filter(|(kind, found)| is_of_words(*kind) && found.weight > 0.0);
+    let mut of_words: Vec<&mut Evidence> = of_words.map(|(_, evidence)| evidence).collect();
+    of_words.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    for (at, evidence) in of_words.into_iter().enumerate() {
+        evidence.weight = if at == 0 { evidence.weight.min(TEXT_ALONE_MAX) } else { 0.0 };
+    }
+    found.iter_mut().filter(|(kind, _)| is_of_words(*kind)).for_each(|(_, it)| it.mark = None);
+}
+
+/// Says that not all of the mail was asked for: names that found no room in the question, pictures that were not looked
+/// at. It weighs nothing, since honest newsletters have many of both.
+#[must_use]
+pub fn left_out(names: usize, pictures: usize) -> Option<Evidence> {
+    let detail = format!("{names} name(s) not asked for, {pictures} picture(s) not looked at");
+    (names + pictures > 0)
+        .then(|| Evidence::new("reputation_left_out", 0.0, Source::Reputation, detail))
+}
+
 /// Whether any signature of the mail is listed as spam, phishing or malware: then it is no formal answer, whatever
 /// its structure (a forged bounce returns the spam it carries).
 #[must_use]
@@ -82,10 +120,13 @@ pub fn is_matched(answers: &[Answered]) -> bool {
     let allowed = Allowed::of(answers);
     answers.iter().filter(|answer| !allowed.silences(answer)).any(|answer| {
         answer.listing.is_some_and(|listing| {
-            trust(answer.signature.kind, &listing) >= MATCHED_TRUST_MIN
-                && matches!(listing.class, Class::Spam | Class::Phishing | Class::Malware)
+            trust(answer.signature.kind, &listing) >= MATCHED_TRUST_MIN && accuses(&listing)
         })
     })
+}
+
+const fn accuses(listing: &Listing) -> bool {
+    matches!(listing.class, Class::Spam | Class::Phishing | Class::Malware)
 }
 
 /// Parts of which something is allowed.
@@ -131,6 +172,11 @@ const fn is_exact(listing: &Listing) -> bool {
 /// Names of bytes: nobody can make others of the same name.
 const fn is_bytes(kind: SignatureKind) -> bool {
     matches!(kind, SignatureKind::Part | SignatureKind::Attachment)
+}
+
+/// Names that say nothing of where the links lead and what is attached.
+const fn is_of_words(kind: SignatureKind) -> bool {
+    matches!(kind, SignatureKind::Text | SignatureKind::Html)
 }
 
 /// Names of what content looks like to a person: others can be made that look the same.

@@ -1,9 +1,14 @@
 //! What the reputation service says, as evidence.
 
-use tamis_checks::reputation::{LANES_MIN, MALWARE_REPORTERS_MIN, is_matched, judge};
+use tamis_checks::reputation::{
+    LANES_MIN, MALWARE_REPORTERS_MIN, TEXT_ALONE_MAX, is_matched, judge, left_out,
+};
 use tamis_domain::digest::{Signature, SignatureKind};
 use tamis_domain::evidence::Mark;
+use tamis_domain::policy::Thresholds;
 use tamis_domain::reputation::{Answered, Class, Listing};
+use tamis_domain::status::Status;
+use tamis_domain::weigh::{Weighed, weigh};
 
 fn answered(kind: SignatureKind, part: u16, class: Class, similarity: u8) -> Answered {
     Answered {
@@ -30,7 +35,9 @@ fn a_near_match_weighs_less_the_less_alike_it_is() {
         (LANES_MIN - 1, None),
         (0, None),
     ] {
-        let answers = [answered(SignatureKind::Text, 0, Class::Spam, lanes)];
+        // A forged sender bears the words out and has a name of its own.
+        let text = answered(SignatureKind::Text, 0, Class::Spam, lanes);
+        let answers = [text, sender(Class::Spam)];
         let found = weight(&answers, "reputation_spam");
         assert_eq!(found, expect, "{lanes}");
         assert_eq!(is_matched(&answers), expect.is_some(), "{lanes}");
@@ -114,7 +121,7 @@ fn strength_scales_and_the_unknown_weighs_nothing() {
 fn what_templates_share_weighs_little_alone_and_never_makes_a_match() {
     use SignatureKind::{Attachment, Html, Image, Text};
     for (kind, lanes, expect, matched) in [
-        (Text, 32, 10.0, true),
+        (Text, 32, TEXT_ALONE_MAX, true),
         (Html, 32, 2.0, false),
         (Html, 20, 1.0, false),
         (Image, 32, 5.0, true),
@@ -162,7 +169,7 @@ fn allowed_words_silence_words_but_not_the_links_and_bytes_behind_them() {
 #[test]
 fn malware_by_likeness_is_suspected_and_a_picture_is_no_virus() {
     for (kind, lanes, mark) in [
-        (SignatureKind::Text, 32, Some(Mark::Suspicious)),
+        (SignatureKind::Text, 32, None),
         (SignatureKind::Attachment, 32, Some(Mark::Infected)),
         (SignatureKind::Attachment, 31, Some(Mark::Suspicious)),
         (SignatureKind::Html, 32, None),
@@ -170,6 +177,71 @@ fn malware_by_likeness_is_suspected_and_a_picture_is_no_virus() {
     ] {
         let answers = [answered(kind, 0, Class::Malware, lanes)];
         assert_eq!(judge(&answers)[0].mark, mark, "{kind:?}");
+    }
+    let link = answered(SignatureKind::Link, 1, Class::Spam, 32);
+    let text = answered(SignatureKind::Text, 0, Class::Malware, 32);
+    assert_eq!(judge(&[text, link])[0].mark, Some(Mark::Suspicious), "words borne out by a link");
+}
+
+fn score(answers: &[Answered]) -> Weighed {
+    weigh(&judge(answers), &Thresholds::default())
+}
+
+/// A copy of an honest notice with a link of its own was reported: the original has all names of its words and build,
+/// in both of its alternatives.
+#[test]
+fn words_alone_never_make_a_verdict_since_the_honest_original_of_a_copy_has_them_too() {
+    use SignatureKind::{Html, Text};
+    for class in [Class::Spam, Class::Phishing, Class::Malware] {
+        for lanes in [28, 31, 32] {
+            for other in [Class::Spam, Class::Phishing, Class::Malware] {
+                let original = [
+                    answered(Text, 1, class, lanes),
+                    answered(Text, 2, other, 32),
+                    answered(Html, 2, other, 32),
+                    answered(Html, 3, class, 32),
+                    answered(SignatureKind::Link, 2, Class::Suspected, 32),
+                    answered(SignatureKind::Part, 2, Class::Bulk, 32),
+                ];
+                let found = score(&original[..4]);
+                assert_eq!(found.score, TEXT_ALONE_MAX, "{class:?} {lanes} {other:?}");
+                assert_eq!(found.status, Status::ProbableSpam);
+                let marks = judge(&original).iter().filter(|found| found.mark.is_some()).count();
+                assert_eq!(marks, 0, "no suspicion of malware either");
+            }
+        }
+    }
+    let weak = [answered(Text, 1, Class::Spam, 20)];
+    assert_eq!(score(&weak).score, 5.0, "what weighs less is not raised");
+}
+
+#[test]
+fn words_weigh_in_full_where_a_link_another_part_or_the_sender_is_accused_too() {
+    use SignatureKind::{Attachment, Image, Link, Part, Text};
+    let text = answered(Text, 1, Class::Spam, 32);
+    let others = [Link, Part, Attachment, Image].map(|kind| answered(kind, 2, Class::Spam, 32));
+    for other in others.into_iter().chain([sender(Class::Phishing)]) {
+        let both = [text, other];
+        assert_eq!(judge(&both)[0].weight, 10.0, "{:?}", other.signature.kind);
+        assert_eq!(score(&both).status, Status::Spam);
+        let faint = Answered {
+            listing: other.listing.map(|it| Listing { similarity: LANES_MIN - 1, ..it }),
+            ..other
+        };
+        assert_eq!(judge(&[text, faint])[0].weight, TEXT_ALONE_MAX, "too faint to accuse");
+    }
+    let allowed = answered(Part, 2, Class::Allowed, 32);
+    let silenced = [text, allowed, answered(Link, 2, Class::Spam, 32)];
+    assert_eq!(judge(&silenced)[0].weight, TEXT_ALONE_MAX, "what is silenced accuses nobody");
+}
+
+#[test]
+fn what_was_left_out_is_said_and_weighs_nothing() {
+    assert_eq!(left_out(0, 0), None);
+    for (names, pictures) in [(1, 0), (0, 1), (7, 3)] {
+        let found = left_out(names, pictures).unwrap();
+        assert!(tamis_checks::names::is_known(&found.name));
+        assert_eq!((found.weight, found.mark), (0.0, None));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::digesting::part_digest;
 use crate::links::{LinkList, find_links};
 use crate::magic::{FileType, file_type};
 use crate::sketch::file::file_sketch;
-use crate::sketch::image::{is_picture, look};
+use crate::sketch::image::{Budget, is_picture, look_within};
 use crate::sketch::text::text_name;
 
 /// First bytes of a part that are kept for telling file types.
@@ -31,6 +31,14 @@ const CHARSET_SEARCH_BYTES: usize = 1024;
 /// never on its name: what is remembered under [`crate::digesting::reading_key`] is the same for everybody.
 #[must_use]
 pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
+    read_part_within(part, content, &mut Budget::default())
+}
+
+/// The same for one of many parts: their pictures are looked at as long as the `budget` of the mail lasts. What a
+/// picture that was left out ([`Budget::left_out`] grew) looks like is not known, and its reading is not the same for
+/// everybody.
+#[must_use]
+pub fn read_part_within(part: &Part, content: &[u8], budget: &mut Budget) -> PartReading {
     let mut reading = PartReading {
         digest: Some(part_digest(content)),
         sha256: hex(&Sha256::digest(content)),
@@ -46,12 +54,12 @@ pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
         PartKind::Other => match file_type(content) {
             Some(FileType::Html) => true,
             _ => {
-                reading.names.extend(file_name(content));
+                reading.names.extend(file_name(content, budget));
                 return reading;
             }
         },
         PartKind::Image => {
-            reading.names.extend(file_name(content));
+            reading.names.extend(file_name(content, budget));
             return reading;
         }
         PartKind::Container | PartKind::Message => return reading,
@@ -61,9 +69,9 @@ pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
 }
 
 /// The similarity name of a file: of its look if it is a picture, whatever it is called, else of its bytes.
-fn file_name(content: &[u8]) -> Option<PartName> {
+fn file_name(content: &[u8], budget: &mut Budget) -> Option<PartName> {
     if is_picture(content) {
-        return look(content).map(|look| PartName {
+        return look_within(content, budget).map(|look| PartName {
             kind: SignatureKind::Image,
             material: Some(look.exact),
             sketch: Some(look.sketch),

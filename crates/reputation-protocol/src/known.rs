@@ -1,13 +1,19 @@
 //! What one server knows at one moment: its own table over the bases that came from other sites.
+//!
+//! Of what the table and the bases say, the one that [`Listing::precedence`] puts first is told, as within a table and
+//! over shards: a verdict before bulk before a suspicion, what is said of this very name before any likeness, the
+//! closest likeness, of equally close ones the allowed. Where both speak of this very name, an operator's word comes
+//! before what reporters amount to. What is still equal is told as the site itself says it. So a site's own likeness to
+//! something bad does not overrule what another site's operator allows by name.
 
+use tamis_domain::digest::Sketch;
 use tamis_domain::reputation::Listing;
 
 use crate::packet::Item;
 use crate::sightings::Bulk;
-use crate::signatures::Table;
+use crate::signatures::{Found, Table};
 
-/// All that a question is answered from. Own verdicts come first: a site's `allowed` overrules what other sites list. But
-/// a suspicion or bulk of its own does not hide what the bases know better.
+/// All that a question is answered from.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// What was reported here.
@@ -34,17 +40,24 @@ impl<'a> Known<'a> {
     }
 
     fn listed(&self, item: &Item, now_unix_s: u32) -> Option<Listing> {
-        let own = self.table.ask(item, now_unix_s);
-        let Some(base) = self.base else { return own };
-        if own.is_some_and(|own| own.class.is_verdict()) {
-            return own;
-        }
-        let other = base.ask(item, now_unix_s);
-        if other.is_some_and(|other| other.class.is_verdict()) {
-            return other;
-        }
-        own.or(other)
+        let own = self.table.find(item, now_unix_s);
+        // Beside a verdict about this very name no likeness counts, and is not searched for.
+        let is_exact = own.is_some_and(|own| is_exact_verdict(&own));
+        let asked = if is_exact { Item::exact(item.signature) } else { *item };
+        let other = self.base.and_then(|base| base.find(&asked, now_unix_s));
+        let found = if other.map(rank) > own.map(rank) { other } else { own };
+        found.map(|found| found.listing)
     }
+}
+
+/// The greater is told.
+fn rank(found: Found) -> (u8, u8, bool) {
+    let (tier, similarity, is_allowed) = found.listing.precedence();
+    (tier, similarity, is_allowed || found.is_operator && is_exact_verdict(&found))
+}
+
+fn is_exact_verdict(found: &Found) -> bool {
+    found.listing.class.is_verdict() && usize::from(found.listing.similarity) == Sketch::LANES
 }
 
 #[cfg(test)]
@@ -68,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn own_verdicts_come_first_but_own_suspicions_hide_nothing() {
+    fn of_equal_words_the_sites_own_come_first_but_its_suspicions_hide_nothing() {
         let (operator, reporter) = (Authority::Operator, Authority::Reporter);
         for (own, base, expected) in [
             ((Class::Allowed, operator), (Class::Spam, operator), Class::Allowed),
@@ -77,6 +90,7 @@ mod tests {
             ((Class::Bulk, operator), (Class::Allowed, operator), Class::Allowed),
             ((Class::Bulk, operator), (Class::Spam, reporter), Class::Bulk),
             ((Class::Allowed, reporter), (Class::Spam, reporter), Class::Suspected),
+            ((Class::Spam, reporter), (Class::Bulk, operator), Class::Bulk),
         ] {
             let (table, base) = (table(own.0, own.1), table(base.0, base.1));
             let known = Known { table: &table, base: Some(&base), is_stale: false, bulk: None };

@@ -416,6 +416,7 @@ impl Candidate {
         Found {
             kind: self.name.kind(),
             value_prefix: self.name.value,
+            is_operator: self.judged.is_operator,
             listing: Listing {
                 class: self.class,
                 weight: self.judged.weight,

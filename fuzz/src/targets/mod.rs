@@ -28,6 +28,7 @@ mod log_records;
 mod milter_frame;
 mod milter_session;
 mod packet_there_and_back;
+mod pictures;
 mod policy_config;
 mod read_part;
 #[cfg(feature = "services")]
@@ -37,6 +38,7 @@ mod redis_value;
 mod scan_convert;
 mod sealing;
 mod sightings_news;
+mod sketches;
 mod smtp_client;
 mod smtp_data;
 mod smtp_line;
@@ -55,6 +57,8 @@ targets! { PURE:
     dissect in dissect,
     header_read in header_read,
     read_part in read_part,
+    pictures in pictures,
+    sketches in sketches,
     edit_there_and_back in edit_there_and_back,
     packet_there_and_back in packet_there_and_back,
     answering in answering,

@@ -1,8 +1,9 @@
-//! What Redis gives back for a part: facts as JSON.
+//! What Redis gives back for a part: facts as JSON, and what a scanner asks with them.
 
+use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::evidence::Evidence;
 use tamis_domain::policy::Thresholds;
-use tamis_domain::reading::PartFacts;
+use tamis_domain::reading::{PartFacts, PartName};
 use tamis_domain::weigh::weigh;
 
 use crate::pick::Pick;
@@ -14,14 +15,48 @@ pub fn redis_value(data: &[u8]) {
         there_and_back(&facts);
         weighed(&facts.evidence);
     }
+    #[cfg(feature = "services")]
+    decoded(data);
     let mut pick = Pick::new(data);
     let count = pick.below(4);
     let facts = PartFacts {
         evidence: (0..count).map(|_| values::evidence(&mut pick)).collect(),
+        names: (0..pick.below(5)).map(|_| name(&mut pick)).collect(),
         links: (0..pick.below(4)).map(|_| pick.text(40)).collect(),
         ..PartFacts::default()
     };
     there_and_back(&facts);
+}
+
+fn name(pick: &mut Pick<'_>) -> PartName {
+    PartName {
+        kind: pick.one(&SignatureKind::ALL),
+        material: pick.flag().then(|| PartDigest(pick.array())),
+        sketch: pick.flag().then(|| Sketch(std::array::from_fn(|_| pick.u16()))),
+    }
+}
+
+/// The scanner's own decoder: what it takes it would have kept, and whatever names stand in it, all that is asked of a
+/// mail with it in each part fits one question.
+#[cfg(feature = "services")]
+fn decoded(data: &[u8]) {
+    use tamis_reputation_protocol::packet::{Item, Question};
+    use tamis_scanner::ask::questions::{questions, room};
+    use tamis_scanner::memory;
+
+    let Some(facts) = memory::decode(data) else { return };
+    if let Some(value) = memory::encode(&facts) {
+        assert_eq!(memory::decode(&value).as_ref(), Some(&facts));
+    }
+    let offer = values::offer(&mut Pick::new(data));
+    let known = vec![Some(std::sync::Arc::new(facts)); offer.outline.parts.len()];
+    let names = questions(&offer, &known);
+    let (all, unnamed) = (names.asked.len(), names.unnamed);
+    let chosen = room::choose(names, |_| true);
+    assert!(chosen.asked.len() + chosen.twins.len() + chosen.left_out >= all + unnamed);
+    let items: Vec<Item> = chosen.asked.iter().map(|asked| asked.item).collect();
+    let question = Question { id: 1, cookie: 0, trace: None, is_sighting: false, items };
+    assert!(question.items.is_empty() || Question::decode(&question.encode()).is_ok());
 }
 
 fn there_and_back(facts: &PartFacts) {

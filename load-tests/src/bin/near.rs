@@ -6,7 +6,7 @@ use anyhow::Result;
 use tamis_domain::digest::SignatureKind;
 use tamis_load_tests::near::corpus::{self, Mail, sketches};
 use tamis_load_tests::near::report::{Figures, write};
-use tamis_load_tests::near::{campaigns, files, mutations};
+use tamis_load_tests::near::{campaigns, files, mutations, shared};
 
 /// Texts that are mutated: enough for steps of one in four hundred.
 const TEXTS: usize = 400;
@@ -25,12 +25,18 @@ fn main() -> Result<()> {
     let tuned = campaigns::run(mails, min, Mail::is_tuned_on);
     let held_out = campaigns::run(mails, min, |mail| !mail.is_tuned_on());
     let all = campaigns::run(mails, min, |_| true);
+    let shared = [
+        shared::run(mails, Mail::is_tuned_on),
+        shared::run(mails, |mail| !mail.is_tuned_on()),
+        shared::run(mails, |_| true),
+    ];
     let vocabulary = vocabulary(mails);
     let mutate = |tuned_on: bool| {
         let texts = texts(mails, tuned_on);
         mutations::run(&texts, &vocabulary, SEED)
     };
     let mutated = [mutate(true), mutate(false)];
+    let unnamed = [true, false].map(|tuned_on| mutations::unnamed(&texts(mails, tuned_on)));
     let spam = || first_copies(mails);
     let pages: Vec<&str> = spam().flat_map(|mail| &mail.pages).map(String::as_str).collect();
     let pictured = spam().filter(|mail| sketches(mail, SignatureKind::Image).next().is_some());
@@ -40,7 +46,7 @@ fn main() -> Result<()> {
     let (mut changed, strangers) = files::pictures(&every(&pictures), SEED);
     changed.extend(files::pages(&every(&pages), SEED));
     changed.extend(files::files(&every(&attached), SEED));
-    write(&Figures { tuned, held_out, all, mutated, changed, strangers })
+    write(&Figures { tuned, held_out, all, shared, mutated, unnamed, changed, strangers })
 }
 
 /// About so many of them, evenly.

@@ -28,6 +28,8 @@ pub struct Campaigns {
     pub content: Found,
     /// Texts alone, near or exact.
     pub text: Found,
+    /// The same where no link, bytes or picture of the mail is found beside it: such a match weighs less.
+    pub words_alone: Found,
     /// The rival's rule on texts.
     pub rival: Found,
     /// Later spam copies and honest mails for which the table gave another answer than comparing with every text.
@@ -66,7 +68,8 @@ impl Reported {
         let known = self.sketches.get(&kind).map(Vec::as_slice).unwrap_or_default();
         let best = sketches(mail, kind)
             .flat_map(|asked| known.iter().map(move |known| known.agreement(asked)));
-        best.max().unwrap_or(0)
+        // Equal sketches are not equal bytes: as a table tells it.
+        best.max().unwrap_or(0).min(Sketch::LANES as u8 - 1)
     }
 }
 
@@ -77,6 +80,7 @@ pub fn run(mails: &[Mail], agreement_min: u8, counts: impl Fn(&Mail) -> bool) ->
         by_kind: KINDS.map(|kind| (kind, Found::default())).to_vec(),
         content: Found::default(),
         text: Found::default(),
+        words_alone: Found::default(),
         rival: Found::default(),
         table_differs: 0,
     };
@@ -105,11 +109,15 @@ impl Campaigns {
             let side = if mail.is_spam { &mut found.later } else { &mut found.ham };
             side.count(agreement);
         };
-        let mut content = 0;
+        let (mut text, mut content, mut is_borne_out) = (0, 0, false);
         for (kind, found) in &mut self.by_kind {
             let agreement = reported.ask(mail, *kind);
             count(found, agreement);
+            if !matches!(kind, SignatureKind::Text | SignatureKind::Html) {
+                is_borne_out |= agreement >= table.rules().agreement_min;
+            }
             if *kind == SignatureKind::Text {
+                text = agreement;
                 count(&mut self.text, agreement);
                 self.table_differs += usize::from(differs(table, mail, agreement));
             }
@@ -119,6 +127,7 @@ impl Campaigns {
             }
         }
         count(&mut self.content, content);
+        count(&mut self.words_alone, if is_borne_out { 0 } else { text });
         let votes = mail.texts.iter().filter_map(|text| fingerprint(text)).map(|it| rival.ask(&it));
         count(&mut self.rival, votes.max().unwrap_or(0));
     }

@@ -47,7 +47,46 @@ pub fn pages(pages: &[&str], seed: u64) -> Vec<Run> {
         }
         Run { change: "html_tags", strength: format!("{strength} %"), kept }
     };
-    [1, 2, 5, 10, 20].map(changed).to_vec()
+    let mut runs = [1, 2, 5, 10, 20].map(changed).to_vec();
+    for (how, anew) in ANEW {
+        let mut kept = Histogram::default();
+        for (page, sketch) in &known {
+            let written = each_tag(page, anew);
+            kept.count(render(&written).skeleton.map_or(0, |it| it.sketch.agreement(sketch)));
+        }
+        runs.push(Run { change: "html_reencoded", strength: how.to_owned(), kept });
+    }
+    runs
+}
+
+/// Ways to write a tag anew; a tag comes with its angle brackets.
+const ANEW: [(&str, fn(&str) -> String); 4] = [
+    ("capitals and blanks", |tag| tag.to_ascii_uppercase().replace('>', "\n>")),
+    ("quotes", |tag| tag.replace('"', "'")),
+    ("rows in a body", |tag| {
+        let lower = tag.to_ascii_lowercase();
+        match lower.as_str() {
+            "</table>" => format!("</tbody>{tag}"),
+            _ if lower.starts_with("<table") => format!("{tag}<tbody>"),
+            _ => tag.to_owned(),
+        }
+    }),
+    ("frame taken off", |tag| {
+        let lower = tag.to_ascii_lowercase();
+        let name = lower.trim_start_matches(['<', '/']);
+        let is_off = ["html", "head>", "body", "meta"].iter().any(|off| name.starts_with(off));
+        if is_off { String::new() } else { tag.to_owned() }
+    }),
+];
+
+fn each_tag(page: &str, anew: fn(&str) -> String) -> String {
+    let mut out = String::with_capacity(2 * page.len());
+    for piece in page.split_inclusive('>') {
+        let (before, tag) = piece.split_at(piece.rfind('<').unwrap_or(piece.len()));
+        out.push_str(before);
+        out.push_str(&if tag.ends_with('>') { anew(tag) } else { tag.to_owned() });
+    }
+    out
 }
 
 /// Overwrites and inserts bytes in files.

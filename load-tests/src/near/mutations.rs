@@ -100,6 +100,12 @@ pub fn run(texts: &[&str], vocabulary: &[String], seed: u64) -> Vec<Run> {
     runs
 }
 
+/// Texts that have no name of ours at all, changed or not: too few different words, however long they are.
+#[must_use]
+pub fn unnamed(texts: &[&str]) -> usize {
+    texts.iter().filter(|text| named(text).is_none()).count()
+}
+
 fn named(text: &str) -> Option<TextName> {
     text_name(&fold(text).text)
 }

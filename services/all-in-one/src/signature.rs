@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
-use tamis_message::reading::read_part;
+use tamis_message::reading::read_part_within;
+use tamis_message::sketch::image::Budget;
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_reputation::reporters::{NAME_RULE, Reporter, is_name, new_token};
@@ -14,6 +15,7 @@ use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::signatures::Authority;
 use tamis_runtime::exit::Failure;
 use tamis_scanner::ask::questions::questions;
+use tamis_scanner::ask::questions::room::choose;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -341,15 +343,18 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
     let offer = mails::offer(&mail, |_| tamis_domain::envelope::Envelope::default());
     let mut facts = vec![None; offer.outline.parts.len()];
     let bases = tamis_scanner::snapshot::Snapshot::default().bases;
-    for content in &offer.inline {
+    let mut contents = offer.inline.clone();
+    tamis_scanner::reading::put_in_order(&mut contents);
+    let mut pictures = Budget::default();
+    for content in &contents {
         let number = usize::from(content.part);
         if let (Some(part), Some(slot)) = (offer.outline.parts.get(number), facts.get_mut(number)) {
-            let reading = read_part(part, &content.bytes);
+            let reading = read_part_within(part, &content.bytes, &mut pictures);
             *slot =
                 Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &bases)));
         }
     }
-    for asked in questions(&offer, &facts) {
+    for asked in choose(questions(&offer, &facts), |_| true).asked {
         let kind = asked.item.signature.kind;
         if kind == SignatureKind::Link && !links {
             continue;

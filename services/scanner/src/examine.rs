@@ -24,10 +24,12 @@ use tamis_domain::reputation::Answered;
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_message::digesting::{part_digest, reading_key};
+use tamis_message::sketch::image::{Budget, is_picture};
 use tamis_runtime::clock;
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
+use crate::ask::questions::room::{choose, with_twins};
 use crate::ask::questions::{questions, senders};
 use crate::ask::reputation::Heard;
 use crate::memory::{FarAnswer, Key};
@@ -46,10 +48,18 @@ pub struct Examination {
     free: Vec<Evidence>,
     /// What is known of each part's content, by part number.
     facts: Vec<Option<Arc<PartFacts>>>,
-    /// Parts whose content was not what its name says: facts about them are this mail's alone.
-    misnamed: Vec<u16>,
+    /// Parts whose content was not what its name says, or a picture that was left out: facts about them are this mail's
+    /// alone.
+    own: Vec<u16>,
+    /// Pictures that came early and wait until all have come, since the largest are looked at first. They came inline,
+    /// so they are few bytes.
+    waiting: Vec<Content>,
+    /// What looking at pictures may still cost.
+    pictures: Budget,
     answers: Vec<Answered>,
     heard: Heard,
+    /// Names that found no room in the question.
+    unasked: usize,
     is_certain: bool,
     timings: Timings,
 }
@@ -72,9 +82,12 @@ impl Examination {
             header,
             free,
             facts,
-            misnamed: Vec::new(),
+            own: Vec::new(),
+            waiting: Vec::new(),
+            pictures: Budget::default(),
             answers: Vec::new(),
             heard: Heard::NotAsked,
+            unasked: 0,
             is_certain: false,
             timings: Timings::default(),
         };
@@ -95,10 +108,15 @@ impl Examination {
         let began = clock::now();
         if !self.is_certain {
             self.recall_near(scanner, offer);
-            self.read(scanner, offer, inline, until).await;
+            let (pictures, others) =
+                inline.into_iter().partition(|content| is_picture(&content.bytes));
+            self.waiting = pictures;
+            self.read(scanner, offer, others, until).await;
             self.recall_far(scanner, offer, until).await;
             // Any content may bring names by likeness into the question: all of it is waited for.
             if self.missing(offer).is_empty() {
+                let pictures = std::mem::take(&mut self.waiting);
+                self.read(scanner, offer, pictures, until).await;
                 self.ask_reputation(scanner, offer, until).await;
             }
         }
@@ -111,8 +129,9 @@ impl Examination {
         if self.is_certain {
             return Vec::new();
         }
+        let is_here = |number: u16| self.waiting.iter().any(|content| content.part == number);
         leaves(offer)
-            .filter(|(number, _)| self.facts[usize::from(*number)].is_none())
+            .filter(|(number, _)| self.facts[usize::from(*number)].is_none() && !is_here(*number))
             .map(|(n, _)| n)
             .collect()
     }
@@ -134,7 +153,7 @@ impl Examination {
     /// Facts about part `number` that hold for everybody who offers its name.
     #[must_use]
     pub fn facts_for_others(&self, number: u16) -> Option<&Arc<PartFacts>> {
-        self.facts(number).filter(|_| !self.misnamed.contains(&number))
+        self.facts(number).filter(|_| !self.own.contains(&number))
     }
 
     /// How long the dialogue waited for content.
@@ -173,10 +192,11 @@ impl Examination {
         &mut self,
         scanner: &Scanner,
         offer: &Offer,
-        contents: Vec<Content>,
+        mut contents: Vec<Content>,
         until: Instant,
     ) {
         let began = clock::now();
+        contents.append(&mut self.waiting);
         let span = tracing::info_span!("scanner.full");
         self.read(scanner, offer, contents, until).instrument(span).await;
         self.learn_twins(offer);
@@ -250,9 +270,10 @@ impl Examination {
         &mut self,
         scanner: &Scanner,
         offer: &Offer,
-        contents: Vec<Content>,
+        mut contents: Vec<Content>,
         until: Instant,
     ) {
+        reading::put_in_order(&mut contents);
         for Content { part: number, bytes } in contents {
             if clock::now() >= until {
                 return;
@@ -263,11 +284,20 @@ impl Examination {
             }
             let held = Part { digest: Some(part_digest(&bytes)), ..part.clone() };
             if held.digest != part.digest {
-                self.misnamed.push(number);
+                self.own.push(number);
             }
-            let read = reading::read(part, bytes, &self.bases).await;
+            let key = reading_key(&held, self.bases.generation);
+            // The same bytes may come twice in one mail: a picture is decoded once.
+            if let Some(known) = scanner.memory.recall_near(&key) {
+                self.facts[usize::from(number)] = Some(known);
+                continue;
+            }
+            let left_out = self.pictures.left_out();
+            let read = reading::read(part, bytes, &self.bases, &mut self.pictures).await;
+            if self.pictures.left_out() > left_out {
+                self.own.push(number);
+            }
             if read.is_sound {
-                let key = reading_key(&held, self.bases.generation);
                 scanner.memory.keep(key, Arc::clone(&read.facts));
             }
             self.facts[usize::from(number)] = Some(read.facts);
@@ -275,15 +305,26 @@ impl Examination {
     }
 
     /// One question for the whole mail. It waits for missing contents, whose sketches belong into it.
+    ///
+    /// What found no room in it was not asked: then the answer is part of one, and the verdict says so.
     async fn ask_reputation(&mut self, scanner: &Scanner, offer: &Offer, until: Instant) {
         let Some(service) = &scanner.reputation else { return };
-        let mut asked = questions(offer, &self.facts);
-        asked.extend(senders(&offer.envelope, &self.header));
-        if asked.is_empty() {
+        let mut names = questions(offer, &self.facts);
+        names.asked.extend(senders(&offer.envelope, &self.header));
+        if names.asked.is_empty() {
             return;
         }
-        let span = tracing::info_span!("scanner.reputation", items = asked.len());
-        (self.heard, self.answers) = service.ask(asked, until).instrument(span).await;
+        let chosen = choose(names, service.sieving());
+        self.unasked = chosen.left_out;
+        let span = tracing::info_span!(
+            "scanner.reputation",
+            items = chosen.asked.len(),
+            left_out = chosen.left_out
+        );
+        let (heard, answers) = service.ask(chosen.asked, until).instrument(span).await;
+        self.answers = with_twins(answers, &chosen.twins);
+        let is_part = chosen.left_out + self.pictures.left_out() > 0;
+        self.heard = if is_part { heard.in_part() } else { heard };
     }
 
     /// All findings that are the same for every group.
@@ -294,6 +335,9 @@ impl Examination {
             all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
+        if self.heard != Heard::NotAsked {
+            all.extend(tamis_checks::reputation::left_out(self.unasked, self.pictures.left_out()));
+        }
         if self.heard.may_have_missed() {
             // Whether a signature matches is not known, so nothing is taken for a mere formality.
             return all;

@@ -4,10 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tamis_checks::bases::Bases;
+use tamis_domain::dialogue::Content;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
 use tamis_domain::reading::{PartFacts, PartReading};
-use tamis_message::reading::read_part;
+use tamis_message::reading::read_part_within;
+use tamis_message::sketch::image::{Budget, is_picture};
 
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
 const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
@@ -17,18 +19,35 @@ const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
 pub struct Read {
     /// The facts.
     pub facts: Arc<PartFacts>,
-    /// `false` if the reader gave up: another version may do better.
+    /// `false` if the reader gave up: another version may do better; or if a picture was left out: then this mail had
+    /// too many, and another may have room for it.
     pub is_sound: bool,
 }
 
-/// Reads and judges one part's content.
-pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>) -> Read {
-    if content.len() <= IN_PLACE_BYTES_MAX {
-        return guarded(part, &content, bases);
+/// Puts pictures behind all else and the largest first, so that what the mail's budget for them leaves out is least.
+pub fn put_in_order(contents: &mut [Content]) {
+    contents.sort_by_key(|content| {
+        let is_picture = is_picture(&content.bytes);
+        (is_picture, std::cmp::Reverse(if is_picture { content.bytes.len() } else { 0 }))
+    });
+}
+
+/// Reads and judges one part's content; a picture is looked at as long as the mail's budget lasts.
+pub async fn read(
+    part: &Part,
+    content: Vec<u8>,
+    bases: &Arc<Bases>,
+    pictures: &mut Budget,
+) -> Read {
+    if content.len() <= IN_PLACE_BYTES_MAX && !is_picture(&content) {
+        return guarded(part, &content, bases, *pictures).0;
     }
-    let (owned, bases) = (part.clone(), Arc::clone(bases));
-    let reading = tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases));
-    reading.await.unwrap_or_else(|_| given_up())
+    let (owned, bases, budget) = (part.clone(), Arc::clone(bases), *pictures);
+    let reading =
+        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, budget)).await;
+    let (read, budget) = reading.unwrap_or_else(|_| (given_up(), budget));
+    *pictures = budget;
+    read
 }
 
 /// Facts of one part that was read.
@@ -38,12 +57,14 @@ pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
 }
 
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
-fn guarded(part: &Part, content: &[u8], bases: &Bases) -> Read {
-    let reading = || facts(part, &read_part(part, content), bases);
-    match catch_unwind(AssertUnwindSafe(reading)) {
-        Ok(facts) => Read { facts: Arc::new(facts), is_sound: true },
+fn guarded(part: &Part, content: &[u8], bases: &Bases, mut pictures: Budget) -> (Read, Budget) {
+    let before = pictures.left_out();
+    let reading = || facts(part, &read_part_within(part, content, &mut pictures), bases);
+    let read = match catch_unwind(AssertUnwindSafe(reading)) {
+        Ok(facts) => Read { facts: Arc::new(facts), is_sound: pictures.left_out() == before },
         Err(_) => given_up(),
-    }
+    };
+    (read, pictures)
 }
 
 fn given_up() -> Read {

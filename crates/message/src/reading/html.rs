@@ -6,7 +6,7 @@ use tamis_domain::reading::Link;
 
 use super::style;
 use crate::links::{LinkList, find_links};
-use crate::sketch::skeleton::{Build, Skeleton};
+use crate::sketch::skeleton::{Build, Skeleton, is_frame};
 
 /// Open elements followed. Newsletters nest their tables some sixty deep; what is deeper is shown as its parent is.
 pub const ELEMENTS_OPEN_MAX: usize = 128;
@@ -110,7 +110,8 @@ impl Page {
         };
         self.close_implied(&name);
         self.break_before(&name);
-        let parent = self.open.last().map_or("", |element| element.name.as_str());
+        let mut parents = self.open.iter().rev().map(|element| element.name.as_str());
+        let parent = parents.find(|name| !is_frame(name)).unwrap_or_default();
         let attributes = tag.attributes.iter().map(|(name, value)| (&name[..], &value.value[..]));
         self.build.tag(parent, &name, attributes);
         match name.as_str() {

@@ -67,7 +67,7 @@ pub fn file_sketch(content: &[u8]) -> Option<Sketch> {
     different.is_enough().then(|| pieces.sketch())
 }
 
-fn piece_length(bytes: &[u8]) -> usize {
+pub(super) fn piece_length(bytes: &[u8]) -> usize {
     let longest = bytes.len().min(PIECE_BYTES_MAX);
     let mut gear = 0_u64;
     for (at, byte) in bytes[..longest].iter().enumerate() {

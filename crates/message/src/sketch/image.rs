@@ -15,6 +15,9 @@
 //!    that does not count, else its direction. It survives another packing of the same pixels, not a lossy one.
 //!
 //! A picture with fewer than [`CELLS_MIN`] cells that count is flat, and has neither: all white ones are alike.
+//!
+//! Decoding is the costliest thing done to a mail, and a mail may have a thousand pictures: those of one mail share a
+//! [`Budget`], and are best looked at the largest first. What found no room is counted.
 
 use std::io::Cursor;
 
@@ -29,6 +32,13 @@ pub const SIDE_MIN: u32 = 32;
 /// Pixels decoded: two million are 30 ms of work and more than a screen shows. Larger pictures are photographs, known
 /// by their exact bytes.
 pub const PIXELS_MAX: u64 = 2 * 1024 * 1024;
+
+/// Pictures of one mail that are decoded. Newsletters have a dozen with their icons, of which few are large; the offer of
+/// a spam is in one to four.
+pub const PICTURES_MAX: usize = 10;
+
+/// Pixels of one mail that are decoded, all pictures together: four of the largest, some 120 ms of work.
+pub const PIXELS_SUM_MAX: u64 = 4 * PIXELS_MAX;
 
 /// Bytes of a packed picture that are decoded.
 pub const PACKED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -57,10 +67,56 @@ pub struct Look {
     pub sketch: Sketch,
 }
 
-/// Names a picture by its look; `None` if it is none that we read, too large, too small or flat.
+/// What the pictures of one mail may still cost, and what they did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pictures_left: usize,
+    pixels_left: u64,
+    left_out: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { pictures_left: PICTURES_MAX, pixels_left: PIXELS_SUM_MAX, left_out: 0 }
+    }
+}
+
+impl Budget {
+    /// Pixels given to a decoder so far.
+    #[must_use]
+    pub const fn decoded_pixels(&self) -> u64 {
+        PIXELS_SUM_MAX - self.pixels_left
+    }
+
+    /// Pictures that would have been looked at, had there been room.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Whether a picture may be decoded. One too large is passed over, a smaller one after it may fit.
+    const fn takes(&mut self, pixels: u64) -> bool {
+        if self.pictures_left == 0 || pixels > self.pixels_left {
+            self.left_out += 1;
+            return false;
+        }
+        self.pictures_left -= 1;
+        self.pixels_left -= pixels;
+        true
+    }
+}
+
+/// Names the one picture of a mail by its look, see [`look_within`].
 #[must_use]
 pub fn look(content: &[u8]) -> Option<Look> {
-    let grid = grid(&decode(content)?);
+    look_within(content, &mut Budget::default())
+}
+
+/// Names a picture by its look; `None` if it is none that we read, too large, too small or flat, or if the mail's other
+/// pictures left no room for it, which the budget then counts.
+#[must_use]
+pub fn look_within(content: &[u8], budget: &mut Budget) -> Option<Look> {
+    let grid = grid(&decode(content, budget)?);
     let directions = directions(&grid);
     let mut cells: Minima<0, { Sketch::LANES }> = Minima::new();
     let mut count = 0;
@@ -92,9 +148,16 @@ fn format(head: &[u8]) -> Option<ImageFormat> {
 }
 
 /// Decodes within the limits.
-fn decode(content: &[u8]) -> Option<DynamicImage> {
+fn decode(content: &[u8], budget: &mut Budget) -> Option<DynamicImage> {
     let format = format(content)?;
-    if content.len() > PACKED_BYTES_MAX {
+    if content.len() > PACKED_BYTES_MAX || !sides(format, content).is_none_or(is_looked_at) {
+        return None;
+    }
+    // A decoder of PNG unpacks colour profiles before it says anything: without room none is made where the sides are
+    // known. That of JPEG only reads on to the sides.
+    if let Some((width, height)) = sides(format, content)
+        && !budget.takes(u64::from(width) * u64::from(height))
+    {
         return None;
     }
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
@@ -105,12 +168,35 @@ fn decode(content: &[u8]) -> Option<DynamicImage> {
     reader.limits(limits);
     let decoder = reader.into_decoder().ok()?;
     let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if width.min(height) < SIDE_MIN || pixels > PIXELS_MAX || decoder.total_bytes() > 8 * PIXELS_MAX
-    {
+    let fits = is_looked_at((width, height)) && decoder.total_bytes() <= 8 * PIXELS_MAX;
+    let is_taken = match sides(format, content) {
+        Some(known) => known == (width, height),
+        None => fits && budget.takes(u64::from(width) * u64::from(height)),
+    };
+    if !fits || !is_taken {
         return None;
     }
     DynamicImage::from_decoder(decoder).ok()
+}
+
+/// Width and height where they stand at a fixed place: the first chunk of a PNG (its specification, section 11.2.2), the
+/// logical screen of a GIF (GIF89a, section 18).
+fn sides(format: ImageFormat, content: &[u8]) -> Option<(u32, u32)> {
+    match format {
+        ImageFormat::Png => {
+            let side = |at: usize| content.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+            Some((side(16)?, side(20)?))
+        }
+        ImageFormat::Gif => {
+            let side = |at: usize| content.get(at..at + 2)?.try_into().ok().map(u16::from_le_bytes);
+            Some((side(6)?.into(), side(8)?.into()))
+        }
+        _ => None,
+    }
+}
+
+fn is_looked_at((width, height): (u32, u32)) -> bool {
+    width.min(height) >= SIDE_MIN && u64::from(width) * u64::from(height) <= PIXELS_MAX
 }
 
 /// Mean brightness of each cell, row by row, in sixteenths.

@@ -7,6 +7,8 @@
 //!    from bit 40 that of `href` or `src`.
 //! 2. Class of an **extent**: 0 none, 1 in percent, else 2 and a half of the bits of the number (so 600 and 640 are one
 //!    class). Class of an **address**: 0 none, 1 `http` or `https`, 2 `mailto`, 3 `cid`, 4 `data`, 5 any other.
+//!    [`FRAME`] elements are no tokens and nobody's parent: what writes a page anew (a browser that saves it, a webmail
+//!    that quotes it) puts them in and takes them off.
 //! 3. Two equal tokens in a row are one: a list of ten is built like one of three.
 //! 4. **Windows** of three tokens in a row, `mix(KEY + 3*a + 5*b + 7*c)`, are the features of all 32 lanes.
 //! 5. The **exact** name is that of the 32-byte BLAKE3 of all tokens, eight bytes each, big-endian.
@@ -48,6 +50,18 @@ pub const ATTRIBUTES: [&str; 20] = [
     "width",
 ];
 
+/// Elements that a page has or has not without being another page: those that a reader of HTML supplies where they are
+/// missing (WHATWG HTML, sections 13.1.2.4 and 13.2.6), and those of the head.
+pub const FRAME: [&str; 13] = [
+    "base", "body", "colgroup", "head", "html", "link", "meta", "script", "style", "tbody",
+    "tfoot", "thead", "title",
+];
+
+/// Whether an element is one of [`FRAME`].
+pub(crate) fn is_frame(name: &str) -> bool {
+    FRAME.binary_search(&name).is_ok()
+}
+
 /// What one page is built like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skeleton {
@@ -84,14 +98,14 @@ impl Default for Build {
 }
 
 impl Build {
-    /// Takes a start tag: the name of the open element it stands in, its own, and its attributes.
+    /// Takes a start tag: the name of the open element it stands in, which is none of [`FRAME`], its own, and its attributes.
     pub(crate) fn tag<'a>(
         &mut self,
         parent: &str,
         name: &str,
         attributes: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) {
-        if self.tokens >= TOKENS_MAX {
+        if self.tokens >= TOKENS_MAX || is_frame(name) {
             return;
         }
         let classes = attributes.fold(0, |bits, (name, value)| bits | class(name, value));

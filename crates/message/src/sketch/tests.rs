@@ -1,6 +1,6 @@
 use super::file::{FILE_BYTES_MAX, PIECES_MIN, file_sketch};
-use super::image::{PIXELS_MAX, SIDE_MIN, look};
-use super::skeleton::{TOKENS_MAX, WINDOWS_MIN};
+use super::image::{Budget, PICTURES_MAX, PIXELS_MAX, PIXELS_SUM_MAX, SIDE_MIN, look, look_within};
+use super::skeleton::{FRAME, TOKENS_MAX, WINDOWS_MIN};
 use super::text::{EXACT_WORDS_MIN, WORD_LETTERS_MAX, WORDS_MIN, text_name, text_sketch};
 use super::*;
 use crate::reading::{fold, render};
@@ -130,6 +130,28 @@ fn a_word_counts_up_to_n_letters() {
 }
 
 #[test]
+fn korean_splits_at_blanks_and_its_syllables_count_by_their_letters() {
+    // Of 28 different words, of two syllables with two letters each, or of one with three.
+    let syllable = |lead: usize, vowel: usize, tail: usize| {
+        char::from_u32((0xac00 + (lead * 21 + vowel) * 28 + tail) as u32).unwrap()
+    };
+    let two = |at: usize| [syllable(at % 19, at / 19, 0), syllable(at / 19, at % 19, 0)];
+    let pairs =
+        |count: usize| -> Vec<String> { (0..count).map(|at| two(at).iter().collect()).collect() };
+    let named = |words: &[String]| text_name(&fold(&words.join(" ")).text);
+    let all = pairs(WORDS_MIN);
+    let sketch = named(&all).unwrap().sketch.unwrap();
+    assert!(named(&pairs(WORDS_MIN - 1)).unwrap().sketch.is_none());
+    let mut turned = all.clone();
+    turned.reverse();
+    assert!(named(&turned).unwrap().sketch.unwrap().agreement(&sketch) >= 31, "words are a set");
+    let joined = [all.concat()];
+    assert_eq!(named(&joined), None, "without blanks it is one word");
+    let short: Vec<String> = (0..60).map(|at| syllable(at % 19, at / 19, 1).into()).collect();
+    assert_eq!(named(&short), None, "three letters are too few, in Korean as elsewhere");
+}
+
+#[test]
 fn text_without_blanks_has_words_too() {
     let text: String = ('\u{4e00}'..'\u{4e40}').collect();
     let changed = text.replace('\u{4e10}', "\u{5e10}");
@@ -160,6 +182,85 @@ fn a_skeleton_is_of_tags_and_not_of_text_or_addresses() {
     let changed = render(&changed).skeleton.unwrap();
     assert_ne!(changed.exact, one.exact);
     assert!((17..32).contains(&changed.sketch.agreement(&one.sketch)));
+}
+
+/// What browsers, webmails and mail programs do to a page that they pass on.
+#[test]
+fn a_page_that_is_written_anew_keeps_its_skeleton() {
+    let page = page(40, "buy &amp; save");
+    let skeleton = render(&page).skeleton.unwrap();
+    let capitals = |page: &str| {
+        let up = |piece: &str| {
+            let name = piece.split([' ', '>']).next().unwrap_or_default().to_owned();
+            format!("<{}{}", name.to_uppercase(), &piece[name.len()..])
+        };
+        page.split('<').skip(1).map(up).collect::<String>()
+    };
+    let tables = page.replace("</table>", "</tbody></table>");
+    let head = "<title>x</title><meta charset=utf-8><style>p{}</style><link rel=icon href=/x>";
+    for (what, written) in [
+        ("capitals", capitals(&page)),
+        ("quotes", page.replace('"', "'")),
+        ("blanks", page.replace('>', "\r\n >").replace(" href", "\n\thref")),
+        ("order", page.replace("<a href=", "<a title='t' x=1 href=")),
+        ("references", page.replace("http", "&#104;ttp").replace("buy", "&#98;&#x75;y")),
+        ("a frame", format!("<!DOCTYPE html><html><head>{head}</head><body>{page}</body></html>")),
+        (
+            "rows in a body",
+            tables.replace("<table", "<!-- --><table").replace("<tr>", "<tbody><tr>"),
+        ),
+        ("a comment", page.replace("<td", "<!--[if mso]><table><![endif]--><td")),
+    ] {
+        assert_eq!(render(&written).skeleton, Some(skeleton.clone()), "{what}");
+    }
+    assert!(FRAME.is_sorted(), "searched by halves");
+}
+
+/// Lower seven bits to a quoted-printable body with a soft break behind each 60 characters.
+fn quoted(page: &str) -> String {
+    let escaped: Vec<String> = page
+        .bytes()
+        .map(|b| if b == b'=' || b > 126 { format!("={b:02X}") } else { char::from(b).into() })
+        .collect();
+    escaped.chunks(60).map(<[String]>::concat).collect::<Vec<_>>().join("=\r\n")
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |bytes: &[u8]| -> String {
+        let bits = bytes.iter().fold(0_u32, |bits, b| bits << 8 | u32::from(*b))
+            << (8 * (3 - bytes.len()));
+        (0..4)
+            .map(|at| {
+                if at > bytes.len() {
+                    '='
+                } else {
+                    char::from(LETTERS[(bits >> (18 - 6 * at) & 63) as usize])
+                }
+            })
+            .collect()
+    };
+    let lines = bytes.chunks(54).map(|line| line.chunks(3).map(group).collect::<String>() + "\r\n");
+    lines.collect()
+}
+
+#[test]
+fn a_page_has_the_same_names_in_every_transfer_encoding() {
+    let page = page(40, &(distinct(40) + "caf\u{e9}"));
+    let named = |encoding: &str, body: String| {
+        let mail = format!(
+            "MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\
+             Content-Transfer-Encoding: {encoding}\r\n\r\n{body}"
+        );
+        let read = crate::digesting::dissect(mail.as_bytes());
+        let span = read.spans[0].as_ref().unwrap();
+        let content = crate::content::decode(span, span.of(mail.as_bytes()));
+        crate::reading::read_part(&read.outline.parts[0], &content).names
+    };
+    let plain = named("8bit", page.clone());
+    assert_eq!(plain.len(), 2, "words and build");
+    assert_eq!(named("quoted-printable", quoted(&page)), plain);
+    assert_eq!(named("base64", base64(page.as_bytes())), plain);
 }
 
 #[test]
@@ -262,6 +363,51 @@ fn flat_small_and_huge_pictures_have_no_look() {
     let width = 2048;
     let height = (PIXELS_MAX / 2048) as u32;
     assert!(side(width, height) && !side(width, height + 1));
+}
+
+#[test]
+fn the_pictures_of_one_mail_are_decoded_up_to_n_and_the_rest_is_counted() {
+    use ::image::ImageFormat::{Gif, Jpeg, Png};
+    for format in [Png, Jpeg, Gif] {
+        let content = packed(&picture(3, 64, 48).to_rgb8().into(), format);
+        let mut budget = Budget::default();
+        for _ in 0..PICTURES_MAX {
+            assert!(look_within(&content, &mut budget).is_some(), "n");
+        }
+        assert_eq!(budget.left_out(), 0);
+        for more in 1..300 {
+            assert_eq!(look_within(&content, &mut budget), None, "n + {more}");
+            assert_eq!(budget.left_out(), more);
+        }
+        assert_eq!(budget.decoded_pixels(), 64 * 48 * PICTURES_MAX as u64, "{format:?}");
+    }
+}
+
+#[test]
+fn the_pixels_of_one_mail_are_decoded_up_to_n_and_a_smaller_picture_may_still_fit() {
+    let of = |width, height| packed(&picture(3, width, height), ::image::ImageFormat::Png);
+    let (large, last) = (of(2048, (PIXELS_MAX / 2048) as u32), of(2048, 1023));
+    let mut budget = Budget::default();
+    for _ in 0..3 {
+        assert!(look_within(&large, &mut budget).is_some());
+    }
+    assert!(look_within(&last, &mut budget).is_some());
+    assert_eq!(look_within(&of(2049, 33), &mut budget), None, "past the sum");
+    assert_eq!((budget.decoded_pixels(), budget.left_out()), (PIXELS_SUM_MAX - 2048, 1));
+    assert!(look_within(&of(64, 32), &mut budget).is_some(), "the sum itself");
+    assert_eq!((budget.decoded_pixels(), budget.left_out()), (PIXELS_SUM_MAX, 1));
+}
+
+#[test]
+fn icons_and_giants_are_not_decoded_and_not_left_out() {
+    let mut budget = Budget::default();
+    for (width, height) in [(SIDE_MIN - 1, 100), (100, SIDE_MIN - 1), (2048, 1025)] {
+        for format in [::image::ImageFormat::Png, ::image::ImageFormat::Jpeg] {
+            let content = packed(&picture(3, width, height), format);
+            assert_eq!(look_within(&content, &mut budget), None);
+        }
+    }
+    assert_eq!(budget, Budget::default());
 }
 
 /// A header may promise four thousand million pixels: it is believed only as far as to refuse.

@@ -6,12 +6,12 @@
 //!    behind it are links and addresses: they differ from copy to copy and are passed over.
 //! 2. **Words.** A piece is cut where two or more characters in a row are neither letters, digits nor signs that stand for
 //!    letters; a single one is dropped (`via.gra`, `it's`), as are those at the ends. Accents go (canonical decomposition
-//!    without combining marks), and each character becomes the Latin one of its shape ([`super::shape`]): `1` and `l`
+//!    without combining marks; Hangul syllables fall apart into their letters), and each character becomes the Latin one of its shape ([`super::shape`]): `1` and `l`
 //!    are `i`, `0` and Greek omicron are `o`.
 //! 3. **Numbers** are passed over: a word of which more than a third are digits and signs, or that ends in two of them.
 //!    So amounts, dates, codes and accounts count for nothing, and `v1agra` is a word.
 //! 4. Characters of scripts that are written without blanks ([`is_unspaced`]) make a word with each next one of the kind.
-//! 5. **Words that count** have at least [`WORD_LETTERS_MIN`] characters, or two if one of them is a Hangul syllable or
+//! 5. **Words that count** have at least [`WORD_LETTERS_MIN`] characters (of Korean: two syllables), or two if they are
 //!    [`is_unspaced`], and at most [`WORD_LETTERS_MAX`]: shorter ones are in every text, longer ones are codes and
 //!    padding. Their feature is `mix(fnv(UTF-8))`; the set of them fills lanes 0 to 23.
 //! 6. **Pairs.** Two words in a row, of at least two characters each, in either order: `mix(3 * a + 5 * b)` with `a` the
@@ -95,7 +95,6 @@ struct Word {
     letters: usize,
     signs: usize,
     signs_at_end: usize,
-    is_dense: bool,
     unspaced: Option<char>,
 }
 
@@ -167,7 +166,7 @@ impl Words {
         let word = &mut self.word;
         if word.letters >= 2 && word.letters <= WORD_LETTERS_MAX && !word.is_number() {
             let feature = mix(fnv(word.text.bytes()));
-            let counts = word.letters >= WORD_LETTERS_MIN || word.is_dense;
+            let counts = word.letters >= WORD_LETTERS_MIN;
             self.counts(feature, counts);
         }
         self.word.clear();
@@ -210,7 +209,6 @@ impl Word {
         } else {
             self.signs_at_end = 0;
         }
-        self.is_dense |= is_syllable(c);
         // Of a word too long only its length is wanted.
         if self.letters <= WORD_LETTERS_MAX {
             self.text.push(shape(c));
@@ -224,13 +222,8 @@ impl Word {
     fn clear(&mut self) {
         self.text.clear();
         (self.letters, self.signs, self.signs_at_end) = (0, 0, 0);
-        (self.is_dense, self.unspaced) = (false, None);
+        self.unspaced = None;
     }
-}
-
-/// Hangul syllables: one character holds what two or three letters do.
-const fn is_syllable(c: char) -> bool {
-    matches!(c, '\u{ac00}'..='\u{d7a3}')
 }
 
 /// Thai, Lao, Burmese, Khmer, kana, Han: written without blanks between words.

@@ -151,6 +151,8 @@ pub struct Found {
     pub value_prefix: [u8; 12],
     /// What questions are answered with.
     pub listing: Listing,
+    /// Whether an operator said so; else reporters did, or it is no verdict.
+    pub is_operator: bool,
 }
 
 /// What a reporter's word has been worth so far.

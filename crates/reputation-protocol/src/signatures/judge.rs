@@ -19,6 +19,8 @@ pub(super) struct Judged {
     pub(super) hour: u32,
     /// Whether it is listed as spam, phishing or malware and more than one organisation accuses: see [`confirmed`].
     pub(super) is_confirmed: bool,
+    /// Whether it is allowed, or listed as spam, phishing or malware, by the word of an operator.
+    pub(super) is_operator: bool,
 }
 
 /// How many times heavier accusing voices are than those that allow, at least. At the default quorum of 20 thousandths
@@ -56,6 +58,7 @@ pub(super) fn judge(votes: &[Vote], trust: &Trust) -> Judged {
         reporters: u8::try_from(sums.organisations).unwrap_or(u8::MAX),
         hour: votes.iter().map(|vote| vote.hour()).max().unwrap_or_default(),
         is_confirmed: listed && sums.accusers > 1,
+        is_operator: class == Some(Class::Allowed) || listed && sums.has_operator_accusing,
     }
 }
 

@@ -113,3 +113,14 @@ fn a_client_says_what_is_wrong_with_its_arguments_and_when_nobody_answers() {
     let unheard = asks(&silent, &["link:00112233445566778899aabbccddeeff"]);
     assert_eq!(unheard.status.code(), Some(3), "{unheard:?}");
 }
+
+#[test]
+#[ignore = "needs python3"]
+fn the_vectors_of_the_sketches_are_what_another_language_makes_of_the_rules() {
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/sketch_vectors.py");
+    let output = Command::new("python3").arg("-I").arg(script).output().expect("python3");
+    let said = said(&output);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.ends_with(" agrees")).count(), 10, "{said}");
+}

@@ -18,6 +18,7 @@ use tamis_message::digesting::dissect;
 use tamis_message::{content, reading::read_part};
 use tamis_reputation_protocol::packet::Item;
 use tamis_scanner::ask::questions::questions;
+use tamis_scanner::ask::questions::room::choose;
 use tamis_scanner::reading::facts;
 use tamis_scanner::snapshot::Snapshot;
 
@@ -206,7 +207,8 @@ fn ask(mail: &[u8], snapshot: &Snapshot) -> Mail {
         inline: Vec::new(),
         remaining: Duration::ZERO,
     };
-    let items: Vec<Item> = questions(&offer, &known).iter().map(|asked| asked.item).collect();
+    let chosen = choose(questions(&offer, &known), |_| true);
+    let items: Vec<Item> = chosen.asked.iter().map(|asked| asked.item).collect();
     let bytes = items.iter().map(Item::wire_bytes).sum();
     Mail { label: "", items, bytes }
 }

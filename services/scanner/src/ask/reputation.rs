@@ -42,7 +42,7 @@ pub enum Heard {
     Spared,
     /// No server answered in time.
     Silent,
-    /// Some shards did, others did not: what those hold is not known.
+    /// Some shards did, others did not: what those hold is not known. Or not all of the mail found room in the question.
     Partly,
     /// All that were asked did.
     Answered,
@@ -53,6 +53,15 @@ impl Heard {
     #[must_use]
     pub const fn may_have_missed(self) -> bool {
         matches!(self, Self::Silent | Self::Partly)
+    }
+
+    /// The same for a question in which not all had room.
+    #[must_use]
+    pub const fn in_part(self) -> Self {
+        match self {
+            Self::Answered | Self::Spared => Self::Partly,
+            other => other,
+        }
     }
 }
 
@@ -133,6 +142,12 @@ impl Service {
         (heard, answered.collect())
     }
 
+    /// Tells of which items something may be known: all, where there is no filter in force.
+    pub fn sieving(&self) -> impl Fn(&Item) -> bool + use<> {
+        let sieve = if self.inner.plan.is_sighting { None } else { self.inner.sieve() };
+        move |item| sieve.as_ref().is_none_or(|sieve| sieve.may_be_listed(item))
+    }
+
     /// What the selector thinks of each server.
     #[must_use]
     pub fn report(&self) -> Vec<ServerReport<SocketAddr>> {
@@ -149,9 +164,7 @@ impl Service {
 
     /// Places of the items of which something may be known.
     fn worth_asking(&self, asked: &[Asked]) -> Vec<usize> {
-        let sieve = if self.inner.plan.is_sighting { None } else { self.inner.sieve() };
-        let may_be_listed =
-            |item: &Item| sieve.as_ref().is_none_or(|sieve| sieve.may_be_listed(item));
+        let may_be_listed = self.sieving();
         let numbered = asked.iter().enumerate();
         numbered.filter(|(_, asked)| may_be_listed(&asked.item)).map(|(place, _)| place).collect()
     }

@@ -52,8 +52,23 @@ impl Weighter<Key, Arc<PartFacts>> for ByBytes {
         let evidence: usize =
             facts.evidence.iter().map(|evidence| 120 + evidence.detail.len()).sum();
         let links: usize = facts.links.iter().map(|link| 24 + link.len()).sum();
-        (200 + evidence + links) as u64
+        (200 + evidence + links + size_of_val(facts.names.as_slice())) as u64
     }
+}
+
+/// Facts as Redis keeps them; `None` if they are too long to be worth keeping.
+#[must_use]
+pub fn encode(facts: &PartFacts) -> Option<Vec<u8>> {
+    serde_json::to_vec(facts).ok().filter(|value| value.len() <= VALUE_BYTES_MAX)
+}
+
+/// Reads what [`encode`] wrote. A value that cannot be read is a miss: some other version wrote it.
+#[must_use]
+pub fn decode(value: &[u8]) -> Option<PartFacts> {
+    if value.len() > VALUE_BYTES_MAX {
+        return None;
+    }
+    serde_json::from_slice(value).ok()
 }
 
 /// Typical bytes of one entry, for sizing the table.
@@ -132,6 +147,22 @@ mod tests {
         memory.keep([1; 32], facts("a"));
         assert_eq!(memory.recall_near(&[1; 32]), Some(facts("a")));
         assert!(matches!(memory.recall_far(&[[1; 32]]).await, FarAnswer::Absent));
+    }
+
+    #[test]
+    fn values_are_kept_and_read_up_to_n_bytes_and_not_at_n_plus_1() {
+        let empty = encode(&facts("")).unwrap();
+        let names = |count: usize| PartFacts {
+            links: vec!["x".repeat(count)],
+            ..facts("").as_ref().clone()
+        };
+        let most = VALUE_BYTES_MAX - empty.len() - 2;
+        let longest = encode(&names(most)).unwrap();
+        assert_eq!(longest.len(), VALUE_BYTES_MAX);
+        assert_eq!(decode(&longest), Some(names(most)));
+        assert_eq!(encode(&names(most + 1)), None);
+        assert_eq!(decode(&[&longest[..], b" "].concat()), None, "white space, and too long");
+        assert_eq!(decode(b"{}").map(|_| ()), None, "facts of no version");
     }
 
     #[test]

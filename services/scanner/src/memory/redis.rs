@@ -13,7 +13,7 @@ use tamis_domain::reading::PartFacts;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::{Key, VALUE_BYTES_MAX, Writes};
+use super::{Key, Writes};
 use tamis_runtime::redis_address::Address;
 
 /// How the far memory is reached.
@@ -282,7 +282,7 @@ async fn write(shared: Arc<Shared>, mut queue: mpsc::Receiver<(Key, Arc<PartFact
 }
 
 fn set(key: &Key, facts: &PartFacts, seconds: u64) -> Option<redis::Cmd> {
-    let value = serde_json::to_vec(facts).ok().filter(|value| value.len() <= VALUE_BYTES_MAX)?;
+    let value = super::encode(facts)?;
     let mut command = redis::cmd("SET");
     command.arg(full_key(key)).arg(value).arg("EX").arg(seconds);
     Some(command)
@@ -292,12 +292,9 @@ fn full_key(key: &Key) -> Vec<u8> {
     [PREFIX, key].concat()
 }
 
-/// A value that cannot be read is a miss: some other version wrote it.
 fn read(value: Value) -> Option<Arc<PartFacts>> {
     match value {
-        Value::BulkString(bytes) if bytes.len() <= VALUE_BYTES_MAX => {
-            serde_json::from_slice(&bytes).ok().map(Arc::new)
-        }
+        Value::BulkString(bytes) => super::decode(&bytes).map(Arc::new),
         _ => None,
     }
 }

@@ -1,14 +1,14 @@
 use super::*;
-use tamis_domain::digest::{MailId, Signature};
+use tamis_domain::digest::{MailId, Signature, Sketch};
 use tamis_domain::envelope::Envelope;
 use tamis_message::digesting::dissect;
 
-fn name(kind: SignatureKind, number: u8) -> PartName {
+pub(super) fn name(kind: SignatureKind, number: u8) -> PartName {
     let material = (kind != SignatureKind::Attachment).then_some(PartDigest([number; 32]));
     PartName { kind, material, sketch: Some(Sketch([u16::from(number); 32])) }
 }
 
-fn offer(parts: usize) -> Offer {
+pub(super) fn offer(parts: usize) -> Offer {
     let mut outline = dissect(b"\n").outline;
     let mut part = outline.parts.remove(0);
     (part.size, part.kind) = (1000, PartKind::Other);
@@ -31,7 +31,7 @@ fn each_name_of_a_part_is_asked_beside_its_bytes() {
         [SignatureKind::Text, SignatureKind::Html, SignatureKind::Attachment, SignatureKind::Image];
     let names = all.map(|kind| name(kind, 9)).to_vec();
     let facts = [Some(Arc::new(PartFacts { names, ..PartFacts::default() }))];
-    let asked = questions(&offer(1), &facts);
+    let asked = questions(&offer(1), &facts).asked;
     let kinds: Vec<SignatureKind> = asked.iter().map(|asked| asked.item.signature.kind).collect();
     assert_eq!(kinds[0], SignatureKind::Part);
     assert_eq!(kinds[1..], all);
@@ -41,39 +41,67 @@ fn each_name_of_a_part_is_asked_beside_its_bytes() {
 
 #[test]
 fn a_part_that_was_not_read_is_asked_by_its_bytes_and_a_tiny_one_not_at_all() {
-    let asked = questions(&offer(1), &[None]);
+    let asked = questions(&offer(1), &[None]).asked;
     let exact: Vec<Signature> = asked.iter().map(|asked| asked.item.signature).collect();
     assert_eq!(exact, [naming::part(&PartDigest([0; 32]))]);
     for (size, count) in [(NAMED_BYTES_MIN, 1), (NAMED_BYTES_MIN - 1, 0)] {
         let mut tiny = offer(1);
         tiny.outline.parts[0].size = size;
-        assert_eq!(questions(&tiny, &[None]).len(), count);
+        assert_eq!(questions(&tiny, &[None]).asked.len(), count);
     }
 }
 
+fn with_links(links: Vec<String>) -> Option<Arc<PartFacts>> {
+    Some(Arc::new(PartFacts { links, ..PartFacts::default() }))
+}
+
 #[test]
-fn sketches_and_links_are_asked_up_to_n_texts_first() {
-    for pictures in [SKETCHED_ASKED_MAX - 1, SKETCHED_ASKED_MAX] {
-        let mut facts: Vec<Option<Arc<PartFacts>>> = Vec::new();
-        for number in 0..=pictures as u8 {
-            let kind = if usize::from(number) == pictures {
-                SignatureKind::Text
-            } else {
-                SignatureKind::Image
-            };
-            let links = vec![format!("a{number}.test/x"); 3];
-            facts.push(Some(Arc::new(PartFacts {
-                names: vec![name(kind, number)],
-                links,
-                ..PartFacts::default()
-            })));
-        }
-        let asked = questions(&offer(pictures + 1), &facts);
-        let of = |kind| asked.iter().filter(move |asked| asked.item.signature.kind == kind);
-        assert!(of(SignatureKind::Text).all(|asked| asked.item.sketch.is_some()));
-        let sketched = of(SignatureKind::Image).filter(|asked| asked.item.sketch.is_some()).count();
-        assert_eq!(sketched, SKETCHED_ASKED_MAX - 1);
-        assert_eq!(of(SignatureKind::Link).count(), LINKS_ASKED_MAX);
+fn the_largest_part_comes_first_and_the_first_text_second() {
+    let mut mail = offer(5);
+    for (part, size) in mail.outline.parts.iter_mut().zip([500, 400, 2000, 3000, 1000]) {
+        (part.size, part.kind) = (size, PartKind::Text);
+    }
+    mail.outline.parts[3].kind = PartKind::Other;
+    let order = |mail: &Offer| -> Vec<Option<u16>> {
+        let named = |number: u8| Some(name(SignatureKind::Text, number));
+        let facts: Vec<_> = (0..5)
+            .map(|number| {
+                let names = named(number).into_iter().collect();
+                Some(Arc::new(PartFacts { names, ..PartFacts::default() }))
+            })
+            .collect();
+        let asked = questions(mail, &facts).asked;
+        let texts = asked.iter().filter(|it| it.item.signature.kind == SignatureKind::Text);
+        texts.map(|it| it.part).collect()
+    };
+    assert_eq!(order(&mail), [3, 0, 2, 4, 1].map(Some));
+    mail.outline.parts[0].size = 9999;
+    assert_eq!(order(&mail), [0, 3, 2, 4, 1].map(Some));
+    let exact = questions(&mail, &[]).asked;
+    assert_eq!(exact[1].part, Some(3), "a file takes turns with texts, whatever their number");
+}
+
+#[test]
+fn links_take_turns_by_part_and_each_host_comes_before_any_second_link_of_one() {
+    let many: Vec<String> = (0..9).map(|number| format!("junk.test/{number}")).collect();
+    let one = vec!["junk.test/0".to_owned(), "offer.test/buy".to_owned()];
+    let asked = questions(&offer(2), &[with_links(many), with_links(one)]).asked;
+    let links: Vec<Signature> = asked
+        .iter()
+        .map(|it| it.item.signature)
+        .filter(|it| it.kind == SignatureKind::Link)
+        .collect();
+    assert_eq!(links.len(), 11);
+    assert_eq!(links[..2], ["junk.test/0", "offer.test/buy"].map(naming::link));
+}
+
+#[test]
+fn links_are_named_up_to_n_and_the_rest_is_counted() {
+    for (count, unnamed) in [(LINKS_NAMED_MAX, 0), (LINKS_NAMED_MAX + 1, 1)] {
+        let links = (0..count).map(|number| format!("a.test/{number}")).collect();
+        let names = questions(&offer(1), &[with_links(links)]);
+        let named = names.asked.iter().filter(|it| it.item.signature.kind == SignatureKind::Link);
+        assert_eq!((named.count(), names.unnamed), (LINKS_NAMED_MAX, unnamed));
     }
 }
 
