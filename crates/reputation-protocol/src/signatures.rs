@@ -435,4 +435,6 @@ fn slot(kind: SignatureKind) -> usize {
 #[cfg(test)]
 mod judge_tests;
 #[cfg(test)]
+mod sketch_tests;
+#[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ pub struct Typed {
     pub bulk_clients: u8,
     /// Independent reporters before a class other than suspected is answered.
     pub reporters_needed: u8,
-    /// Thousandths of the reporters active in the last week that must agree, too; 0: no quorum.
+    /// Thousandths of the organisations active in the last twelve weeks that must agree, too; 0: no quorum.
     pub quorum_permille: u16,
     /// Lanes of 32 that make a text similar.
     pub agreement_min: u8,

@@ -33,7 +33,8 @@ pub const AGREEMENT_MIN: u8 = 17;
 /// | found, % | 68.7 | 79.1 | 87.3 | 93.1 | 96.7 | 98.7 | 99.6 | 99.9 | 99.99 |
 pub const AGREEMENT_LEAST: u8 = 8;
 
-/// Share of the active organisations that must agree, by default: twice the share of hostile ones that is withstood.
+/// Share of the active organisations that must agree, by default: twice the share of hostile ones that is withstood, so
+/// that a quorum outweighs those exactly.
 pub const QUORUM_PERMILLE: u16 = 20;
 
 /// What may be set about a table. Every node of one service needs the same.

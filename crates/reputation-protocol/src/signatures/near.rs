@@ -131,15 +131,20 @@ impl Near {
         ranks: &mut Ranks<'_>,
     ) -> Entered {
         let tag = tag(hash, sketch, band);
+        let mut tagged = 0;
+        self.bands[band].visit(hash, tag, |_, _| tagged += 1);
         let key = slab.entry(id).lanes.pair(band);
         let mut owners = [(0, 0); OWNERS_MAX];
         let mut count = 0;
-        self.bands[band].visit(hash, tag, |place, other| {
-            if count < OWNERS_MAX && slab.entry(other).lanes.pair(band) == key {
-                owners[count] = (place, other);
-                count += 1;
-            }
-        });
+        // Entries are looked at only where there may be so many owners: most of them are far away in memory.
+        if tagged >= OWNERS_MAX {
+            self.bands[band].visit(hash, tag, |place, other| {
+                if count < OWNERS_MAX && slab.entry(other).lanes.pair(band) == key {
+                    owners[count] = (place, other);
+                    count += 1;
+                }
+            });
+        }
         if count < OWNERS_MAX {
             self.bands[band].push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
             return Entered::Free;

@@ -103,9 +103,11 @@ fn voting_on_what_is_listed_gains_no_merit_that_lies_could_be_paid_with() {
         assert_eq!(confirmed(&world, hostile[0]), before, "seed {seed}");
         // Where they make the listing, 3 % gain: up to a limit. Then they lie.
         for number in 0..60 {
-            world.all_say(4000 + number, Class::Spam, &hostile);
+            let mut in_turn = hostile.clone();
+            in_turn.rotate_left(number as usize % 30);
+            world.all_say(4000 + number, Class::Spam, &in_turn);
         }
-        assert!(confirmed(&world, hostile[0]) >= 60, "seed {seed}");
+        assert!(confirmed(&world, hostile[0]) > 30, "seed {seed}");
         let mut lies = 0;
         loop {
             world.all_say(5000 + lies, Class::Spam, &hostile);
@@ -116,6 +118,6 @@ fn voting_on_what_is_listed_gains_no_merit_that_lies_could_be_paid_with() {
             lies += 1;
         }
         println!("30 of 1,000 with the best of records list {lies} lies, then nothing more");
-        assert!((1..=3).contains(&lies), "seed {seed}: {lies}");
+        assert_eq!(lies, 3, "seed {seed}: 30 voices of 32 parts in 56 are less than 20");
     }
 }
