@@ -189,8 +189,7 @@ impl Service {
             let has_state = cluster.has_state();
             is_fit = Some(cluster.is_fit());
             let Started { mut caught_up, writer, tasks } = cluster.start(tls);
-            drop(self.announcement);
-            background.spawn(all_of(tasks));
+            background.spawn(all_of(tasks, self.announcement));
             shared_writer = Some(writer);
             // With state of its own the node answers from that and says that it is stale.
             if !has_state {
@@ -237,7 +236,9 @@ impl Service {
     }
 }
 
-async fn all_of(mut tasks: JoinSet<()>) {
+/// From here on the heartbeat says what this node does.
+async fn all_of(mut tasks: JoinSet<()>, announcement: Option<Announcement>) {
+    drop(announcement);
     while tasks.join_next().await.is_some() {}
 }
 
