@@ -17,6 +17,8 @@ pub mod exit;
 pub mod listen;
 pub mod metrics;
 pub mod redis_address;
+#[cfg(feature = "redis")]
+pub mod redis_sentinel;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

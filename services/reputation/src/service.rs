@@ -189,11 +189,7 @@ impl Service {
             let has_state = cluster.has_state();
             is_fit = Some(cluster.is_fit());
             let Started { mut caught_up, writer, tasks } = cluster.start(tls);
-            drop(self.announcement);
-            background.spawn(async move {
-                let mut tasks = tasks;
-                while tasks.join_next().await.is_some() {}
-            });
+            background.spawn(all_of(tasks, self.announcement));
             shared_writer = Some(writer);
             // With state of its own the node answers from that and says that it is stale.
             if !has_state {
@@ -215,9 +211,7 @@ impl Service {
         drop(settings);
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
-        if let Some(is_fit) = is_fit.clone() {
-            background.spawn(ready_while(is_fit, is_ready.clone(), shutdown.clone()));
-        }
+        background.spawn(ready_while(is_fit.clone(), is_ready.clone(), shutdown.clone()));
         let served = match self.grpc {
             Some(listener) => grpc(listener, tls, admin, is_fit, &shutdown).await,
             None => {
@@ -242,8 +236,19 @@ impl Service {
     }
 }
 
+/// From here on the heartbeat says what this node does.
+async fn all_of(mut tasks: JoinSet<()>, announcement: Option<Announcement>) {
+    drop(announcement);
+    while tasks.join_next().await.is_some() {}
+}
+
 /// A node that falls behind until somebody mends it is not ready: others should be asked. It answers all the same.
-async fn ready_while(mut is_fit: watch::Receiver<bool>, is_ready: Condition, shutdown: Shutdown) {
+async fn ready_while(
+    is_fit: Option<watch::Receiver<bool>>,
+    is_ready: Condition,
+    shutdown: Shutdown,
+) {
+    let Some(mut is_fit) = is_fit else { return };
     loop {
         let is_so = *is_fit.borrow_and_update();
         is_ready.set(is_so);

@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, TlsCertificates, Value};
+use redis::{Client, ErrorKind, RedisError, RedisResult, TlsCertificates, Value};
 use tamis_domain::reading::PartFacts;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use super::{Key, Writes};
 use tamis_runtime::redis_address::Address;
+use tamis_runtime::redis_sentinel;
 
 /// How the far memory is reached.
 #[derive(Clone, Debug)]
@@ -220,43 +220,12 @@ async fn connect(settings: &FarSettings) -> RedisResult<Connection> {
             }
             builder.build()?.get_async_connection().await.map(Connection::Cluster)
         }
-        Address::Sentinel { .. } => by_sentinel(&settings.address, certificates).await,
-    }
-}
-
-/// Asks the Sentinels who is master now. Called anew after each loss, so a failover is followed.
-async fn by_sentinel(address: &Address, certificates: TlsCertificates) -> RedisResult<Connection> {
-    let Address::Sentinel { sentinels, master, database, login, tls } = address else {
-        return Err((ErrorKind::InvalidClientConfig, "not a Sentinel address").into());
-    };
-    let nodes = sentinels.iter().map(|(host, port)| match tls {
-        true => ConnectionAddr::TcpTls {
-            host: host.clone(),
-            port: *port,
-            insecure: false,
-            tls_params: None,
-        },
-        false => ConnectionAddr::Tcp(host.clone(), *port),
-    });
-    let mut builder = SentinelClientBuilder::new(nodes, master, SentinelServerType::Master)?
-        .set_client_to_redis_db(*database);
-    if let Some((user, password)) = login {
-        builder = builder.set_client_to_redis_password(password);
-        if !user.is_empty() {
-            builder = builder.set_client_to_redis_username(user);
+        Address::Sentinel { .. } => {
+            let mut client =
+                redis_sentinel::client(&settings.address, settings.authority.as_deref())?;
+            client.get_async_connection().await.map(Connection::One)
         }
     }
-    if *tls {
-        builder = builder
-            .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
-            .set_client_to_sentinel_tls_mode(redis::TlsMode::Secure);
-        if certificates.root_cert.is_some() {
-            builder = builder
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_certificates(certificates);
-        }
-    }
-    builder.build()?.get_async_connection().await.map(Connection::One)
 }
 
 /// Writes what is queued, some at a time. Single commands, because a pipeline may not cross slots of a cluster.

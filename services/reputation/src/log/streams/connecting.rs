@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult,
-    TlsCertificates,
-};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, TlsCertificates};
 use tamis_runtime::redis_address::Address;
+use tamis_runtime::redis_sentinel;
 
 use super::Settings;
 
@@ -21,7 +18,11 @@ pub(crate) async fn connect(settings: &Settings, key: &str) -> RedisResult<Multi
     let making = async {
         match &settings.address {
             Address::Single(url) => one(url, settings).await,
-            Address::Sentinel { .. } => by_sentinel(settings).await,
+            Address::Sentinel { .. } => {
+                let mut client =
+                    redis_sentinel::client(&settings.address, settings.authority.as_deref())?;
+                client.get_async_connection_with_config(&config()).await
+            }
             Address::Cluster(nodes) => in_cluster(nodes, settings, key).await,
         }
     };
@@ -84,41 +85,6 @@ fn at(url: &str, address: &str) -> String {
         Some((login, _)) => format!("{scheme}://{login}@{address}"),
         None => format!("{scheme}://{address}"),
     }
-}
-
-/// Asks the Sentinels who is master now.
-async fn by_sentinel(settings: &Settings) -> RedisResult<MultiplexedConnection> {
-    let Address::Sentinel { sentinels, master, database, login, tls } = &settings.address else {
-        return Err((ErrorKind::InvalidClientConfig, "not a Sentinel address").into());
-    };
-    let nodes = sentinels.iter().map(|(host, port)| match tls {
-        true => ConnectionAddr::TcpTls {
-            host: host.clone(),
-            port: *port,
-            insecure: false,
-            tls_params: None,
-        },
-        false => ConnectionAddr::Tcp(host.clone(), *port),
-    });
-    let mut builder = SentinelClientBuilder::new(nodes, master, SentinelServerType::Master)?
-        .set_client_to_redis_db(*database);
-    if let Some((user, password)) = login {
-        builder = builder.set_client_to_redis_password(password);
-        if !user.is_empty() {
-            builder = builder.set_client_to_redis_username(user);
-        }
-    }
-    if *tls {
-        builder = builder
-            .set_client_to_redis_tls_mode(redis::TlsMode::Secure)
-            .set_client_to_sentinel_tls_mode(redis::TlsMode::Secure);
-        if settings.authority.is_some() {
-            builder = builder
-                .set_client_to_redis_certificates(certificates(settings))
-                .set_client_to_sentinel_certificates(certificates(settings));
-        }
-    }
-    builder.build()?.get_async_connection_with_config(&config()).await
 }
 
 #[cfg(test)]

@@ -300,7 +300,7 @@ impl Keeper {
         let begun = match self.on_top(asks).await? {
             Some(last) => self.write_beginning(asks, &token, last, nodes).await?,
             // Nothing is ever behind this: the lock is given back, and no more.
-            None => ask(asks, &beginning(link, &token, "-").arg("-")).await?,
+            None => ask(asks, beginning(link, &token, "-").arg("-")).await?,
         };
         if begun != Value::Nil {
             let (epoch, nodes) = (link.epoch(), 1 + nodes.others(&link.node).count());

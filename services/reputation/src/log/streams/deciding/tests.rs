@@ -49,7 +49,8 @@ fn nobody_begins_before_every_peer_was_heard_of_or_a_majority_after_the_time_lim
     let just_before = ABSENT_WAIT - Duration::from_millis(1);
     let (loads, just_loads) = (LOADING_WAIT, LOADING_WAIT - Duration::from_millis(1));
     let absent = |alive, members| Step::Wait(Why::Absent(alive, members));
-    let table: &[(&str, Told, &[Told], usize, Duration, Step)] = &[
+    type Row<'a> = (&'a str, Told, &'a [Told], usize, Duration, Step);
+    let table: &[Row<'_>] = &[
         ("a node without peers is all there is", looks(5), &[], 0, no, Step::Begin),
         ("an empty one, too", EMPTY, &[], 0, no, Step::Begin),
         ("one that has something waits as well", looks(5), &[looks(4)], 2, no, absent(2, 3)),
