@@ -22,6 +22,7 @@ use crate::admin::connection::Connection;
 use crate::admin::{self, Admin};
 use crate::config::{Config, read_keys};
 use crate::feed::Feed;
+use crate::feed::filter::Filtering;
 use crate::log::local::LocalLog;
 use crate::log::streams::{self, Announcement, Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
@@ -61,6 +62,7 @@ pub struct Service {
     announcement: Option<Announcement>,
     reporters: Option<Arc<Reporters>>,
     feed: Option<Feed>,
+    filtering: Option<Filtering>,
 }
 
 impl Service {
@@ -116,8 +118,16 @@ impl Service {
             None => None,
             Some(settings) => {
                 let log = (writes.histories(), config.state_dir.as_deref());
-                Some(Feed::open(settings, registry, config.rules, &shared, log).await?)
+                let filter = config.filter.clone();
+                Some(Feed::open(settings, registry, config.rules, &shared, log, filter).await?)
             }
+        };
+        let filtering = match (&config.filter, &config.state_dir) {
+            (Some(path), Some(dir)) => {
+                let (path, dir) = (path.clone(), dir.join("filter"));
+                Some(Filtering::new(path, dir, &shared, writes.histories().clone(), registry))
+            }
+            _ => None,
         };
         Ok(Self {
             config,
@@ -130,6 +140,7 @@ impl Service {
             announcement,
             reporters,
             feed,
+            filtering,
         })
     }
 
@@ -204,6 +215,9 @@ impl Service {
             }
         }
         let feed = started(self.feed).await;
+        if let Some(filtering) = self.filtering {
+            background.spawn(filtering.run(shutdown.clone()));
+        }
         let settings = serve::Settings {
             secret: random()?,
             limits: self.config.limits,
