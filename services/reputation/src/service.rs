@@ -122,13 +122,7 @@ impl Service {
                 Some(Feed::open(settings, registry, config.rules, &shared, log, filter).await?)
             }
         };
-        let filtering = match (&config.filter, &config.state_dir) {
-            (Some(path), Some(dir)) => {
-                let (path, dir) = (path.clone(), dir.join("filter"));
-                Some(Filtering::new(path, dir, &shared, writes.histories().clone(), registry))
-            }
-            _ => None,
-        };
+        let filtering = filtering(&config, &shared, &writes, registry);
         Ok(Self {
             config,
             sockets,
@@ -218,15 +212,7 @@ impl Service {
         if let Some(filtering) = self.filtering {
             background.spawn(filtering.run(shutdown.clone()));
         }
-        let settings = serve::Settings {
-            secret: random()?,
-            limits: self.config.limits,
-            sealing: sealing(&self.config)?,
-            watch,
-        };
-        let loops = Loops::start(self.sockets, &settings, &self.shared)
-            .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))?;
-        drop(settings);
+        let loops = answering(self.sockets, &self.config, &self.shared, watch)?;
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
         if let Some(is_fit) = is_fit.clone() {
@@ -249,8 +235,7 @@ impl Service {
             let _ = writer.await;
         }
         background.shutdown().await;
-        let writer = self.writer;
-        let ended = move || (writer.join(), loops.end());
+        let ended = move || (self.writer.join(), loops.end());
         let _ = tokio::task::spawn_blocking(ended).await;
         served
     }
@@ -337,6 +322,34 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
+}
+
+/// The threads that answer questions.
+fn answering(
+    sockets: Vec<UdpSocket>,
+    config: &Config,
+    shared: &Arc<Shared>,
+    watch: Option<Watch>,
+) -> Result<Loops, Failure> {
+    let settings = serve::Settings {
+        secret: random()?,
+        limits: config.limits,
+        sealing: sealing(config)?,
+        watch,
+    };
+    Loops::start(sockets, &settings, shared)
+        .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))
+}
+
+/// Who writes the filter, where one is wanted.
+fn filtering(
+    config: &Config,
+    shared: &Arc<Shared>,
+    writes: &Writes,
+    registry: &tamis_runtime::metrics::Metrics,
+) -> Option<Filtering> {
+    let (path, dir) = (config.filter.clone()?, config.state_dir.as_ref()?.join("filter"));
+    Some(Filtering::new(path, dir, shared, writes.histories().clone(), registry))
 }
 
 /// The bases at work: what is in force is loaded then.
