@@ -2,13 +2,16 @@
 //! are not in it, 1 in 256 is "perhaps" (Graf and Lemire, "Binary Fuse Filters: Fast and Smaller Than Xor Filters", 2022).
 //!
 //! A listed signature has one key of its exact value ([`exact_key`]) and, where it has a sketch, 16 of the bands by which
-//! the table finds its like ([`band_key`]): if none of a question's keys is in the filter, the table would find nothing.
+//! the table finds its like ([`band_key`]): if none of a question's keys is in the filter, the table would find nothing. Keys
+//! are made of what the table itself compares, no more, so that what it takes for equal is equal here.
 //!
 //! A filter cannot be changed, only built anew. It is built in shards of about 64 KiB, by the hash of the key, so that a
 //! few keys more change a few chunks of the file, and building needs working memory for one shard at a time.
 //!
 //! Layout, big-endian: `"TBF" 1 | shard bits u8 | keys u64 | shards x (keys u32 | seed u64 | segment bits u8 |
 //! segments u32 | (segments + 2) << segment bits fingerprints)`; a shard without keys ends after its count.
+
+pub mod file;
 
 use xorf::{BinaryFuse8, Descriptor, Filter as _};
 
@@ -59,19 +62,23 @@ struct Shard {
     filter: BinaryFuse8,
 }
 
-/// The key of an exact value of the kind with this code in reputation packets.
+/// The key of an exact value of the kind with this code in reputation packets. The table knows a value by its first 12 bytes.
 #[must_use]
 pub fn exact_key(kind_code: u8, value: &[u8; 16]) -> u64 {
-    let value = u128::from_be_bytes(*value);
+    let value = u128::from_be_bytes(*value) >> 32;
     // Values are digests already; mixing keeps kinds apart and makes the low half count.
-    mix((value >> 64) as u64 ^ mix(value as u64 ^ mix(kind_code.into())))
+    mix((value >> 32) as u64 ^ mix(value as u64 & 0xffff_ffff ^ mix(kind_code.into())))
 }
 
-/// The key of one band of a sketch: lanes `2 * band` and `2 * band + 1`.
+/// The key of one band of a sketch: lanes `2 * band` and `2 * band + 1`. The table's index finds a band by twelve bits of both
+/// lanes and by six that it makes of the other eight.
 #[must_use]
 pub fn band_key(kind_code: u8, band: u8, lane_a: u16, lane_b: u16) -> u64 {
-    let [a, b] = [lane_a, lane_b].map(u64::from);
-    mix(1 << 63 | u64::from(kind_code) << 40 | u64::from(band) << 32 | a << 16 | b)
+    let kept = [lane_a, lane_b].map(|lane| u64::from(lane & 0xfff));
+    let lost = u64::from(lane_a >> 12) << 4 | u64::from(lane_b >> 12);
+    let tag = (lost ^ lost >> 5) & 0x3f;
+    let [a, b] = kept;
+    mix(1 << 63 | u64::from(kind_code) << 40 | u64::from(band) << 32 | tag << 24 | a << 12 | b)
 }
 
 /// The keys of all bands of a sketch.
@@ -83,7 +90,7 @@ pub fn band_keys(kind_code: u8, lanes: &[u16; 2 * BANDS]) -> [u64; BANDS] {
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): every bit of the input reaches every bit out.
-const fn mix(mut word: u64) -> u64 {
+pub(crate) const fn mix(mut word: u64) -> u64 {
     word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

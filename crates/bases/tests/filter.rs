@@ -6,6 +6,9 @@ mod support;
 use std::collections::BTreeSet;
 
 use support::{Prng, pieces};
+use tamis_bases::filter::file::{
+    FilterFile, GROUPS_MAX, Head, PART_BITS_MAX, begin, part, part_of,
+};
 use tamis_bases::filter::{
     BANDS, Filter, FilterError, SHARD_KEYS_MEAN_MAX, band_key, band_keys, build, exact_key,
 };
@@ -71,11 +74,14 @@ fn keys_of_kinds_bands_and_lanes_are_kept_apart() {
     let mut seen = BTreeSet::new();
     for kind in 1..=7 {
         assert!(seen.insert(exact_key(kind, &value)));
-        for at in 0..16 {
+        for at in 0..12 {
             let mut other = value;
             other[at] ^= 1;
             assert!(seen.insert(exact_key(kind, &other)), "byte {at} does not count");
         }
+        let mut same = value;
+        same[12..].fill(0);
+        assert_eq!(exact_key(kind, &same), exact_key(kind, &value), "the table knows 12 bytes");
         for band in 0..BANDS as u8 {
             for lanes in [(0, 0), (0, 1), (1, 0), (u16::MAX, 0), (0, u16::MAX)] {
                 assert!(seen.insert(band_key(kind, band, lanes.0, lanes.1)));
@@ -125,4 +131,61 @@ fn no_head_of_a_filter_makes_its_look_up_leave_the_bytes() {
             }
         }
     }
+}
+
+/// A file of groups with so many part bits each.
+fn file(head: Head, groups: &[(u8, Vec<u64>)]) -> Vec<u8> {
+    let mut out = begin(&head, groups.len() as u8);
+    for (bits, keys) in groups {
+        out.push(*bits);
+        for number in 0..1 << bits {
+            let keys = keys.iter().copied().filter(|key| part_of(*key, *bits) == number);
+            out.extend_from_slice(&part(&build(keys.collect()).unwrap()));
+        }
+    }
+    let checksum = tamis_bases::chunks::Name::of(&out);
+    out.extend_from_slice(&checksum.0);
+    out
+}
+
+#[test]
+fn a_key_of_any_group_and_part_is_found_and_what_is_covered_is_told() {
+    let head = Head { covers_unix_s: 7, epoch: 8, base_generation: 9 };
+    let value = |number: u64| {
+        let mut value = [0; 16];
+        value[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        value
+    };
+    let keys = |range: std::ops::Range<u64>| range.map(|at| exact_key(1, &value(at))).collect();
+    let bytes = file(head, &[(0, keys(0..500)), (8, keys(500..3_000)), (3, Vec::new())]);
+    let read = FilterFile::from_bytes(&bytes).unwrap();
+    assert_eq!((read.head, read.keys()), (head, 3_000));
+    assert!((0..3_000).all(|at| read.may_hold(1, &value(at), None)));
+    let wrong = (3_000..13_000).filter(|at| read.may_hold(1, &value(*at), None)).count();
+    assert!(wrong < 200, "{wrong} of 10,000 strangers");
+    assert_eq!(read.to_bytes(), bytes);
+}
+
+#[test]
+fn a_file_with_one_wrong_bit_cut_at_any_byte_or_lengthened_is_refused() {
+    let bytes = FilterFile::of(Head::default(), build(keys(9, 50)).unwrap()).to_bytes();
+    assert!(FilterFile::from_bytes(&bytes).is_ok());
+    for at in 0..bytes.len() {
+        assert!(FilterFile::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        for bit in 0..8 {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << bit;
+            assert!(FilterFile::from_bytes(&changed).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+    assert!(FilterFile::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn a_file_has_as_many_groups_and_parts_as_it_may_and_not_one_more() {
+    let empty = |bits: u8, groups: usize| file(Head::default(), &vec![(bits, Vec::new()); groups]);
+    assert!(FilterFile::from_bytes(&empty(0, GROUPS_MAX)).is_ok());
+    assert!(FilterFile::from_bytes(&empty(0, GROUPS_MAX + 1)).is_err());
+    assert!(FilterFile::from_bytes(&empty(PART_BITS_MAX, 1)).is_ok());
+    assert!(FilterFile::from_bytes(&empty(PART_BITS_MAX + 1, 1)).is_err());
 }

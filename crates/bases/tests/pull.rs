@@ -185,12 +185,17 @@ fn flat(numbers: std::ops::Range<usize>) -> Vec<u8> {
     List { is_of_lists: false, entries: numbers.map(entry).collect() }.encode()
 }
 
+fn entry_of(list: &[u8]) -> Entry {
+    Entry { name: Name::of(list), bytes: List::decode(list).unwrap().bytes() }
+}
+
 fn above(lists: &[Vec<u8>]) -> Vec<u8> {
-    let entry = |list: &Vec<u8>| {
-        let bytes = List::decode(list).unwrap().bytes();
-        Entry { name: Name::of(list), bytes }
-    };
-    List { is_of_lists: true, entries: lists.iter().map(entry).collect() }.encode()
+    List { is_of_lists: true, entries: lists.iter().map(|list| entry_of(list)).collect() }.encode()
+}
+
+/// A list of lists that names the same list so many times.
+fn repeated(list: &[u8], times: usize) -> Vec<Entry> {
+    vec![entry_of(list); times]
 }
 
 fn length(list: &[u8]) -> u64 {
@@ -236,7 +241,7 @@ fn a_release_has_at_most_so_many_pieces() {
 fn a_small_list_of_lists_that_names_one_list_again_and_again_asks_for_a_bounded_number() {
     // One list of 4,096 pieces, 1,024 times in a list of lists: 200 KB that stand for 4 million places.
     let list = flat(0..ENTRIES_MAX);
-    let above = above(&vec![list.clone(); 1024]);
+    let above = List { is_of_lists: true, entries: repeated(&list, 1024) }.encode();
     let mut pull = of_lists(&[&above]);
     hand_in(&mut pull, &above).unwrap();
     assert_eq!(hand_in(&mut pull, &list), Err(PullError::TooManyEntries));
@@ -252,9 +257,9 @@ fn entries_are_counted_at_each_place_up_to_n_and_not_to_n_plus_1() {
         (full - 1, ENTRIES_MAX - full + 1, Err(PullError::TooManyEntries)),
     ] {
         let last = flat(0..last);
-        let mut all = vec![list.clone(); lists];
-        all.push(last.clone());
-        let above = above(&all);
+        let mut entries = repeated(&list, lists);
+        entries.push(entry_of(&last));
+        let above = List { is_of_lists: true, entries }.encode();
         let mut pull = of_lists(&[&above]);
         hand_in(&mut pull, &above).unwrap();
         hand_in(&mut pull, &list).unwrap();
@@ -265,7 +270,7 @@ fn entries_are_counted_at_each_place_up_to_n_and_not_to_n_plus_1() {
 #[test]
 fn a_release_has_at_most_so_many_lists_counted_where_they_stand() {
     let one = flat(0..1);
-    let of = |count| above(&vec![one.clone(); count]);
+    let of = |count| List { is_of_lists: true, entries: repeated(&one, count) }.encode();
     let (first, rest) = (of(ENTRIES_MAX), of(LISTS_MAX - ENTRIES_MAX - 2));
     let more = of(LISTS_MAX - ENTRIES_MAX - 1);
     for (second, expected) in [(rest, Ok(())), (more, Err(PullError::TooManyLists))] {

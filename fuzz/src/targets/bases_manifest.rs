@@ -34,14 +34,8 @@ pub fn bases_manifest(data: &[u8]) {
 
 /// As a receiver without bases at second 0, when nothing has expired.
 fn judge(channel: &Label, keys: &[PublicKey], bytes: &[u8]) -> Option<Judged> {
-    let standing = Standing {
-        channel,
-        keys,
-        in_force: None,
-        retired: &[],
-        refused_up_to: 0,
-        now_unix_s: 0,
-    };
+    let standing =
+        Standing { channel, keys, in_force: None, retired: &[], refused_up_to: 0, now_unix_s: 0 };
     standing.judge(bytes).ok()
 }
 

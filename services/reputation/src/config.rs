@@ -67,6 +67,8 @@ pub struct Typed {
     pub peer_names: Vec<String>,
     /// Bytes of log before it is compacted into a snapshot.
     pub compact_bytes: u64,
+    /// File to write the filter of all that would be answered to, for scanners; empty: none is written.
+    pub filter: PathBuf,
     /// Sockets that share the UDP port, each with a thread of its own.
     pub sockets: u16,
     /// File of the keys of clients that seal their questions; empty: nobody seals.
@@ -115,6 +117,7 @@ impl Default for Typed {
             peers: Vec::new(),
             peer_names: Vec::new(),
             compact_bytes: COMPACT_BYTES,
+            filter: PathBuf::new(),
             sockets: 1,
             client_keys: PathBuf::new(),
             require_seal: false,
@@ -152,6 +155,8 @@ pub struct Config {
     pub peer_names: Vec<String>,
     /// Bytes of log before it is compacted.
     pub compact_bytes: u64,
+    /// File to write the filter to, if one is written.
+    pub filter: Option<PathBuf>,
     /// Sockets on the UDP port.
     pub sockets: u16,
     /// File of clients' keys, if questions may be sealed.
@@ -195,6 +200,7 @@ impl Typed {
         }
         let sightings = self.counted().map_err(bad)?;
         let client_keys = self.sealing().map_err(bad)?;
+        let filter = self.filtered().map_err(bad)?;
         let defaults = Limits::default();
         let reporters = Some(self.reporters).filter(|file| !file.as_os_str().is_empty());
         let state_dir = Some(self.state_dir).filter(|dir| !dir.as_os_str().is_empty());
@@ -207,6 +213,7 @@ impl Typed {
             cluster,
             peer_names,
             compact_bytes: self.compact_bytes,
+            filter,
             sockets: self.sockets,
             client_keys,
             require_seal: self.require_seal,
@@ -241,6 +248,22 @@ impl Typed {
         }
         read_keys(&self.client_keys)?;
         Ok(Some(self.client_keys.clone()))
+    }
+
+    fn filtered(&self) -> Result<Option<PathBuf>, String> {
+        if self.filter.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        if self.state_dir.as_os_str().is_empty() {
+            return Err("filter needs a state_dir: it is made of the log".to_owned());
+        }
+        if self.sightings {
+            return Err(
+                "filter and sightings: what is seen in bulk is answered and stands in no filter"
+                    .to_owned(),
+            );
+        }
+        Ok(Some(self.filter.clone()))
     }
 
     fn counted(&self) -> Result<Option<sightings::Settings>, String> {
@@ -456,6 +479,10 @@ mod tests {
             assert!(bad.clone().check().is_err(), "{bad:?}");
         }
         assert!(Typed { require_seal: true, ..typed() }.check().is_err());
+        let filter = || Typed { filter: "/f".into(), state_dir: "/s".into(), ..typed() };
+        assert!(filter().check().is_ok());
+        assert!(Typed { sightings: true, ..filter() }.check().is_err(), "bulk would be hidden");
+        assert!(Typed { state_dir: PathBuf::new(), ..filter() }.check().is_err());
         let missing = Typed { client_keys: "/nonexistent/keys".into(), ..typed() };
         assert!(missing.check().unwrap_err().to_string().contains("/nonexistent/keys"));
         assert!(Typed { listen: "localhost:7060".to_owned(), ..typed() }.check().is_err());

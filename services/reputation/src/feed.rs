@@ -6,9 +6,11 @@
 //! - `signatures.rules`: how the publisher judges; its presence says that the release lists signatures;
 //! - `signatures.snapshot`: the log's snapshot, absent before the first one;
 //! - `signatures.log.000` and so on: pieces of the stream of all commits since, of [`staging::PIECE_BYTES`] each, so
-//!   that of a long log only the last piece changes.
+//!   that of a long log only the last piece changes;
+//! - `signatures.filter`: the filter of all of that ([`filter`]), where the service writes one.
 
 mod files;
+pub(crate) mod filter;
 mod publishing;
 mod rules;
 mod staging;
@@ -17,6 +19,7 @@ mod tests;
 mod using;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tamis_domain::digest::SignatureKind;
@@ -101,6 +104,7 @@ impl Feed {
         rules: Rules,
         shared: &Arc<Shared>,
         log: (&Histories, Option<&std::path::Path>),
+        filter: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let Settings { bases: config, tls } = settings;
         let end = Shutdown::new();
@@ -120,7 +124,8 @@ impl Feed {
         match (key, keeps) {
             (Some(key), Some(dir)) => {
                 let staged = staging::Staging::new(dir.join("published"), rules, log.0.clone());
-                publisher = Some(Publisher::new(key, files, staged, shared, &bases));
+                let sources = (files, filter);
+                publisher = Some(Publisher::new(key, sources, staged, shared, &bases));
             }
             // Its own bases would tell a publisher nothing that its table does not know better.
             _ => follower = Some(Follower::new(rules, shared, &bases)),

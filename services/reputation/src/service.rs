@@ -22,6 +22,7 @@ use crate::admin::connection::Connection;
 use crate::admin::{self, Admin};
 use crate::config::{Config, read_keys};
 use crate::feed::Feed;
+use crate::feed::filter::Filtering;
 use crate::log::local::LocalLog;
 use crate::log::streams::{self, Announcement, Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
@@ -61,6 +62,7 @@ pub struct Service {
     announcement: Option<Announcement>,
     reporters: Option<Arc<Reporters>>,
     feed: Option<Feed>,
+    filtering: Option<Filtering>,
 }
 
 impl Service {
@@ -116,9 +118,11 @@ impl Service {
             None => None,
             Some(settings) => {
                 let log = (writes.histories(), config.state_dir.as_deref());
-                Some(Feed::open(settings, registry, config.rules, &shared, log).await?)
+                let filter = config.filter.clone();
+                Some(Feed::open(settings, registry, config.rules, &shared, log, filter).await?)
             }
         };
+        let filtering = filtering(&config, &shared, &writes, registry);
         Ok(Self {
             config,
             sockets,
@@ -130,6 +134,7 @@ impl Service {
             announcement,
             reporters,
             feed,
+            filtering,
         })
     }
 
@@ -200,15 +205,10 @@ impl Service {
             }
         }
         let feed = started(self.feed).await;
-        let settings = serve::Settings {
-            secret: random()?,
-            limits: self.config.limits,
-            sealing: sealing(&self.config)?,
-            watch,
-        };
-        let loops = Loops::start(self.sockets, &settings, &self.shared)
-            .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))?;
-        drop(settings);
+        if let Some(filtering) = self.filtering {
+            background.spawn(filtering.run(shutdown.clone()));
+        }
+        let loops = answering(self.sockets, &self.config, &self.shared, watch)?;
         tracing::info!(epoch = self.shared.table().epoch(), "reputation answers");
         is_ready.set(true);
         background.spawn(ready_while(is_fit.clone(), is_ready.clone(), shutdown.clone()));
@@ -229,8 +229,7 @@ impl Service {
             let _ = writer.await;
         }
         background.shutdown().await;
-        let writer = self.writer;
-        let ended = move || (writer.join(), loops.end());
+        let ended = move || (self.writer.join(), loops.end());
         let _ = tokio::task::spawn_blocking(ended).await;
         served
     }
@@ -328,6 +327,34 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
+}
+
+/// The threads that answer questions.
+fn answering(
+    sockets: Vec<UdpSocket>,
+    config: &Config,
+    shared: &Arc<Shared>,
+    watch: Option<Watch>,
+) -> Result<Loops, Failure> {
+    let settings = serve::Settings {
+        secret: random()?,
+        limits: config.limits,
+        sealing: sealing(config)?,
+        watch,
+    };
+    Loops::start(sockets, &settings, shared)
+        .map_err(|error| Failure::software(format!("no thread to answer in: {error}")))
+}
+
+/// Who writes the filter, where one is wanted.
+fn filtering(
+    config: &Config,
+    shared: &Arc<Shared>,
+    writes: &Writes,
+    registry: &tamis_runtime::metrics::Metrics,
+) -> Option<Filtering> {
+    let (path, dir) = (config.filter.clone()?, config.state_dir.as_ref()?.join("filter"));
+    Some(Filtering::new(path, dir, shared, writes.histories().clone(), registry))
 }
 
 /// The bases at work: what is in force is loaded then.

@@ -7,14 +7,16 @@ mod bases;
 #[path = "feed/support.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bases::Authority;
 use support::{Node, link};
+use tamis_bases::filter::file::FilterFile;
 use tamis_domain::digest::Signature;
 use tamis_domain::reputation::Class;
 use tamis_reputation::log::{frame, record};
 use tamis_reputation::service::Service;
+use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{Authority as Voice, Change};
 use tamis_runtime::metrics::Metrics;
 
@@ -304,4 +306,71 @@ async fn publishing_without_a_log_on_disk_is_refused_at_the_start() {
     hub.config.state_dir = None;
     let refused = Service::bind(hub.config.clone(), &Metrics::new()).await.unwrap_err();
     assert!(refused.what.contains("state_dir"), "{refused}");
+}
+
+fn filter(bytes: &[u8]) -> FilterFile {
+    FilterFile::from_bytes(bytes).unwrap()
+}
+
+fn may_be_listed(filter: &FilterFile, item: &Item) -> bool {
+    filter.may_hold(item.signature.kind.code(), &item.signature.value, None)
+}
+
+/// Waits until a filter holds an item, and gives it.
+async fn filter_with(item: &Item, read: impl Fn() -> Option<Vec<u8>>) -> FilterFile {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = read().map(|bytes| filter(&bytes))
+            && may_be_listed(&found, item)
+        {
+            return found;
+        }
+        assert!(began.elapsed() < support::PATIENCE, "no filter with it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_comes_with_the_bases_and_a_site_writes_one_of_its_own_reports_and_the_bases() {
+    let authority = Authority::new();
+    // So little that the log is compacted again and again while filters are made.
+    let hub = Node::hub(&authority, Some(4096)).await;
+    let hub_filter = hub.dir.path().join("listed.filter");
+    let mut hub = hub.stopped().await;
+    hub.config.filter = Some(hub_filter.clone());
+    let mut hub = hub.started().await;
+    let site = Node::below(&authority, &hub).await;
+    let site_filter = site.dir.path().join("listed.filter");
+    let mut site = site.stopped().await;
+    site.config.filter = Some(site_filter.clone());
+    let mut site = site.started().await;
+    for number in 0..200 {
+        hub.add(link(&format!("{number}.example")), Class::Spam).await;
+    }
+    let last = link("last.example");
+    hub.add(last, Class::Spam).await;
+    site.wait_for(last, Some(Class::Spam)).await;
+    site.add(link("own.example"), Class::Phishing).await;
+
+    let at_hub = filter_with(&last, || std::fs::read(&hub_filter).ok()).await;
+    assert_eq!(at_hub.head.base_generation, 0);
+    let files = || {
+        let files = site.directory().in_force().ok()??.path("signatures.filter");
+        std::fs::read(files?).ok()
+    };
+    let in_bases = filter_with(&last, files).await;
+    let at_site = filter_with(&link("own.example"), || std::fs::read(&site_filter).ok()).await;
+    assert!(at_site.head.base_generation > 0 && may_be_listed(&at_site, &last));
+    for number in 0..200 {
+        let item = link(&format!("{number}.example"));
+        for filter in [&at_hub, &in_bases, &at_site] {
+            assert!(may_be_listed(filter, &item), "{number}");
+        }
+    }
+    assert!(!may_be_listed(&in_bases, &link("own.example")), "its reports stay at the site");
+    let strangers = (0..2_000).map(|number| link(&format!("stranger{number}.example")));
+    let wrong = strangers.filter(|item| may_be_listed(&at_site, item)).count();
+    assert!(wrong < 100, "{wrong} of 2,000 strangers");
+    let now_s = tamis_runtime::clock::unix_seconds();
+    assert!((now_s - 60..now_s).contains(&at_site.head.covers_unix_s), "{:?}", at_site.head);
 }

@@ -16,6 +16,9 @@ use tamis_runtime::redis_address::Address;
 /// Name of the section.
 pub const SECTION: &str = "scanner";
 
+/// How old a filter may be. What was listed since it was made is missed, so there is no "for ever".
+const FILTER_AGE_S: std::ops::RangeInclusive<u64> = 1..=86_400;
+
 /// The section as typed; every key may be left out.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -40,7 +43,7 @@ pub struct Typed {
     pub reputation_map: PathBuf,
     /// File with a filter of all listed signatures, as bases bring it; read again when it changes.
     pub reputation_filter: PathBuf,
-    /// Seconds after which a filter is too old to spare a question; 0: never.
+    /// Seconds after which a filter is too old to spare a question.
     pub reputation_filter_age_s: u64,
     /// Whether servers may count questions, so that campaigns show as bulk before anybody reports them.
     pub reputation_sightings: bool,
@@ -71,7 +74,7 @@ impl Default for Typed {
             reputation_shards: Vec::new(),
             reputation_map: PathBuf::new(),
             reputation_filter: PathBuf::new(),
-            reputation_filter_age_s: 600,
+            reputation_filter_age_s: 180,
             reputation_sightings: false,
             reputation_key: PathBuf::new(),
             reputation_budget_ms: 50,
@@ -149,6 +152,19 @@ impl Typed {
         let (reputation, reputation_shards) =
             servers(self.reputation.clone(), self.reputation_shards.clone())
                 .map_err(|fault| wrong(format!("reputation_shards: {fault}")))?;
+        if !FILTER_AGE_S.contains(&self.reputation_filter_age_s) {
+            return Err(wrong(format!(
+                "reputation_filter_age_s = {}: write {} to {} seconds",
+                self.reputation_filter_age_s,
+                FILTER_AGE_S.start(),
+                FILTER_AGE_S.end()
+            )));
+        }
+        let has_filter = !self.reputation_filter.as_os_str().is_empty();
+        if has_filter && reputation_shards.as_ref().is_some_and(|map| map.shards().len() > 1) {
+            let why = "reputation_filter with several reputation_shards: a filter knows one alone";
+            return Err(wrong(why.to_owned()));
+        }
         let age_max = Duration::from_secs(self.reputation_filter_age_s);
         let key = self.key().map_err(|error| wrong(error.to_string()))?;
         let far = self.far().map_err(|error| wrong(error.to_string()))?;
@@ -160,7 +176,7 @@ impl Typed {
             reputation_shards,
             reputation_map: path(self.reputation_map),
             reputation_filter: path(self.reputation_filter),
-            reputation_filter_age_max: Some(age_max).filter(|age| !age.is_zero()),
+            reputation_filter_age_max: Some(age_max),
             reputation_sightings: self.reputation_sightings,
             reputation_key: key,
             reputation_budget: Duration::from_millis(self.reputation_budget_ms),
@@ -319,6 +335,19 @@ mod tests {
             (
                 with(|typed| typed.reputation = vec!["host:1".into(); REPLICAS_MAX + 1]),
                 "reputation: more than 256",
+            ),
+            (with(|typed| typed.reputation_filter_age_s = 0), "reputation_filter_age_s"),
+            (with(|typed| typed.reputation_filter_age_s = 86_401), "reputation_filter_age_s"),
+            (
+                with(|typed| {
+                    typed.reputation_filter = "/f".into();
+                    let shard = |from: &str| TypedShard {
+                        from: from.to_owned(),
+                        servers: vec!["a:1".to_owned()],
+                    };
+                    typed.reputation_shards = vec![shard("0000"), shard("8000")];
+                }),
+                "reputation_filter with several",
             ),
             (with(|typed| typed.redis = "mysql://h".into()), "redis"),
         ] {

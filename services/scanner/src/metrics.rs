@@ -29,6 +29,7 @@ struct Inner {
     reputation: Family<HeardLabels, Counter>,
     reputation_seconds: Histogram,
     reputation_spared: Counter,
+    reputation_filter_keys: Gauge,
     reputation_shard_silent: Family<ShardLabels, Counter>,
     needed_parts: Counter,
     supplied_bytes: Counter,
@@ -103,6 +104,7 @@ impl Default for Inner {
             reputation: Family::default(),
             reputation_seconds: duration_histogram(),
             reputation_spared: Counter::default(),
+            reputation_filter_keys: Gauge::default(),
             reputation_shard_silent: Family::default(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
@@ -121,6 +123,11 @@ impl Inner {
             "reputation_spared",
             "Mails that needed no question, since the filter knew nothing of them",
             self.reputation_spared.clone(),
+        );
+        to.register(
+            "reputation_filter_keys",
+            "Keys of the filter that spares questions; 0: none is believed, and all is asked",
+            self.reputation_filter_keys.clone(),
         );
         to.register(
             "reputation_shard_silent",
@@ -247,6 +254,13 @@ impl Metrics {
         };
         self.0.reputation.get_or_create(&HeardLabels { outcome }).inc();
         self.0.reputation_seconds.observe(waited.as_secs_f64());
+    }
+
+    /// What the filter in force knows; none: no filter is believed.
+    pub fn reputation_filter(&self, keys: Option<u64>) {
+        self.0
+            .reputation_filter_keys
+            .set(keys.map_or(0, |keys| keys.try_into().unwrap_or(i64::MAX)));
     }
 
     /// The filter knew nothing of a mail.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tamis_bases::filter;
+use tamis_bases::filter::file::{FilterFile, Head};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::MailId;
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
@@ -195,6 +196,69 @@ async fn a_server_that_says_it_is_cut_off_ranks_behind_one_that_is_not_and_still
     until(&alone, &[item], |heard| heard == Heard::Answered).await;
 }
 
+/// A filter that covers everything until `seconds` ago.
+fn filter_file(keys: Vec<u64>, seconds: u64) -> Vec<u8> {
+    let head = Head { covers_unix_s: clock::unix_seconds() - seconds, ..Head::default() };
+    FilterFile::of(head, filter::build(keys).unwrap()).to_bytes()
+}
+
+/// Puts a file into its place as its makers do.
+fn replace(path: &Path, bytes: &[u8]) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, bytes).unwrap();
+    std::fs::rename(next, path).unwrap();
+}
+
+#[tokio::test]
+async fn without_a_filter_that_can_be_believed_every_question_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let listed = part(0x0101);
+    let server = Server::start(vec![listed], false).await;
+    let good = filter_file(vec![], 0);
+    let path = write(directory.path(), "filter", &good);
+    let age_max = Some(Duration::from_secs(60));
+    let filtered = Plan {
+        filter_file: Some(path.clone()),
+        filter_age_max: age_max,
+        ..plan(&[(0, &[&server])])
+    };
+    let service = start(filtered.clone());
+    let mut damaged = good.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let bad: [(&str, Option<Vec<u8>>); 5] = [
+        ("it is gone", None),
+        ("one bit of it is wrong", Some(damaged)),
+        ("it is cut short", Some(good[..good.len() - 1].to_vec())),
+        ("what it covers is long ago", Some(filter_file(vec![], 61))),
+        ("it is empty", Some(Vec::new())),
+    ];
+    for (what, bytes) in bad {
+        replace(&path, &filter_file(vec![], 0));
+        until(&service, &[listed], |heard| heard == Heard::Spared).await;
+        match bytes {
+            Some(bytes) => replace(&path, &bytes),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        until(&service, &[listed], |heard| heard == Heard::Answered).await;
+        assert_eq!(ask(&service, &[listed]).await, (Heard::Answered, vec![Some(32)]), "{what}");
+        assert_eq!(service.filter_keys(), None, "{what}");
+    }
+    // From a clock that is an hour ahead, nobody knows how old it is.
+    replace(&path, &filter_file(vec![], 0));
+    until(&service, &[listed], |heard| heard == Heard::Spared).await;
+    let head = Head { covers_unix_s: clock::unix_seconds() + 3_600, ..Head::default() };
+    replace(&path, &FilterFile::of(head, filter::build(vec![]).unwrap()).to_bytes());
+    until(&service, &[listed], |heard| heard == Heard::Answered).await;
+
+    // Of several shards, a filter knows the one whose service wrote it.
+    replace(&path, &filter_file(vec![], 0));
+    let shards = plan(&[(0, &[&server]), (0x8000, &[&server])]).map;
+    let sharded = start(Plan { map: shards, ..filtered });
+    until(&service, &[listed], |heard| heard == Heard::Spared).await;
+    assert_eq!(ask(&sharded, &[listed]).await.0, Heard::Answered);
+}
+
 #[tokio::test]
 async fn mail_of_which_the_filter_knows_nothing_needs_no_datagram() {
     let directory = tempfile::tempdir().unwrap();
@@ -202,7 +266,7 @@ async fn mail_of_which_the_filter_knows_nothing_needs_no_datagram() {
     let lanes = similar.sketch.unwrap().0;
     let mut keys: Vec<u64> = filter::band_keys(SignatureKind::Text.code(), &lanes).to_vec();
     keys.push(filter::exact_key(SignatureKind::Part.code(), &known.signature.value));
-    let bytes = filter::build(keys).unwrap().to_bytes();
+    let bytes = filter_file(keys, 0);
     let path = write(directory.path(), "filter", &bytes);
     let server = Server::start(vec![known, similar], false).await;
     let filtered = Plan { filter_file: Some(path), ..plan(&[(0, &[&server])]) };

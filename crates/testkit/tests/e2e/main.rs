@@ -23,6 +23,7 @@ mod redis_memory;
 mod reputation;
 mod reputation_cluster;
 mod reputation_cluster_losses;
+mod reputation_filter;
 mod reputation_nodes;
 mod reputation_reporters;
 mod reputation_sealed;

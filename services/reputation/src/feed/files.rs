@@ -110,6 +110,11 @@ impl Files {
         Ok(Some(Self { rules, snapshot, pieces }))
     }
 
+    /// The snapshot, if there is one.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.as_ref().map(|(_, snapshot)| Arc::clone(snapshot))
+    }
+
     /// Bytes of log.
     pub fn log_bytes(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.bytes).sum()

@@ -9,6 +9,7 @@ use tamis_runtime::clock;
 use tamis_runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 
+use super::filter;
 use super::staging::Staging;
 use crate::bases::Bases;
 use crate::bases::directory::{Directory, Release};
@@ -41,6 +42,7 @@ const DAY_S: u64 = 24 * 60 * 60;
 pub(super) struct Publisher {
     key: SigningKey,
     files: Option<PathBuf>,
+    filter: Option<PathBuf>,
     staging: Staging,
     shared: Arc<Shared>,
     directory: Arc<Directory>,
@@ -53,7 +55,7 @@ pub(super) struct Publisher {
 impl Publisher {
     pub fn new(
         key: SigningKey,
-        files: Option<PathBuf>,
+        (files, filter): (Option<PathBuf>, Option<PathBuf>),
         staging: Staging,
         shared: &Arc<Shared>,
         bases: &Bases,
@@ -61,6 +63,7 @@ impl Publisher {
         Self {
             key,
             files,
+            filter,
             staging,
             shared: Arc::clone(shared),
             directory: Arc::clone(&bases.directory),
@@ -141,6 +144,10 @@ impl Publisher {
         };
         files.retain(|(name, _)| !is_of_service(name.as_str()));
         files.extend(self.staging.staged().map_err(BasesError::io("[reputation] state_dir"))?);
+        // Written by another task. What is published may be older than the signatures beside it; it says how old it is.
+        if let Some(filter) = self.filter.as_ref().filter(|path| path.is_file()) {
+            files.push((filter::FILE.parse()?, filter.clone()));
+        }
         // Without a directory, whatever `tamis bases publish` put beside the signatures stays.
         let carries = if self.files.is_some() { |_: &str| false } else { is_of_others };
         let sources = Sources { files, carries, heeds_rollback: true };

@@ -163,12 +163,12 @@ impl Snapshot {
     }
 
     /// Blocks of saved signatures.
-    pub(super) const fn blocks(&self) -> usize {
+    pub(crate) const fn blocks(&self) -> usize {
         self.index.len()
     }
 
     /// The payload of one block, verified.
-    pub(super) fn block(&self, number: usize) -> Result<Vec<u8>, OpenError> {
+    pub(crate) fn block(&self, number: usize) -> Result<Vec<u8>, OpenError> {
         let Some(entry) = self.index.get(number) else { return Ok(Vec::new()) };
         let end = self.index.get(number + 1).map_or(self.foot.reporters_at, |next| next.at);
         let payload = framed(&self.file, entry.at, end).map_err(OpenError::io(&self.path))?;

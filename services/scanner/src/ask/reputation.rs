@@ -144,7 +144,7 @@ impl Service {
 
     /// Tells of which items something may be known: all, where there is no filter in force.
     pub fn sieving(&self) -> impl Fn(&Item) -> bool + use<> {
-        let sieve = if self.inner.plan.is_sighting { None } else { self.inner.sieve() };
+        let sieve = self.inner.believed();
         move |item| sieve.as_ref().is_none_or(|sieve| sieve.may_be_listed(item))
     }
 
@@ -156,10 +156,10 @@ impl Service {
         routing.pools().iter().flat_map(|pool| pool.mind().selector.snapshot(now)).collect()
     }
 
-    /// Keys of the filter in force, if there is one young enough.
+    /// Keys of the filter in force, if there is one that is believed.
     #[must_use]
     pub fn filter_keys(&self) -> Option<u64> {
-        self.inner.sieve().map(|sieve| sieve.keys())
+        self.inner.believed().map(|sieve| sieve.keys())
     }
 
     /// Places of the items of which something may be known.
@@ -217,8 +217,12 @@ impl Inner {
         *self.routing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routing);
     }
 
-    /// The filter, while it is young enough to be believed.
-    fn sieve(&self) -> Option<Arc<Sieve>> {
+    /// The filter, while it is young enough to be believed. Of several shards it would know one alone, and who counts
+    /// sightings wants to see every mail.
+    fn believed(&self) -> Option<Arc<Sieve>> {
+        if self.plan.is_sighting || self.routing().pools().len() > 1 {
+            return None;
+        }
         let sieve = self.sieve.read().unwrap_or_else(PoisonError::into_inner);
         sieve.as_ref().filter(|sieve| sieve.is_young(self.plan.filter_age_max)).map(Arc::clone)
     }
