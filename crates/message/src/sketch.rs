@@ -115,7 +115,3 @@ const fn mix(value: u64) -> u64 {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "bounds of time are measured")]
 mod tests;
-
-#[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the document is read and written")]
-mod vectors;

@@ -59,8 +59,11 @@ pub fn pages(pages: &[&str], seed: u64) -> Vec<Run> {
     runs
 }
 
-/// Ways to write a tag anew; a tag comes with its angle brackets.
-const ANEW: [(&str, fn(&str) -> String); 4] = [
+/// Writes a tag anew; it comes with its angle brackets.
+type Anew = fn(&str) -> String;
+
+/// Ways to write tags anew.
+const ANEW: [(&str, Anew); 4] = [
     ("capitals and blanks", |tag| tag.to_ascii_uppercase().replace('>', "\n>")),
     ("quotes", |tag| tag.replace('"', "'")),
     ("rows in a body", |tag| {
@@ -79,7 +82,7 @@ const ANEW: [(&str, fn(&str) -> String); 4] = [
     }),
 ];
 
-fn each_tag(page: &str, anew: fn(&str) -> String) -> String {
+fn each_tag(page: &str, anew: Anew) -> String {
     let mut out = String::with_capacity(2 * page.len());
     for piece in page.split_inclusive('>') {
         let (before, tag) = piece.split_at(piece.rfind('<').unwrap_or(piece.len()));

@@ -5,6 +5,8 @@ use super::text::{EXACT_WORDS_MIN, WORD_LETTERS_MAX, WORDS_MIN, text_name, text_
 use super::*;
 use crate::reading::{fold, render};
 
+mod vectors;
+
 /// SplitMix64 as a generator, for repeatable content.
 struct Random(u64);
 

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use tamis_domain::digest::{Sketch, hex};
 
-use super::file::file_sketch;
-use super::image::look;
-use super::text::{TextName, text_name};
-use super::{FACTORS, KEY, fnv, mix};
 use crate::reading::{fold, render};
+use crate::sketch::file::{file_sketch, piece_length};
+use crate::sketch::image::look;
+use crate::sketch::text::{TextName, text_name};
+use crate::sketch::{FACTORS, KEY, fnv, mix};
 
 const DOCUMENT: &str = "docs/reputation-sketches.md";
 const BEGIN: &str = "<!-- vectors -->\n";
@@ -116,8 +116,8 @@ fn page(out: &mut String) {
 
 fn file(out: &mut String) {
     let content: Vec<u8> = (0..1024).flat_map(|at| mix(at).to_be_bytes()).collect();
-    let first = super::file::piece_length(&content);
-    let second = super::file::piece_length(&content[first..]);
+    let first = piece_length(&content);
+    let second = piece_length(&content[first..]);
     let feature = mix(fnv(content[..first].iter().copied()));
     let _ = writeln!(
         out,
