@@ -128,10 +128,10 @@ impl Asking {
         silent.chain(hedge).chain([self.ends_at]).min()
     }
 
-    /// Whether it is finished and no server is waited for any more, not even to be measured.
+    /// Whether it is finished and no server is waited for any more, not even to be measured or for a new session.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.finished && !self.flights.iter().any(Flight::is_waiting)
+        self.finished && !self.flights.iter().any(|flight| flight.is_waiting() || flight.renews)
     }
 
     fn ask(&mut self, server: Server, sending: Sending, now: Instant) {
@@ -155,6 +155,7 @@ impl Asking {
         let Some(place) = self.flights.iter().rposition(|flight| flight.server == address) else {
             return;
         };
+        let mut beside = None;
         let (datagram, stage) = match server.seal {
             Seal::Off => {
                 self.question.cookie = server.cookie;
@@ -164,15 +165,24 @@ impl Asking {
                 (opening.hello(self.question.id, server.cookie), Stage::Greeted(opening))
             }
             // Our own library refuses: the flight times out like one to a silent server.
-            Seal::Sealed(ticket) => match ticket.seal(&self.question) {
-                Ok((datagram, stub)) => (datagram, Stage::Sealed(stub)),
-                Err(_) => return,
-            },
+            Seal::Sealed(ticket) => {
+                beside = ticket.renewal(self.question.id);
+                match ticket.seal(&self.question) {
+                    Ok((datagram, stub)) => (datagram, Stage::Sealed(stub)),
+                    Err(_) => return,
+                }
+            }
         };
         if let Some(flight) = self.flights.get_mut(place) {
-            flight.goes_on(stage, datagram.len(), now);
+            let longest = datagram.len().max(beside.as_ref().map_or(0, Vec::len));
+            flight.goes_on(stage, longest, now);
+            flight.renews = beside.is_some();
         }
         self.outputs.push_back(Output::Send { server: address, datagram, sending });
+        if let Some(datagram) = beside {
+            let sending = Sending::Proof;
+            self.outputs.push_back(Output::Send { server: address, datagram, sending });
+        }
     }
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
@@ -263,6 +273,7 @@ impl Asking {
             return Err(Disbelief::Twice);
         }
         flight.wants_seal |= lost.is_some();
+        flight.renews = false;
         self.note(Fact::Cookie { server, cookie: challenge.cookie });
         if let Some(session) = lost {
             self.note(Fact::SessionLost { server, session });
@@ -277,11 +288,15 @@ impl Asking {
     /// The server's half of a handshake, to be judged by who holds the secrets.
     fn welcomed(&mut self, place: usize, reply: Session) -> Result<(), Disbelief> {
         let Some(flight) = self.flights.get_mut(place) else { return Ok(()) };
+        let server = flight.server;
+        if std::mem::take(&mut flight.renews) {
+            self.note(Fact::Session { server, reply });
+            return Ok(());
+        }
         if !matches!(flight.stage, Stage::Greeted(_)) {
             return Err(if self.is_sealed { Disbelief::Twice } else { Disbelief::NotSealed });
         }
         flight.wants_seal = true;
-        let server = flight.server;
         self.note(Fact::Session { server, reply });
         self.outputs.push_back(Output::Want(Want::Seal(server)));
         Ok(())
@@ -346,6 +361,7 @@ impl Asking {
             self.note(Fact::TimedOut(*server));
         }
         if over {
+            self.flights.iter_mut().for_each(|flight| flight.renews = false);
             self.finish(Outcome::Unanswered);
             return;
         }

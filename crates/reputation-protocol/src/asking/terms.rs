@@ -103,8 +103,8 @@ pub enum Sending {
     Hedge,
     /// The same, because a server failed.
     Another,
-    /// The next datagram to a server that was asked already: with the cookie that it demanded, or the question itself
-    /// after the handshake.
+    /// The next datagram to a server that was asked already: with the cookie that it demanded, the question itself after
+    /// the handshake, or beside the question the hello that renews its session.
     Proof,
 }
 
