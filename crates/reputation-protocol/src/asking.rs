@@ -39,6 +39,9 @@ pub const DATAGRAMS_SEEN_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Asking {
     question: Question,
+    /// Whether the question is to be counted, and the server that may have done so: no other is asked to.
+    is_sighting: bool,
+    counted_by: Option<SocketAddr>,
     /// All servers are asked under a seal, or none is.
     is_sealed: bool,
     selection: Selection,
@@ -62,6 +65,8 @@ impl Asking {
         let question = Question { id, cookie: 0, trace, is_sighting, items };
         let mut asking = Self {
             question,
+            is_sighting,
+            counted_by: None,
             is_sealed,
             times: plan.times,
             ends_at: now + plan.times.budget,
@@ -156,6 +161,12 @@ impl Asking {
             return;
         };
         let mut beside = None;
+        let is_shown = match server.seal {
+            Seal::Off => server.cookie != 0,
+            Seal::Open(_) => false,
+            Seal::Sealed(_) => true,
+        };
+        self.question.is_sighting = self.may_count(address, sending, is_shown);
         let (datagram, stage) = match server.seal {
             Seal::Off => {
                 self.question.cookie = server.cookie;
@@ -183,6 +194,22 @@ impl Asking {
             let sending = Sending::Proof;
             self.outputs.push_back(Output::Send { server: address, datagram, sending });
         }
+    }
+
+    /// Whether this server is asked to count the question. One mail is one sighting, however many servers are raced for
+    /// it: once a datagram that may be answered (`is_shown`) has asked one server to count, no other one is asked to,
+    /// unless that one has refused. Rather none than two: a server that is silent may have counted.
+    fn may_count(&mut self, address: SocketAddr, sending: Sending, is_shown: bool) -> bool {
+        let is_free = match self.counted_by {
+            None => true,
+            // It said that it did not answer the datagram before.
+            Some(by) => by == address && sending == Sending::Proof,
+        };
+        let may_count = self.is_sighting && is_free;
+        if may_count && is_shown {
+            self.counted_by = Some(address);
+        }
+        may_count
     }
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
@@ -333,6 +360,7 @@ impl Asking {
         let waiting = |flight: &&mut Flight| flight.server == server && flight.is_waiting();
         let Some(flight) = self.flights.iter_mut().find(waiting) else { return };
         flight.refuse();
+        self.counted_by = self.counted_by.filter(|by| *by != server);
         self.note(Fact::Refused(server));
         if self.flights.len() < FLIGHTS_MAX {
             self.want_another(server, now);

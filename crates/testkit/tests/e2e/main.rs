@@ -11,6 +11,7 @@ mod conformance;
 mod corpus;
 mod documents;
 mod doors;
+mod flood;
 mod kill;
 mod mails;
 mod never_lose_mail;
