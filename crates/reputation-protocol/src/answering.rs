@@ -77,6 +77,8 @@ pub enum Silence {
 /// Facts of one answer, to count and trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
+    /// Whether items were asked for that another shard keeps.
+    pub is_elsewhere: bool,
     /// Items asked for.
     pub items: u8,
     /// Listings given by class, in the order of [`Class::ALL`].
@@ -195,7 +197,8 @@ impl Answering {
         self.take_answer(at)?;
         let fresh = (proof == Proof::Old).then(|| self.cookie(at, self.slot(at.now)));
         let (id, count) = (self.question.id, self.question.items.len());
-        packet::begin_answer(out, id, known.table.epoch(), fresh, known.is_stale, count);
+        let marks = known.marks(&self.question.items);
+        packet::begin_answer(out, id, known.table.epoch(), fresh, marks, count);
         Ok(Action::Answer(self.answer(None, at, known, out)))
     }
 
@@ -241,7 +244,8 @@ impl Answering {
         // After the seal: a forged source must not use up the answers of its owner.
         self.take_answer(at)?;
         self.question.decode_opened(&head, &self.opened).map_err(Silence::Malformed)?;
-        packet::begin_sealed_answer(out, &head, known.table.epoch(), known.is_stale);
+        let marks = known.marks(&self.question.items);
+        packet::begin_sealed_answer(out, &head, known.table.epoch(), marks);
         let answered = self.answer(Some(opened.client), at, known, out);
         let Some(seal) = &self.seal else { return Err(Silence::Seal(Fault::Off)) };
         seal.seal(opened, out).map_err(Silence::Seal)?;
@@ -266,7 +270,8 @@ impl Answering {
             packet::push_listing(out, listing);
         }
         let items = u8::try_from(question.items.len()).unwrap_or(u8::MAX);
-        Answered { items, classes, trace: question.trace, id: question.id, client }
+        let is_elsewhere = known.marks(&question.items).is_elsewhere;
+        Answered { is_elsewhere, items, classes, trace: question.trace, id: question.id, client }
     }
 
     fn challenge(&mut self, id: u64, at: Moment, out: &mut Vec<u8>) -> Result<Action, Silence> {

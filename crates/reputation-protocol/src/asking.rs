@@ -264,10 +264,18 @@ impl Asking {
             return Ok(());
         };
         let after = now.saturating_duration_since(self.asked_first(server, now));
-        let Answer { epoch, is_stale, .. } = answer;
+        let Answer { epoch, is_stale, is_elsewhere, .. } = answer;
         self.note(Fact::Answered { server, after, epoch, is_stale, late });
         if let Some(cookie) = answer.fresh_cookie {
             self.note(Fact::Cookie { server, cookie });
+        }
+        if is_elsewhere {
+            // Not an answer: what is asked for is kept by others than the map says, and its replicas keep the same.
+            self.note(Fact::Elsewhere { server });
+            if !self.flights.iter().any(Flight::is_waiting) {
+                self.finish(Outcome::Unanswered);
+            }
+            return Ok(());
         }
         let listings = self.selection.spread(&answer.listings);
         self.finish(Outcome::Answered { server, epoch, listings });

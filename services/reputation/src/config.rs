@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tamis_reputation_protocol::answering::{Limits, Rate};
 use tamis_reputation_protocol::seal::Keys;
+use tamis_reputation_protocol::sharding::ShardRange;
 use tamis_reputation_protocol::sightings::{self, SLOTS, TRACKED_MAX};
 use tamis_reputation_protocol::signatures::{
     AGREEMENT_LEAST, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
@@ -52,6 +53,9 @@ pub struct Typed {
     pub redis: String,
     /// PEM file of the authority that signed Redis' certificate; empty trusts the system's.
     pub redis_authority: PathBuf,
+    /// The values that this node keeps, as `0000-7fff`: first two bytes, hexadecimal, both ends included; empty: all,
+    /// and no other node keeps less.
+    pub shard: String,
     /// Replicas of Redis that must have a write before it is acknowledged.
     pub redis_acks: u8,
     /// Name of the service whose nodes share one order.
@@ -104,6 +108,7 @@ impl Default for Typed {
             reporters: PathBuf::new(),
             redis: String::new(),
             redis_authority: PathBuf::new(),
+            shard: String::new(),
             redis_acks: 0,
             service: "default".to_owned(),
             node: String::new(),
@@ -178,6 +183,7 @@ impl Typed {
         between("quorum_permille", self.quorum_permille.into(), 0, 1000).map_err(bad)?;
         between("signatures_max", self.signatures_max, 1, SIGNATURES_MAX).map_err(bad)?;
         let cluster = self.cluster().map_err(bad)?;
+        let shard = self.shard().map_err(bad)?;
         if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
             return Err(bad(format!(
                 "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
@@ -206,6 +212,7 @@ impl Typed {
                 quorum_permille: self.quorum_permille,
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
+                shard,
                 seed: 0,
             },
             limits: Limits {
@@ -231,6 +238,20 @@ impl Typed {
         }
         read_keys(&self.client_keys)?;
         Ok(Some(self.client_keys.clone()))
+    }
+
+    fn shard(&self) -> Result<Option<ShardRange>, String> {
+        if self.shard.is_empty() {
+            return Ok(None);
+        }
+        if self.redis.is_empty() {
+            return Err(
+                "shard needs redis: the shards of a service share one order of writes".to_owned()
+            );
+        }
+        let range =
+            self.shard.parse().map_err(|fault| format!("shard = {:?}: {fault}", self.shard));
+        range.map(Some)
     }
 
     fn counted(&self) -> Result<Option<sightings::Settings>, String> {
@@ -358,6 +379,29 @@ mod tests {
             ..typed()
         };
         assert!(most.check().is_ok());
+    }
+
+    #[test]
+    fn a_shard_is_a_range_of_two_bytes_or_refused_by_its_name() {
+        let typed = |shard: &str| Typed {
+            shard: shard.to_owned(),
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            state_dir: "/var/lib/x".into(),
+            ..Typed::default()
+        };
+        let alone =
+            Typed { shard: "0000-7fff".to_owned(), ..Typed::default() }.check().unwrap_err();
+        assert!(alone.to_string().contains("redis"), "{alone}");
+        let range =
+            |shard: &str| typed(shard).check().unwrap().rules.shard.map(|it| it.to_string());
+        assert_eq!(range(""), None);
+        for good in ["0000-7fff", "8000-ffff", "0000-ffff", "abcd-abcd"] {
+            assert_eq!(range(good).as_deref(), Some(good));
+        }
+        for bad in ["8000", "8000-7fff", "0-7fff", "0000-10000", "0000-7ffg", "0000 - 7fff", "-"] {
+            let error = typed(bad).check().unwrap_err().to_string();
+            assert!(error.contains("shard") && error.contains(bad), "{error}");
+        }
     }
 
     #[test]

@@ -136,6 +136,12 @@ pub enum Fact {
         /// After [`Fact::TimedOut`] was noted of it: its flight is over already.
         late: bool,
     },
+    /// A server says that it keeps other values than it was asked for: the map of the shards is wrong. What it
+    /// answered beside that is not used.
+    Elsewhere {
+        /// This server.
+        server: SocketAddr,
+    },
     /// A server was silent for too long.
     TimedOut(SocketAddr),
     /// Nobody listens there.
@@ -216,7 +222,7 @@ pub enum Outcome {
         /// One for each of [`Plan::items`], in their order. Items left out have `None`, like unknown ones.
         listings: Vec<Option<Listing>>,
     },
-    /// Without: the budget is spent, or all refused and nobody else was named.
+    /// Without: the budget is spent, or all refused and nobody else was named, or what was asked for is kept elsewhere.
     Unanswered,
     /// There was nothing to ask.
     NothingToAsk,

@@ -26,6 +26,7 @@ mod reputation_cluster;
 mod reputation_nodes;
 mod reputation_reporters;
 mod reputation_sealed;
+mod reputation_shards;
 mod sendmail;
 mod shared_memory;
 mod sightings;
