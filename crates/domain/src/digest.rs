@@ -20,7 +20,8 @@ pub struct MailId(pub [u8; 16]);
 /// Similarity name of content of any [`SignatureKind`] that has one: 32 minima over a set of features, 16 bits each.
 ///
 /// The share of equal lanes estimates the Jaccard similarity of the two sets (Broder 1997; b-bit minima: Li and König
-/// 2010). What the features are is said where they are taken, in `tamis-message`: 3-word windows of text, for instance.
+/// 2010). Which features are shown to which lanes differs by kind, texts having words in most lanes and pairs of words in
+/// the others: `docs/reputation-sketches.md`, and the code in `tamis-message`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sketch(pub [u16; Sketch::LANES]);
 

@@ -4,7 +4,9 @@
 //! address and time slot) and keeps nothing. Only a question with a valid cookie is looked up. Both challenges and
 //! answers have a rate per source, in separate tables: a flood under somebody's forged address exhausts the challenges
 //! of that address, never the answers of its true owner. All challenges together have a rate too, so that a flood from
-//! many forged addresses is not answered into the void at the cost of those who have proof.
+//! many forged addresses is not answered into the void at the cost of those who have proof. Sources that have proven
+//! themselves within [`PROVEN_LIFE`] are challenged beside that rate, under one of their own: a flood of strangers does
+//! not stand between them and a new proof.
 //!
 //! Sealed questions ([`crate::seal`]) take the same way: their session was made after a cookie, and belongs to the address
 //! that gave it.
@@ -20,8 +22,8 @@ use tamis_domain::reputation::Class;
 use crate::known::Known;
 use crate::packet::{self, Challenge, Hello, KeyId, Malformed, Question, SealedHead, Shape, Trace};
 use crate::seal::{self, Fault};
-use rate::Rates;
-pub use rate::{Rate, SOURCES_MAX};
+pub use rate::{PROVEN_CHALLENGES, PROVEN_LIFE, Rate, SOURCES_MAX};
+use rate::{Proven, Rates};
 pub use total::CHALLENGES_PER_SECOND_MAX;
 use total::Total;
 
@@ -75,6 +77,8 @@ pub enum Silence {
 /// Facts of one answer, to count and trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
+    /// Whether items were asked for that another shard keeps.
+    pub is_elsewhere: bool,
     /// Items asked for.
     pub items: u8,
     /// Listings given by class, in the order of [`Class::ALL`].
@@ -100,9 +104,12 @@ impl Answered {
 pub struct Answering {
     secret: [u8; 32],
     origin: Instant,
-    answers: Rates,
+    /// Also remembers who has proven himself lately: only after that a token is taken here.
+    answers: Proven,
     challenges: Rates,
     challenges_in_all: Total,
+    /// Of sources that have proven themselves lately.
+    renewals_in_all: Total,
     question: Question,
     seal: Option<seal::Server>,
     /// Memory for what was under a seal.
@@ -117,9 +124,10 @@ impl Answering {
         Self {
             secret,
             origin: now,
-            answers: Rates::new(limits.answers, seed(b"answers"), now),
+            answers: Proven::new(limits.answers, seed(b"answers"), now),
             challenges: Rates::new(limits.challenges, seed(b"challenges"), now),
             challenges_in_all: Total::new(now),
+            renewals_in_all: Total::new(now),
             question: Question::empty(),
             seal: None,
             opened: Vec::new(),
@@ -189,7 +197,8 @@ impl Answering {
         self.take_answer(at)?;
         let fresh = (proof == Proof::Old).then(|| self.cookie(at, self.slot(at.now)));
         let (id, count) = (self.question.id, self.question.items.len());
-        packet::begin_answer(out, id, known.table.epoch(), fresh, known.is_stale, count);
+        let marks = known.marks(&self.question.items);
+        packet::begin_answer(out, id, known.table.epoch(), fresh, marks, count);
         Ok(Action::Answer(self.answer(None, at, known, out)))
     }
 
@@ -199,7 +208,7 @@ impl Answering {
         if self.seal.is_none() {
             return Err(Silence::Seal(Fault::Off));
         }
-        if self.proof(hello.cookie, at).is_none() {
+        if self.proof(hello.cookie, at).is_none() && !self.is_renewal(&hello, at) {
             return self.challenge(hello.id, at, out);
         }
         self.take_answer(at)?;
@@ -207,6 +216,13 @@ impl Answering {
         let session = seal.greet(datagram, &hello, at.address, at.now).map_err(Silence::Seal)?;
         session.encode_into(out);
         Ok(Action::Session)
+    }
+
+    /// Whether a hello names a session of the same client and address that is in force. Its number was told to that
+    /// address alone and most of it is random: as good a proof as a cookie, and the client need not fetch a new one.
+    fn is_renewal(&self, hello: &Hello, at: Moment) -> bool {
+        let seal = self.seal.as_ref();
+        seal.is_some_and(|seal| seal.is_in_force(hello.cookie, hello.key, at.address, at.now))
     }
 
     /// A sealed question. A session that is not known is answered like a cookie that is not known: that is how clients
@@ -228,7 +244,8 @@ impl Answering {
         // After the seal: a forged source must not use up the answers of its owner.
         self.take_answer(at)?;
         self.question.decode_opened(&head, &self.opened).map_err(Silence::Malformed)?;
-        packet::begin_sealed_answer(out, &head, known.table.epoch(), known.is_stale);
+        let marks = known.marks(&self.question.items);
+        packet::begin_sealed_answer(out, &head, known.table.epoch(), marks);
         let answered = self.answer(Some(opened.client), at, known, out);
         let Some(seal) = &self.seal else { return Err(Silence::Seal(Fault::Off)) };
         seal.seal(opened, out).map_err(Silence::Seal)?;
@@ -253,16 +270,28 @@ impl Answering {
             packet::push_listing(out, listing);
         }
         let items = u8::try_from(question.items.len()).unwrap_or(u8::MAX);
-        Answered { items, classes, trace: question.trace, id: question.id, client }
+        let is_elsewhere = known.marks(&question.items).is_elsewhere;
+        Answered { is_elsewhere, items, classes, trace: question.trace, id: question.id, client }
     }
 
     fn challenge(&mut self, id: u64, at: Moment, out: &mut Vec<u8>) -> Result<Action, Silence> {
+        self.take_challenge(at)?;
+        Challenge { id, cookie: self.cookie(at, self.slot(at.now)) }.encode_into(out);
+        Ok(Action::Challenge)
+    }
+
+    /// What those who have proven themselves may have beside all strangers; then, for them as for anybody, what strangers
+    /// may have. Those all together first: with nothing left for them no source of a flood is looked up.
+    fn take_challenge(&mut self, at: Moment) -> Result<(), Silence> {
+        if !self.renewals_in_all.is_spent(at.now) && self.answers.challenge(at.address, at.now) {
+            self.renewals_in_all.spend(at.now);
+            return Ok(());
+        }
         if self.challenges_in_all.is_spent(at.now) || !self.challenges.take(at.address, at.now) {
             return Err(Silence::Limited);
         }
         self.challenges_in_all.spend(at.now);
-        Challenge { id, cookie: self.cookie(at, self.slot(at.now)) }.encode_into(out);
-        Ok(Action::Challenge)
+        Ok(())
     }
 
     fn take_answer(&mut self, at: Moment) -> Result<(), Silence> {

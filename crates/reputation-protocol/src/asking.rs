@@ -39,6 +39,9 @@ pub const DATAGRAMS_SEEN_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Asking {
     question: Question,
+    /// Whether the question is to be counted, and the server that may have done so: no other is asked to.
+    is_sighting: bool,
+    counted_by: Option<SocketAddr>,
     /// All servers are asked under a seal, or none is.
     is_sealed: bool,
     selection: Selection,
@@ -62,6 +65,8 @@ impl Asking {
         let question = Question { id, cookie: 0, trace, is_sighting, items };
         let mut asking = Self {
             question,
+            is_sighting,
+            counted_by: None,
             is_sealed,
             times: plan.times,
             ends_at: now + plan.times.budget,
@@ -128,10 +133,10 @@ impl Asking {
         silent.chain(hedge).chain([self.ends_at]).min()
     }
 
-    /// Whether it is finished and no server is waited for any more, not even to be measured.
+    /// Whether it is finished and no server is waited for any more, not even to be measured or for a new session.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.finished && !self.flights.iter().any(Flight::is_waiting)
+        self.finished && !self.flights.iter().any(|flight| flight.is_waiting() || flight.renews)
     }
 
     fn ask(&mut self, server: Server, sending: Sending, now: Instant) {
@@ -155,6 +160,13 @@ impl Asking {
         let Some(place) = self.flights.iter().rposition(|flight| flight.server == address) else {
             return;
         };
+        let mut beside = None;
+        let is_shown = match server.seal {
+            Seal::Off => server.cookie != 0,
+            Seal::Open(_) => false,
+            Seal::Sealed(_) => true,
+        };
+        self.question.is_sighting = self.may_count(address, sending, is_shown);
         let (datagram, stage) = match server.seal {
             Seal::Off => {
                 self.question.cookie = server.cookie;
@@ -164,15 +176,40 @@ impl Asking {
                 (opening.hello(self.question.id, server.cookie), Stage::Greeted(opening))
             }
             // Our own library refuses: the flight times out like one to a silent server.
-            Seal::Sealed(ticket) => match ticket.seal(&self.question) {
-                Ok((datagram, stub)) => (datagram, Stage::Sealed(stub)),
-                Err(_) => return,
-            },
+            Seal::Sealed(ticket) => {
+                beside = ticket.renewal(self.question.id);
+                match ticket.seal(&self.question) {
+                    Ok((datagram, stub)) => (datagram, Stage::Sealed(stub)),
+                    Err(_) => return,
+                }
+            }
         };
         if let Some(flight) = self.flights.get_mut(place) {
-            flight.goes_on(stage, datagram.len(), now);
+            let longest = datagram.len().max(beside.as_ref().map_or(0, Vec::len));
+            flight.goes_on(stage, longest, now);
+            flight.renews = beside.is_some();
         }
         self.outputs.push_back(Output::Send { server: address, datagram, sending });
+        if let Some(datagram) = beside {
+            let sending = Sending::Proof;
+            self.outputs.push_back(Output::Send { server: address, datagram, sending });
+        }
+    }
+
+    /// Whether this server is asked to count the question. One mail is one sighting, however many servers are raced for
+    /// it: once a datagram that may be answered (`is_shown`) has asked one server to count, no other one is asked to,
+    /// unless that one has refused. Rather none than two: a server that is silent may have counted.
+    fn may_count(&mut self, address: SocketAddr, sending: Sending, is_shown: bool) -> bool {
+        let is_free = match self.counted_by {
+            None => true,
+            // It said that it did not answer the datagram before.
+            Some(by) => by == address && sending == Sending::Proof,
+        };
+        let may_count = self.is_sighting && is_free;
+        if may_count && is_shown {
+            self.counted_by = Some(address);
+        }
+        may_count
     }
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
@@ -227,10 +264,18 @@ impl Asking {
             return Ok(());
         };
         let after = now.saturating_duration_since(self.asked_first(server, now));
-        let Answer { epoch, is_stale, .. } = answer;
+        let Answer { epoch, is_stale, is_elsewhere, .. } = answer;
         self.note(Fact::Answered { server, after, epoch, is_stale, late });
         if let Some(cookie) = answer.fresh_cookie {
             self.note(Fact::Cookie { server, cookie });
+        }
+        if is_elsewhere {
+            // Not an answer: what is asked for is kept by others than the map says, and its replicas keep the same.
+            self.note(Fact::Elsewhere { server });
+            if !self.flights.iter().any(Flight::is_waiting) {
+                self.finish(Outcome::Unanswered);
+            }
+            return Ok(());
         }
         let listings = self.selection.spread(&answer.listings);
         self.finish(Outcome::Answered { server, epoch, listings });
@@ -263,6 +308,7 @@ impl Asking {
             return Err(Disbelief::Twice);
         }
         flight.wants_seal |= lost.is_some();
+        flight.renews = false;
         self.note(Fact::Cookie { server, cookie: challenge.cookie });
         if let Some(session) = lost {
             self.note(Fact::SessionLost { server, session });
@@ -277,11 +323,15 @@ impl Asking {
     /// The server's half of a handshake, to be judged by who holds the secrets.
     fn welcomed(&mut self, place: usize, reply: Session) -> Result<(), Disbelief> {
         let Some(flight) = self.flights.get_mut(place) else { return Ok(()) };
+        let server = flight.server;
+        if std::mem::take(&mut flight.renews) {
+            self.note(Fact::Session { server, reply });
+            return Ok(());
+        }
         if !matches!(flight.stage, Stage::Greeted(_)) {
             return Err(if self.is_sealed { Disbelief::Twice } else { Disbelief::NotSealed });
         }
         flight.wants_seal = true;
-        let server = flight.server;
         self.note(Fact::Session { server, reply });
         self.outputs.push_back(Output::Want(Want::Seal(server)));
         Ok(())
@@ -318,6 +368,7 @@ impl Asking {
         let waiting = |flight: &&mut Flight| flight.server == server && flight.is_waiting();
         let Some(flight) = self.flights.iter_mut().find(waiting) else { return };
         flight.refuse();
+        self.counted_by = self.counted_by.filter(|by| *by != server);
         self.note(Fact::Refused(server));
         if self.flights.len() < FLIGHTS_MAX {
             self.want_another(server, now);
@@ -346,6 +397,7 @@ impl Asking {
             self.note(Fact::TimedOut(*server));
         }
         if over {
+            self.flights.iter_mut().for_each(|flight| flight.renews = false);
             self.finish(Outcome::Unanswered);
             return;
         }

@@ -9,7 +9,7 @@
 use tamis_domain::digest::Sketch;
 use tamis_domain::reputation::Listing;
 
-use crate::packet::Item;
+use crate::packet::{Item, Marks};
 use crate::sightings::Bulk;
 use crate::signatures::{Found, Table};
 
@@ -31,6 +31,17 @@ impl<'a> Known<'a> {
     #[must_use]
     pub const fn table(table: &'a Table) -> Self {
         Self { table, base: None, is_stale: false, bulk: None }
+    }
+
+    /// What the answer to these items says of this server.
+    #[must_use]
+    pub fn marks(&self, items: &[Item]) -> Marks {
+        let Self { is_stale, table, .. } = *self;
+        // What has a sketch is asked of every shard.
+        let is_misplaced =
+            |item: &Item| item.sketch.is_none() && !table.rules().holds(&item.signature);
+        let is_elsewhere = table.rules().shard.is_some() && items.iter().any(is_misplaced);
+        Marks { is_stale, is_elsewhere }
     }
 
     /// What is known of an item at `now_unix_s`.

@@ -66,6 +66,8 @@ const FLAG_SIGHTING: u8 = 0x04;
 const FLAG_STALE: u8 = 0x02;
 /// Answer: what stands behind the header is sealed.
 const FLAG_SEALED_ANSWER: u8 = 0x04;
+/// Answer: some of the items asked for exactly belong to another shard.
+const FLAG_ELSEWHERE: u8 = 0x08;
 /// Kind byte: a sketch follows the value.
 const WITH_SKETCH: u8 = 0x80;
 
@@ -131,6 +133,9 @@ pub struct Answer {
     pub fresh_cookie: Option<u64>,
     /// Whether the server is cut off from the order of writes: it may not know the latest.
     pub is_stale: bool,
+    /// Whether items were asked for exactly that another shard keeps: what is not listed here may be there, and the
+    /// asker's map of the shards is wrong.
+    pub is_elsewhere: bool,
     /// What is known; `None` is "never heard of it".
     pub listings: Vec<Option<Listing>>,
 }
@@ -347,16 +352,40 @@ impl Answer {
         HEADER_BYTES + cookie + self.listings.len() * LISTING_BYTES
     }
 
+    fn marks(&self) -> Marks {
+        Marks { is_stale: self.is_stale, is_elsewhere: self.is_elsewhere }
+    }
+
     /// The datagram.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.wire_bytes());
         let (fresh, count) = (self.fresh_cookie, self.listings.len());
-        begin_answer(&mut out, self.id, self.epoch, fresh, self.is_stale, count);
+        begin_answer(&mut out, self.id, self.epoch, fresh, self.marks(), count);
         for listing in &self.listings {
             push_listing(&mut out, *listing);
         }
         out
+    }
+}
+
+/// What an answer says of its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// See [`Answer::is_stale`].
+    pub is_stale: bool,
+    /// See [`Answer::is_elsewhere`].
+    pub is_elsewhere: bool,
+}
+
+impl Marks {
+    fn flags(self) -> u8 {
+        let stale = if self.is_stale { FLAG_STALE } else { 0 };
+        stale | if self.is_elsewhere { FLAG_ELSEWHERE } else { 0 }
+    }
+
+    const fn of(flags: u8) -> Self {
+        Self { is_stale: flags & FLAG_STALE != 0, is_elsewhere: flags & FLAG_ELSEWHERE != 0 }
     }
 }
 
@@ -366,12 +395,12 @@ pub fn begin_answer(
     id: u64,
     epoch: u64,
     fresh_cookie: Option<u64>,
-    is_stale: bool,
+    marks: Marks,
     count: usize,
 ) {
     out.clear();
     let fresh = if fresh_cookie.is_some() { FLAG_FRESH_COOKIE } else { 0 };
-    let flags = fresh | if is_stale { FLAG_STALE } else { 0 };
+    let flags = fresh | marks.flags();
     header(out, TYPE_ANSWER, id, epoch, flags, count);
     if let Some(cookie) = fresh_cookie {
         out.extend_from_slice(&cookie.to_be_bytes());

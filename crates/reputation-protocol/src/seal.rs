@@ -11,6 +11,9 @@
 //! that each is taken once. **Not protected**: that, when and how much is asked; the number of items; flags; the
 //! client's key id; the source address.
 //!
+//! A session is renewed by a hello that names it instead of a cookie, beside a question that it still seals: no round trip
+//! for a new proof, and no moment without a session.
+//!
 //! Costs are paid in the order of their price: a cookie (one keyed hash), the client's MAC (one HMAC), the handshake
 //! under its own rates. Two small state machines: [`Server`] stands inside `Answering`, [`Client`] beside the cookies.
 
@@ -24,7 +27,8 @@ use std::time::Duration;
 
 pub(crate) use client::Stub;
 pub use client::{
-    CLIENT_SERVERS_MAX, Client, OPENING_LIFE, Opening, RENEW_AFTER, SILENCES_MAX, Seal, Ticket,
+    CLIENT_SERVERS_MAX, Client, HELLO_PACE, OPENING_LIFE, Opening, RENEW_AFTER, SILENCES_MAX, Seal,
+    Ticket,
 };
 pub use keys::{CLIENTS_MAX, Key, KeyFault, Keys};
 pub use server::{Opened, PER_CLIENT_MAX, SESSIONS_MAX, Server, Settings, Work};

@@ -39,11 +39,24 @@ impl ShardRange {
     pub const WHOLE: Self = Self { from: 0, to: u16::MAX };
 
     /// Whether a change of this signature is kept here. One that is not still counts in the epoch, so that all shards
-    /// tell the same.
+    /// tell the same ([`crate::signatures::Rules::shard`]).
     #[must_use]
     pub const fn holds(&self, signature: &Signature) -> bool {
         let place = place(signature);
         self.from <= place && place <= self.to
+    }
+
+    /// Whether all that `other` holds is held, too.
+    #[must_use]
+    pub const fn covers(&self, other: &Self) -> bool {
+        self.from <= other.from && other.to <= self.to
+    }
+
+    /// How many of `all` evenly spread signatures it holds, about.
+    #[must_use]
+    pub const fn share_of(&self, all: usize) -> usize {
+        let places = self.to as usize - self.from as usize + 1;
+        all / (1 << 16) * places + all % (1 << 16) * places / (1 << 16)
     }
 
     /// Whether nothing is left out.

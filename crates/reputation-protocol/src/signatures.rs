@@ -191,14 +191,17 @@ impl Table {
         for change in changes {
             change.check()?;
             let Change::Add { signature, sketch, reporter, .. } = change else { continue };
+            if self.trust.id(reporter).is_none() && !names.contains(&reporter) {
+                names.push(reporter);
+            }
+            if !self.rules.holds(signature) {
+                continue;
+            }
             match (self.resident.spot(&Name::of(signature)), sketch) {
                 (Some(Spot::Sketched(_)), _) | (Some(Spot::Exact(_)), None) => {}
                 (Some(Spot::Exact(_)), Some(_)) => moved += 1,
                 (None, Some(_)) => sketched += 1,
                 (None, None) => bare += 1,
-            }
-            if self.trust.id(reporter).is_none() && !names.contains(&reporter) {
-                names.push(reporter);
             }
         }
         let held = limits::Held {
@@ -210,7 +213,7 @@ impl Table {
     }
 
     /// Makes one change. The epoch grows by one when something changed: a deletion of what was not listed changes
-    /// nothing.
+    /// nothing. One of several shards counts every change, see [`Rules::shard`].
     ///
     /// # Errors
     /// [`Refused`]: the table is as before.
@@ -226,13 +229,29 @@ impl Table {
     /// [`Refused`] when no table would have accepted it.
     pub fn replay(&mut self, change: &Change) -> Result<Applied, Refused> {
         change.check()?;
+        let epoch = self.epoch;
+        let applied = self.changed(change)?;
+        if self.rules.shard.is_some() {
+            self.epoch = epoch + 1;
+        }
+        Ok(applied)
+    }
+
+    fn changed(&mut self, change: &Change) -> Result<Applied, Refused> {
+        let is_held = self.rules.holds(change.signature());
         match change {
+            Change::Delete { .. } | Change::Retract { .. } if !is_held => Ok(Applied::Elsewhere),
             Change::Delete { signature, .. } => Ok(self.delete(signature)),
             Change::Retract { signature, reporter, .. } => Ok(self.retract(signature, reporter)),
             Change::Add { signature, sketch, class, weight, reporter, authority, at_unix_s } => {
-                self.has_room(&Name::of(signature), sketch.is_some())?;
+                if is_held {
+                    self.has_room(&Name::of(signature), sketch.is_some())?;
+                }
                 let reporter = self.trust.enter(reporter)?;
                 self.trust.seen(reporter, *at_unix_s);
+                if !is_held {
+                    return Ok(Applied::Elsewhere);
+                }
                 let vote = Vote::new(reporter, *class, *weight, *authority, *at_unix_s);
                 self.epoch += 1;
                 Ok(self.report(signature, sketch.as_ref(), vote))
@@ -255,7 +274,7 @@ impl Table {
     }
 
     /// Puts one signature into a table that is being built from histories; then [`Table::at_epoch`]. It changes nobody's
-    /// merit.
+    /// merit. Of one that another shard keeps, the reporters' names alone.
     ///
     /// # Errors
     /// [`Refused`] when it is not one that changes can make.
@@ -265,6 +284,12 @@ impl Table {
         }
         for told in &saved.reports {
             change::check_report(told.class, told.weight, &told.reporter)?;
+        }
+        if !self.rules.holds(&saved.signature) {
+            return saved
+                .reports
+                .iter()
+                .try_for_each(|told| self.trust.enter(&told.reporter).map(drop));
         }
         let name = Name::of(&saved.signature);
         self.has_room(&name, saved.sketch.is_some())?;

@@ -57,7 +57,8 @@ fn listing(weight: u8) -> Option<Listing> {
 }
 
 fn answer(listings: Vec<Option<Listing>>) -> Vec<u8> {
-    Answer { id: ID, epoch: 3, fresh_cookie: None, is_stale: false, listings }.encode()
+    Answer { id: ID, epoch: 3, fresh_cookie: None, is_stale: false, is_elsewhere: false, listings }
+        .encode()
 }
 
 fn drain(asking: &mut Asking) -> Vec<Output> {
@@ -127,9 +128,15 @@ fn a_challenge_is_met_once_and_measured_from_the_second_datagram() {
 fn datagrams_of_strangers_other_questions_and_wrong_shapes_are_not_believed() {
     let now = Instant::now();
     let good = answer(vec![None]);
-    let other_id =
-        Answer { id: ID + 1, epoch: 3, fresh_cookie: None, is_stale: false, listings: vec![None] }
-            .encode();
+    let other_id = Answer {
+        id: ID + 1,
+        epoch: 3,
+        fresh_cookie: None,
+        is_stale: false,
+        is_elsewhere: false,
+        listings: vec![None],
+    }
+    .encode();
     let longer = answer(vec![None; 3]);
     let count = answer(vec![None; 2]);
     for (from, datagram, why) in [
@@ -345,4 +352,92 @@ fn a_sealed_question_leaves_room_for_its_seal() {
         let noted = drain(&mut asking).contains(&Output::Noted(Fact::LeftOut(left_out)));
         assert_eq!(noted, left_out > 0, "{left_out}");
     }
+}
+
+/// To whom the question went, and whether that server is asked to count it.
+fn counting(outputs: &[Output]) -> Vec<(SocketAddr, bool)> {
+    let of = |output: &Output| match output {
+        Output::Send { server, datagram, .. } => {
+            Some((*server, Question::decode(datagram).unwrap().is_sighting))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(of).collect()
+}
+
+fn seen(first: Server) -> Plan {
+    Plan { is_sighting: true, first, ..plan(links(1)) }
+}
+
+#[test]
+fn one_mail_is_one_sighting_however_many_servers_are_raced_for_it() {
+    let now = Instant::now();
+    let mut asking = Asking::new(Plan { probe: Some(at(9)), ..seen(at(1)) }, now);
+    assert_eq!(counting(&drain(&mut asking)), [(server(1), true), (server(9), false)]);
+    asking.handle(Event::Timer, now + ms(3));
+    asking.handle(Event::Ask(at(2)), now + ms(3));
+    assert_eq!(counting(&drain(&mut asking)), [(server(2), false)], "a hedge");
+    // Silent servers may have counted all the same.
+    asking.handle(Event::Timer, now + ms(13));
+    asking.handle(Event::Ask(at(3)), now + ms(13));
+    asking.handle(Event::Ask(at(1)), now + ms(13));
+    assert_eq!(counting(&drain(&mut asking)), [(server(3), false), (server(1), false)]);
+}
+
+#[test]
+fn a_sighting_goes_on_to_the_next_server_where_the_first_one_cannot_have_counted() {
+    let now = Instant::now();
+    let mut asking = Asking::new(seen(at(1)), now);
+    assert_eq!(counting(&drain(&mut asking)), [(server(1), true)]);
+    asking.handle(Event::Refused(server(1)), now + ms(1));
+    asking.handle(Event::Ask(at(2)), now + ms(1));
+    assert_eq!(counting(&drain(&mut asking)), [(server(2), true)], "nobody listened at the first");
+    // Without a cookie the first datagram is never counted: whoever is shown proof first is asked to.
+    let unknown = Server { cookie: 0, ..at(1) };
+    let mut asking = Asking::new(seen(unknown), now);
+    drain(&mut asking);
+    asking.handle(Event::Timer, now + ms(3));
+    asking.handle(Event::Ask(at(2)), now + ms(3));
+    assert_eq!(counting(&drain(&mut asking)), [(server(2), true)]);
+    let challenge = Challenge { id: ID, cookie: 99 }.encode();
+    asking.handle(Event::Received { from: server(1), datagram: &challenge }, now + ms(4));
+    assert_eq!(counting(&drain(&mut asking)), [(server(1), false)]);
+    // And a server that says that it did not answer is asked again.
+    let mut asking = Asking::new(seen(at(1)), now);
+    drain(&mut asking);
+    asking.handle(Event::Received { from: server(1), datagram: &challenge }, now + ms(1));
+    assert_eq!(counting(&drain(&mut asking)), [(server(1), true)]);
+}
+
+#[test]
+fn a_server_that_keeps_other_values_has_not_answered_and_nobody_waits_for_it() {
+    let now = Instant::now();
+    let mut asking = Asking::new(plan(links(1)), now);
+    drain(&mut asking);
+    let listings = vec![None];
+    let elsewhere = Answer {
+        id: ID,
+        epoch: 3,
+        fresh_cookie: None,
+        is_stale: false,
+        is_elsewhere: true,
+        listings,
+    };
+    let datagram = elsewhere.encode();
+    asking.handle(Event::Received { from: server(1), datagram: &datagram }, now + ms(1));
+    let outputs = drain(&mut asking);
+    assert!(outputs.contains(&Output::Noted(Fact::Elsewhere { server: server(1) })));
+    assert_eq!(outputs.last(), Some(&Output::Finished(Outcome::Unanswered)));
+    // While another is raced, that one may know.
+    let mut asking = Asking::new(Plan { probe: Some(at(2)), ..plan(links(1)) }, now);
+    drain(&mut asking);
+    asking.handle(Event::Received { from: server(1), datagram: &datagram }, now + ms(1));
+    assert!(!drain(&mut asking).iter().any(|output| matches!(output, Output::Finished(_))));
+    let reply = answer(vec![listing(9)]);
+    asking.handle(Event::Received { from: server(2), datagram: &reply }, now + ms(2));
+    let outputs = drain(&mut asking);
+    let Some(Output::Finished(Outcome::Answered { server: by, .. })) = outputs.last() else {
+        panic!("{outputs:?}");
+    };
+    assert_eq!(*by, server(2));
 }

@@ -128,6 +128,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
                 epoch: 0,
                 fresh_cookie: None,
                 is_stale: false,
+                is_elsewhere: false,
                 listings: vec![None],
             }),
         ),
@@ -138,6 +139,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
                 epoch: 0x2122_2324_2526_2728,
                 fresh_cookie: Some(0x3132_3334_3536_3738),
                 is_stale: false,
+                is_elsewhere: false,
                 listings: vec![Some(listing(Class::Spam)), None],
             }),
         ),
@@ -148,6 +150,18 @@ fn replies() -> Vec<(&'static str, Reply)> {
                 epoch: 8,
                 fresh_cookie: None,
                 is_stale: true,
+                is_elsewhere: false,
+                listings: vec![None],
+            }),
+        ),
+        (
+            "answer-elsewhere.hex",
+            Reply::Answer(Answer {
+                id,
+                epoch: 8,
+                fresh_cookie: None,
+                is_stale: false,
+                is_elsewhere: true,
                 listings: vec![None],
             }),
         ),
@@ -158,6 +172,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
                 epoch: 9,
                 fresh_cookie: None,
                 is_stale: false,
+                is_elsewhere: false,
                 listings: every.to_vec(),
             }),
         ),
@@ -230,15 +245,27 @@ fn an_answer_is_never_longer_than_its_question() {
                 if question.fits_sealed() {
                     let sealed = question.encode_for_seal(1, 1).len() + TAG_BYTES;
                     let listings = vec![None; question.items.len()];
-                    let answer =
-                        Answer { id: 1, epoch: 1, fresh_cookie: None, is_stale: true, listings };
+                    let answer = Answer {
+                        id: 1,
+                        epoch: 1,
+                        fresh_cookie: None,
+                        is_stale: true,
+                        is_elsewhere: false,
+                        listings,
+                    };
                     let answer = answer.encode_for_seal(1, 1).len() + TAG_BYTES;
                     assert_eq!(sealed, asked + SEAL_BYTES);
                     assert!(answer <= sealed && sealed <= DATAGRAM_BYTES_MAX);
                 }
                 let listings = vec![None; question.items.len()];
-                let answer =
-                    Answer { id: 1, epoch: 1, fresh_cookie: Some(1), is_stale: false, listings };
+                let answer = Answer {
+                    id: 1,
+                    epoch: 1,
+                    fresh_cookie: Some(1),
+                    is_stale: false,
+                    is_elsewhere: false,
+                    listings,
+                };
                 assert!(answer.encode().len() <= asked, "{texts} texts, {exacts} exact");
                 shapes += 1;
             }

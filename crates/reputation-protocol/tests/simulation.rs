@@ -293,6 +293,7 @@ impl World {
                         run.settled += 1;
                     }
                     Fact::Ignored { .. } => self.tally.ignored += 1,
+                    Fact::Elsewhere { .. } => unreachable!("no server has a shard"),
                     Fact::Answered { .. } | Fact::LeftOut(_) => {}
                 },
                 Output::Finished(outcome) => {

@@ -93,8 +93,8 @@ pub(super) fn item(pick: &mut Pick<'_>) -> Item {
 pub(super) fn answer(question: &Question, pick: &mut Pick<'_>) -> Answer {
     let fresh_cookie = Some(pick.u64() | 1);
     let listings = question.items.iter().map(|_| listing(pick)).collect();
-    let (id, epoch, is_stale) = (question.id, pick.u64(), pick.flag());
-    Answer { id, epoch, fresh_cookie, is_stale, listings }
+    let (id, epoch, is_stale, is_elsewhere) = (question.id, pick.u64(), pick.flag(), pick.flag());
+    Answer { id, epoch, fresh_cookie, is_stale, is_elsewhere, listings }
 }
 
 fn listing(pick: &mut Pick<'_>) -> Option<Listing> {

@@ -178,6 +178,7 @@ fn packets() -> Vec<Made> {
         epoch: 77,
         fresh_cookie: Some(5),
         is_stale: count > 3,
+        is_elsewhere: false,
         listings: (0..count).map(|at| (at % 3 > 0).then(|| listing(at))).collect(),
     };
     let (one, full) = (question(1, 0, false).encode(), question(64, 1, true).encode());

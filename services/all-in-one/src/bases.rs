@@ -24,7 +24,7 @@ pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
     let config = options.config.as_deref();
     match options.action {
         BasesAction::Keygen { file } => {
-            println!("{}", publish::make_key(&file)?);
+            tamis_runtime::say!("{}", publish::make_key(&file)?);
             Ok(ExitCode::SUCCESS)
         }
         BasesAction::Publish { dir, introduce, retire, valid_days } => {
@@ -39,7 +39,7 @@ pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
             let (directory, file) = (Directory::open(&config)?, signing_key_file(config)?);
             let key = publish::read_key(&file)?;
             let release = directory.publish(&publication, &key, clock::unix_seconds())?;
-            println!("generation {} is in force here", release.generation());
+            tamis_runtime::say!("generation {} is in force here", release.generation());
             Ok(ExitCode::SUCCESS)
         }
         BasesAction::Pull => pull(config).await,
@@ -48,9 +48,9 @@ pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
             let config = configured(config)?.1;
             let is_signed_here = config.signing_key_file.is_some();
             let release = Directory::open(&config)?.roll_back()?;
-            println!("generation {} is in force again", release.generation());
+            tamis_runtime::say!("generation {} is in force again", release.generation());
             if is_signed_here {
-                println!(
+                tamis_runtime::say!(
                     "sites keep what they have, and the service here publishes nothing, until `tamis bases resume`"
                 );
             }
@@ -62,7 +62,7 @@ pub async fn run(options: Bases) -> Result<ExitCode, Failure> {
             let (key, valid_s) =
                 (publish::read_key(&file)?, u64::from(valid_days) * SECONDS_PER_DAY);
             let release = directory.resume(&key, valid_s, clock::unix_seconds())?;
-            println!("generation {} is in force here", release.generation());
+            tamis_runtime::say!("generation {} is in force here", release.generation());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -97,11 +97,11 @@ async fn pull(config: Option<&Path>) -> Result<ExitCode, Failure> {
     let (settings, config) = configured(config)?;
     match bases::pull_once(config, &settings.tls).await? {
         Some(release) => {
-            println!("generation {} is in force", release.generation());
+            tamis_runtime::say!("generation {} is in force", release.generation());
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            println!("the upstream has nothing newer");
+            tamis_runtime::say!("the upstream has nothing newer");
             Ok(ExitCode::from(NOTHING))
         }
     }
@@ -112,48 +112,54 @@ fn status(config: &Config) -> Result<ExitCode, Failure> {
     let now_s = clock::unix_seconds();
     let in_force = directory.in_force()?;
     match &in_force {
-        None => println!("no bases are in force"),
+        None => tamis_runtime::say!("no bases are in force"),
         Some(release) => in_force_lines(release, now_s),
     }
     let kept: Vec<String> =
         directory.releases()?.iter().map(|(generation, _)| generation.to_string()).collect();
-    println!(
+    tamis_runtime::say!(
         "on disk      {}",
         if kept.is_empty() { "nothing".to_owned() } else { kept.join(" ") }
     );
     match directory.taken_back()? {
         0 => {}
-        highest => println!("taken back   up to generation {highest}: only newer ones are taken"),
+        highest => tamis_runtime::say!(
+            "taken back   up to generation {highest}: only newer ones are taken"
+        ),
     }
     if config.signing_key_file.is_some()
         && let Err(held @ BasesError::Held { .. }) = directory.not_held()
     {
-        println!("held         {held}");
+        tamis_runtime::say!("held         {held}");
     }
     if let Some((at_s, words)) = directory.last_refusal() {
-        println!("refused      {} s ago: {words}", now_s.saturating_sub(at_s));
+        tamis_runtime::say!("refused      {} s ago: {words}", now_s.saturating_sub(at_s));
     }
     Ok(if in_force.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
 }
 
 fn in_force_lines(release: &Release, now_s: u64) {
     let manifest = &release.signed.manifest;
-    println!("channel      {}", manifest.channel);
-    println!("generation   {}, after {}", manifest.generation, manifest.previous);
-    println!("signed by    {}", release.signed.signer);
-    println!("age          {} s", now_s.saturating_sub(manifest.created_unix_s));
+    tamis_runtime::say!("channel      {}", manifest.channel);
+    tamis_runtime::say!("generation   {}, after {}", manifest.generation, manifest.previous);
+    tamis_runtime::say!("signed by    {}", release.signed.signer);
+    tamis_runtime::say!("age          {} s", now_s.saturating_sub(manifest.created_unix_s));
     match manifest.not_after_unix_s.checked_sub(now_s) {
-        Some(left_s) => println!("good for     {left_s} s more; in force until a newer one comes"),
-        None => println!("good for     no new site any more; in force until a newer one comes"),
+        Some(left_s) => {
+            tamis_runtime::say!("good for     {left_s} s more; in force until a newer one comes")
+        }
+        None => tamis_runtime::say!(
+            "good for     no new site any more; in force until a newer one comes"
+        ),
     }
     for endorsed in &manifest.keys {
-        println!("may sign     {} (id {})", endorsed.key, endorsed.key.id());
+        tamis_runtime::say!("may sign     {} (id {})", endorsed.key, endorsed.key.id());
     }
     for key in &manifest.retired {
-        println!("may not sign {key}");
+        tamis_runtime::say!("may not sign {key}");
     }
     for file in &manifest.files {
-        println!("file         {} {} bytes", file.name, file.bytes);
+        tamis_runtime::say!("file         {} {} bytes", file.name, file.bytes);
     }
-    println!("directory    {}", release.dir.display());
+    tamis_runtime::say!("directory    {}", release.dir.display());
 }

@@ -15,18 +15,18 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     if let Some(file) = &settings.reputation.reporters {
         Reporters::load(file)?;
     }
-    println!("{} is sound", file.display());
-    println!("{:#?}", settings.edge);
-    println!("{:#?}", settings.scanner);
-    println!("{:#?}", settings.reputation);
-    println!("{:#?}", settings.bases);
-    println!("{:#?}", settings.telemetry);
+    tamis_runtime::say!("{} is sound", file.display());
+    tamis_runtime::say!("{:#?}", settings.edge);
+    tamis_runtime::say!("{:#?}", settings.scanner);
+    tamis_runtime::say!("{:#?}", settings.reputation);
+    tamis_runtime::say!("{:#?}", settings.bases);
+    tamis_runtime::say!("{:#?}", settings.telemetry);
     let groups: Vec<&str> = snapshot.policy.groups().map(|group| group.name()).collect();
-    println!("policy groups, first match wins: {}", groups.join(", "));
-    println!("known malicious objects: {}", snapshot.bases.hashes.len());
+    tamis_runtime::say!("policy groups, first match wins: {}", groups.join(", "));
+    tamis_runtime::say!("known malicious objects: {}", snapshot.bases.hashes.len());
     for name in snapshot.policy.weighted_names() {
         if !tamis_scanner::evidence_names().any(|known| known == name) {
-            println!("warning: [policy] weights: no check has the name {name}");
+            tamis_runtime::say!("warning: [policy] weights: no check has the name {name}");
         }
     }
     Ok(())

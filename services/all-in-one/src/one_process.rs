@@ -44,12 +44,12 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     }
     reputation.bases = bases;
     let table = tamis_reputation::service::Service::bind(reputation, &process.metrics).await?;
-    println!("reputation (UDP) listens on {}", table.udp_address());
+    tamis_runtime::say!("reputation (UDP) listens on {}", table.udp_address());
     if let Some(address) = table.grpc_address() {
-        println!("reputation administration (gRPC) listens on {address}");
+        tamis_runtime::say!("reputation administration (gRPC) listens on {address}");
     }
     if let Some(address) = table.bases_address() {
-        println!("bases (QUIC) listen on {address}");
+        tamis_runtime::say!("bases (QUIC) listen on {address}");
     }
     scanner.reputation = vec![table.udp_address().to_string()];
     let is_ready = process.readiness.condition("reputation");
@@ -71,7 +71,7 @@ pub async fn run(role: Role) -> Result<(), Failure> {
         && let Some(state) = &state
     {
         let inbox = inbox::start(&state.join("inbox"), inbox_end.clone()).await?;
-        println!("mail that passes lands in {}", state.join("inbox/new").display());
+        tamis_runtime::say!("mail that passes lands in {}", state.join("inbox/new").display());
         edge.typed.next_hop = inbox.to_string();
     }
     let smtp = edge.typed.smtp.clone();
@@ -106,7 +106,7 @@ pub async fn open_doors(
     };
     let opened = Opened::open(config, parts).await?;
     for (door, address) in opened.doors() {
-        println!("edge ({}) listens on {address}", door.word());
+        tamis_runtime::say!("edge ({}) listens on {address}", door.word());
     }
     Ok(opened)
 }
@@ -174,8 +174,8 @@ fn state_dir() -> Option<PathBuf> {
 /// A line to paste that sends a first mail.
 fn first_mail(smtp: &ListenAddress) {
     let Some(address) = smtp.tcp() else { return };
-    println!("send a first mail:");
-    println!(
+    tamis_runtime::say!("send a first mail:");
+    tamis_runtime::say!(
         "  printf 'From: a@example.org\\nTo: b@example.com\\nSubject: first mail\\n\\nhello\\n' | curl -sS --crlf \
          smtp://{address} --mail-from a@example.org --mail-rcpt b@example.com --upload-file -"
     );

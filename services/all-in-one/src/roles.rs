@@ -57,12 +57,12 @@ pub async fn reputation(role: Role) -> Result<(), Failure> {
     let bases = settings.feed();
     let config = tamis_reputation::config::Config { bases, ..settings.reputation };
     let service = tamis_reputation::service::Service::bind(config, &process.metrics).await?;
-    println!("reputation (UDP) listens on {}", service.udp_address());
+    tamis_runtime::say!("reputation (UDP) listens on {}", service.udp_address());
     if let Some(address) = service.grpc_address() {
-        println!("reputation administration (gRPC) listens on {address}");
+        tamis_runtime::say!("reputation administration (gRPC) listens on {address}");
     }
     if let Some(address) = service.bases_address() {
-        println!("bases (QUIC) listen on {address}");
+        tamis_runtime::say!("bases (QUIC) listen on {address}");
     }
     let is_ready = process.readiness.condition("reputation");
     process.serve_admin(&settings.reputation_admin).await?;

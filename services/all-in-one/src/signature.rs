@@ -96,10 +96,12 @@ fn reporter(name: &str, is_operator: bool) -> Result<ExitCode, Failure> {
     let authority = if is_operator { Authority::Operator } else { Authority::Reporter };
     let made = new_token(&Reporter { name: name.to_owned(), authority });
     let (token, entry) = made.map_err(|error| Failure::software(error.to_string()))?;
-    println!("# the token, for --token-file of the one who reports; it is shown only here");
-    println!("{token}");
-    println!("# for the file named in [reputation] reporters");
-    print!("{entry}");
+    tamis_runtime::say!(
+        "# the token, for --token-file of the one who reports; it is shown only here"
+    );
+    tamis_runtime::say!("{token}");
+    tamis_runtime::say!("# for the file named in [reputation] reporters");
+    tamis_runtime::say!("{}", entry.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -110,9 +112,11 @@ fn key(name: &str) -> Result<ExitCode, Failure> {
     }
     let made = tamis_scanner::ask::keys::new_line(name);
     let line = made.map_err(|error| Failure::software(error.to_string()))?;
-    println!("# client: alone in the file named in [scanner] reputation_key");
-    println!("# server: the same line, among others in the file named in [reputation] client_keys");
-    println!("{line}");
+    tamis_runtime::say!("# client: alone in the file named in [scanner] reputation_key");
+    tamis_runtime::say!(
+        "# server: the same line, among others in the file named in [reputation] client_keys"
+    );
+    tamis_runtime::say!("{line}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -173,7 +177,12 @@ async fn add(
         reporter: server.reporter(reporter),
     });
     let answer = server.client.add(request).await.map_err(refused)?.into_inner();
-    println!("added {}, confirmed {}, epoch {}", answer.added, answer.confirmed, answer.epoch);
+    tamis_runtime::say!(
+        "added {}, confirmed {}, epoch {}",
+        answer.added,
+        answer.confirmed,
+        answer.epoch
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -188,7 +197,7 @@ async fn retract(
     let request = server.request(wire::RetractRequest { signatures, reporter });
     let answer = server.client.retract(request).await.map_err(refused)?.into_inner();
     let (retracted, unknown, epoch) = (answer.retracted, answer.unknown, answer.epoch);
-    println!("retracted {retracted}, unknown {unknown}, epoch {epoch}");
+    tamis_runtime::say!("retracted {retracted}, unknown {unknown}, epoch {epoch}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -202,7 +211,12 @@ async fn del(
     let reporter = server.reporter(reporter);
     let request = server.request(wire::DeleteRequest { signatures, reporter });
     let answer = server.client.delete(request).await.map_err(refused)?.into_inner();
-    println!("deleted {}, unknown {}, epoch {}", answer.deleted, answer.unknown, answer.epoch);
+    tamis_runtime::say!(
+        "deleted {}, unknown {}, epoch {}",
+        answer.deleted,
+        answer.unknown,
+        answer.epoch
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -222,10 +236,10 @@ async fn why(server: &mut Server, what: &[String]) -> Result<ExitCode> {
         let at = format!("{} ({})", named.signature, named.origin);
         if !answer.listed {
             all_listed = false;
-            println!("{at}: not listed (epoch {}){}", answer.epoch, seen(&answer));
+            tamis_runtime::say!("{at}: not listed (epoch {}){}", answer.epoch, seen(&answer));
             continue;
         }
-        println!(
+        tamis_runtime::say!(
             "{at}: {}, weight {}, {} reporters, similarity {}/32, changed in epoch {} of {}{}",
             class_word(answer.class),
             answer.weight,
@@ -236,11 +250,14 @@ async fn why(server: &mut Server, what: &[String]) -> Result<ExitCode> {
             seen(&answer)
         );
         if let Some(other) = answered_by(&named, &answer) {
-            println!("  answered by {other}, listed: {} of 32 lanes agree", answer.similarity);
+            tamis_runtime::say!(
+                "  answered by {other}, listed: {} of 32 lanes agree",
+                answer.similarity
+            );
         }
         if answer.base_generation > 0 {
             let (generation, channel) = (answer.base_generation, &answer.base_channel);
-            println!("  from bases generation {generation} of channel {channel}");
+            tamis_runtime::say!("  from bases generation {generation} of channel {channel}");
         }
         answer.reports.iter().for_each(print_report);
     }
@@ -256,7 +273,7 @@ fn answered_by(named: &Named, answer: &wire::WhyResponse) -> Option<Signature> {
 }
 
 fn print_report(report: &wire::Report) {
-    println!(
+    tamis_runtime::say!(
         "  {} said {} with weight {}, {} times, first at {}, last at {} (seconds since 1970){}{}{}",
         if report.reporter.is_empty() { "another reporter" } else { &report.reporter },
         class_word(report.class),
@@ -276,40 +293,40 @@ fn print_report(report: &wire::Report) {
 
 async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {
     let answer = client.stats(wire::StatsRequest {}).await.map_err(refused)?.into_inner();
-    println!("epoch {}", answer.epoch);
+    tamis_runtime::say!("epoch {}", answer.epoch);
     for count in &answer.kinds {
         let kind = u8::try_from(count.kind).ok().and_then(SignatureKind::from_code);
-        println!("{} {}", kind.map_or("?", SignatureKind::word), count.signatures);
+        tamis_runtime::say!("{} {}", kind.map_or("?", SignatureKind::word), count.signatures);
     }
-    println!("table_bytes {}", answer.table_bytes);
-    println!("signatures_max {}", answer.signatures_max);
-    println!("durable {}", answer.durable);
-    println!("log_bytes {}", answer.log_bytes);
-    println!("reporters_needed {}", answer.reporters_needed);
-    println!("questions {}", answer.questions);
-    println!("hits {}", answer.hits);
-    println!("challenges {}", answer.challenges);
-    println!("malformed {}", answer.malformed);
-    println!("limited {}", answer.limited);
+    tamis_runtime::say!("table_bytes {}", answer.table_bytes);
+    tamis_runtime::say!("signatures_max {}", answer.signatures_max);
+    tamis_runtime::say!("durable {}", answer.durable);
+    tamis_runtime::say!("log_bytes {}", answer.log_bytes);
+    tamis_runtime::say!("reporters_needed {}", answer.reporters_needed);
+    tamis_runtime::say!("questions {}", answer.questions);
+    tamis_runtime::say!("hits {}", answer.hits);
+    tamis_runtime::say!("challenges {}", answer.challenges);
+    tamis_runtime::say!("malformed {}", answer.malformed);
+    tamis_runtime::say!("limited {}", answer.limited);
     if let Some(order) = &answer.order {
-        println!("node {}", order.node);
-        println!("connected {}", order.connected);
-        println!("position {}", order.position);
-        println!("lag_changes {}", order.lag_changes);
-        println!("lag_seconds {:.3}", order.lag_seconds);
-        println!("resyncs {}", order.resyncs);
-        println!("nodes {}", order.nodes);
-        println!("stale {}", order.stale);
+        tamis_runtime::say!("node {}", order.node);
+        tamis_runtime::say!("connected {}", order.connected);
+        tamis_runtime::say!("position {}", order.position);
+        tamis_runtime::say!("lag_changes {}", order.lag_changes);
+        tamis_runtime::say!("lag_seconds {:.3}", order.lag_seconds);
+        tamis_runtime::say!("resyncs {}", order.resyncs);
+        tamis_runtime::say!("nodes {}", order.nodes);
+        tamis_runtime::say!("stale {}", order.stale);
     }
     if let Some(base) = &answer.base {
-        println!("base_generation {}", base.generation);
-        println!("base_channel {}", base.channel);
-        println!("base_epoch {}", base.epoch);
-        println!("base_signatures {}", base.signatures);
-        println!("base_table_bytes {}", base.table_bytes);
+        tamis_runtime::say!("base_generation {}", base.generation);
+        tamis_runtime::say!("base_channel {}", base.channel);
+        tamis_runtime::say!("base_epoch {}", base.epoch);
+        tamis_runtime::say!("base_signatures {}", base.signatures);
+        tamis_runtime::say!("base_table_bytes {}", base.table_bytes);
     }
     for warning in &answer.warnings {
-        println!("warning: {warning}");
+        tamis_runtime::say!("warning: {warning}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -372,7 +389,7 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
 fn print(named: &[Named]) {
     for one in named {
         let near = if one.sketch.is_some() { " and near copies" } else { "" };
-        println!("{}{near} ({})", one.signature, one.origin);
+        tamis_runtime::say!("{}{near} ({})", one.signature, one.origin);
     }
 }
 

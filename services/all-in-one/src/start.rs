@@ -132,7 +132,7 @@ impl Process {
             return Ok(());
         }
         let listener = Listener::bind(address).await?;
-        println!("metrics and health    http://{}/metrics", listener.address());
+        tamis_runtime::say!("metrics and health    http://{}/metrics", listener.address());
         admin::serve(listener, self.metrics.clone(), self.readiness.clone());
         Ok(())
     }

@@ -152,6 +152,14 @@ impl Reputation for Admin {
             (base.unwrap_or_else(|| table.epoch()), found)
         };
         let Some((found, origin)) = found else {
+            let rules = *self.shared.table().rules();
+            if !rules.holds(&item.signature) {
+                let range = rules.shard.unwrap_or_default();
+                let message = format!(
+                    "this node holds {range}: ask one of the shard that holds this signature"
+                );
+                return Err(Status::failed_precondition(message));
+            }
             let nothing = wire::WhyResponse { epoch, ..Default::default() };
             return Ok(Response::new(seen(nothing)));
         };

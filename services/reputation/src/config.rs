@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use tamis_reputation_protocol::answering::{Limits, Rate};
 use tamis_reputation_protocol::seal::Keys;
+use tamis_reputation_protocol::sharding::ShardRange;
 use tamis_reputation_protocol::sightings::{self, SLOTS, TRACKED_MAX};
 use tamis_reputation_protocol::signatures::{
     AGREEMENT_LEAST, REPORTERS_KEPT_MAX, Rules, SIGNATURES_MAX,
@@ -53,6 +54,9 @@ pub struct Typed {
     pub redis: String,
     /// PEM file of the authority that signed Redis' certificate; empty trusts the system's.
     pub redis_authority: PathBuf,
+    /// The values that this node keeps, as `0000-7fff`: first two bytes, hexadecimal, both ends included; empty: all,
+    /// and no other node keeps less.
+    pub shard: String,
     /// Replicas of Redis that must have a write before it is acknowledged.
     pub redis_acks: u8,
     /// Name of the service whose nodes share one order.
@@ -111,6 +115,7 @@ impl Default for Typed {
             reporters: PathBuf::new(),
             redis: String::new(),
             redis_authority: PathBuf::new(),
+            shard: String::new(),
             redis_acks: 0,
             service: "default".to_owned(),
             node: String::new(),
@@ -192,6 +197,7 @@ impl Typed {
         between("signatures_max", self.signatures_max, 1, SIGNATURES_MAX).map_err(bad)?;
         let cluster = self.cluster().map_err(bad)?;
         let peer_names = self.peer_names().map_err(bad)?;
+        let shard = self.shard().map_err(bad)?;
         if !(COMPACT_BYTES_MIN..=COMPACT_BYTES_MAX).contains(&self.compact_bytes) {
             return Err(bad(format!(
                 "compact_bytes = {} is not between {COMPACT_BYTES_MIN} and {COMPACT_BYTES_MAX}",
@@ -223,6 +229,7 @@ impl Typed {
                 quorum_permille: self.quorum_permille,
                 agreement_min: self.agreement_min,
                 signatures_max: self.signatures_max,
+                shard,
                 seed: 0,
             },
             limits: Limits {
@@ -257,6 +264,11 @@ impl Typed {
         if self.state_dir.as_os_str().is_empty() {
             return Err("filter needs a state_dir: it is made of the log".to_owned());
         }
+        if !self.shard.is_empty() {
+            return Err(
+                "filter and shard: a node that keeps a part would call the rest unknown".to_owned()
+            );
+        }
         if self.sightings {
             return Err(
                 "filter and sightings: what is seen in bulk is answered and stands in no filter"
@@ -264,6 +276,20 @@ impl Typed {
             );
         }
         Ok(Some(self.filter.clone()))
+    }
+
+    fn shard(&self) -> Result<Option<ShardRange>, String> {
+        if self.shard.is_empty() {
+            return Ok(None);
+        }
+        if self.redis.is_empty() {
+            return Err(
+                "shard needs redis: the shards of a service share one order of writes".to_owned()
+            );
+        }
+        let range =
+            self.shard.parse().map_err(|fault| format!("shard = {:?}: {fault}", self.shard));
+        range.map(Some)
     }
 
     fn counted(&self) -> Result<Option<sightings::Settings>, String> {
@@ -437,6 +463,29 @@ mod tests {
             ..typed()
         };
         assert!(most.check().is_ok());
+    }
+
+    #[test]
+    fn a_shard_is_a_range_of_two_bytes_or_refused_by_its_name() {
+        let typed = |shard: &str| Typed {
+            shard: shard.to_owned(),
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            state_dir: "/var/lib/x".into(),
+            ..Typed::default()
+        };
+        let alone =
+            Typed { shard: "0000-7fff".to_owned(), ..Typed::default() }.check().unwrap_err();
+        assert!(alone.to_string().contains("redis"), "{alone}");
+        let range =
+            |shard: &str| typed(shard).check().unwrap().rules.shard.map(|it| it.to_string());
+        assert_eq!(range(""), None);
+        for good in ["0000-7fff", "8000-ffff", "0000-ffff", "abcd-abcd"] {
+            assert_eq!(range(good).as_deref(), Some(good));
+        }
+        for bad in ["8000", "8000-7fff", "0-7fff", "0000-10000", "0000-7ffg", "0000 - 7fff", "-"] {
+            let error = typed(bad).check().unwrap_err().to_string();
+            assert!(error.contains("shard") && error.contains(bad), "{error}");
+        }
     }
 
     #[test]

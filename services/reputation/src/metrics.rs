@@ -37,6 +37,7 @@ struct OutcomeLabel {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     questions: u64,
+    elsewhere: u64,
     items: u64,
     listings: [u64; Class::ALL.len()],
     challenges: u64,
@@ -55,6 +56,7 @@ impl Counts {
             Action::Challenge | Action::Session => self.challenges += 1,
             Action::Answer(answered) => {
                 self.questions += 1;
+                self.elsewhere += u64::from(answered.is_elsewhere);
                 self.items += u64::from(answered.items);
                 for (counter, count) in self.listings.iter_mut().zip(answered.classes) {
                     *counter += u64::from(count);
@@ -69,6 +71,8 @@ impl Counts {
 pub struct Metrics {
     /// Questions answered.
     pub questions: Counter,
+    /// Of these, those that asked for what another shard keeps.
+    pub elsewhere: Counter,
     /// Signatures in them.
     pub items: Counter,
     listings: [Counter; Class::ALL.len()],
@@ -104,6 +108,7 @@ impl Metrics {
             |class: Class| by_class.get_or_create_owned(&ClassLabel { class: class.word() });
         let metrics = Self {
             questions: Counter::default(),
+            elsewhere: Counter::default(),
             items: Counter::default(),
             listings: Class::ALL.map(listing),
             challenges: Counter::default(),
@@ -130,6 +135,11 @@ impl Metrics {
     fn register(&self, registry: &mut Registry, by_class: Family<ClassLabel, Counter>) {
         let counters = [
             ("questions", "Questions answered", &self.questions),
+            (
+                "elsewhere",
+                "Questions answered that asked for what another shard keeps",
+                &self.elsewhere,
+            ),
             ("items", "Signatures asked for in answered questions", &self.items),
             ("challenges", "Demands for proof of the source address", &self.challenges),
             ("malformed", "Datagrams that are no question", &self.malformed),
@@ -182,13 +192,22 @@ impl Metrics {
 
     /// Counts a batch of datagrams dealt with in `took`, and empties `counts`.
     pub fn answered(&self, counts: &mut Counts, took: Duration) {
-        let Counts { questions, items, listings, challenges, malformed, limited, unsent } =
-            std::mem::take(counts);
+        let Counts {
+            questions,
+            elsewhere,
+            items,
+            listings,
+            challenges,
+            malformed,
+            limited,
+            unsent,
+        } = std::mem::take(counts);
         if questions > 0 {
             self.answer_seconds.observe(took.as_secs_f64());
         }
         let plain = [
             (&self.questions, questions),
+            (&self.elsewhere, elsewhere),
             (&self.items, items),
             (&self.challenges, challenges),
             (&self.malformed, malformed),

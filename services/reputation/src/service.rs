@@ -1,10 +1,12 @@
 //! One reputation service from start to end.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tamis_reputation_protocol::sharding::ShardRange;
 use tamis_reputation_protocol::signatures::Table;
 use tamis_reputation_protocol::{seal, sightings};
 use tamis_runtime::admin::Condition;
@@ -44,6 +46,9 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// For calls in hand after the request to end. A write waits for a disk or for Redis, 2 s at most; who lets a call hang
 /// for longer loses its connection.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// File of the state directory that says which values were held when it was last used.
+const SHARD_FILE: &str = "shard";
 
 /// What is said where there is no state directory.
 const IN_MEMORY: &str =
@@ -114,6 +119,15 @@ impl Service {
                 (writes, writer, None)
             }
         };
+        let publishes =
+            config.bases.as_ref().is_some_and(|settings| settings.bases.publish_signatures);
+        if publishes && config.rules.shard.is_some() {
+            return Err(Failure::configuration(
+                "[bases] publish_signatures: a node with [reputation] shard cannot publish"
+                    .to_owned(),
+                "Its epochs count what sites do not. Let a node without shard publish, with an order of its own.",
+            ));
+        }
         let feed = match config.bases.take() {
             None => None,
             Some(settings) => {
@@ -297,7 +311,7 @@ fn watch(
         exchange
     });
     Watch::start(settings, exchange, shared.metrics.clone())
-        .map(Some)
+        .map(|watch| Some(watch.of_shard(config.rules.shard)))
         .map_err(|error| Failure::software(format!("no thread to count in: {error}")))
 }
 
@@ -377,8 +391,35 @@ async fn load(config: &Config) -> Result<Loaded, Failure> {
     let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
     let loaded = tokio::task::spawn_blocking(load).await;
     let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
-    let (opened, table) = loaded.map_err(unusable)?;
+    let (mut opened, table) = loaded.map_err(unusable)?;
+    if let Some(dir) = &config.state_dir {
+        opened.warnings.extend(held_before(dir, config.rules.shard).map_err(unusable)?);
+    }
     Ok((table, Some((opened.log, opened.position)), opened.warnings))
+}
+
+/// Keeps in the state directory which values this node holds, and says so when that has changed. Its log has all
+/// histories of the order, whatever is held in memory: what a wider range needs was read from there.
+fn held_before(dir: &Path, shard: Option<ShardRange>) -> Result<Option<String>, OpenError> {
+    let path = dir.join(SHARD_FILE);
+    let before = match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(OpenError::io(path)(error)),
+    };
+    match shard {
+        Some(now) => std::fs::write(&path, format!("{now}\n")).map_err(OpenError::io(path))?,
+        None if before.is_some() => std::fs::remove_file(&path).map_err(OpenError::io(path))?,
+        None => {}
+    }
+    let (was, is) = (before.unwrap_or_default(), shard.unwrap_or_default());
+    if was == is {
+        return Ok(None);
+    }
+    let what = if is.covers(&was) { "more" } else { "other values" };
+    Ok(Some(format!(
+        "this node held {was} and holds {is} now: {what}, read from its own log; the shard map of scanners must say the same"
+    )))
 }
 
 async fn grpc(

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tamis_reputation_protocol::packet::Question;
+use tamis_reputation_protocol::sharding::ShardRange;
 use tamis_reputation_protocol::sightings::{
     Bulk, Seen, Settings, Sighting, Sightings, client_bit, decode_news, encode_news,
 };
@@ -39,6 +40,7 @@ pub struct Watch {
     bulk: Arc<RwLock<Arc<Bulk>>>,
     batches: SyncSender<Batch>,
     metrics: Metrics,
+    shard: ShardRange,
 }
 
 /// The way of this node's messages to others and back; the transport is somebody else's.
@@ -79,7 +81,14 @@ impl Watch {
         std::thread::Builder::new()
             .name("reputation-seen".to_owned())
             .spawn(move || watching.run(&waiting))?;
-        Ok(Self { memory, bulk, batches, metrics })
+        Ok(Self { memory, bulk, batches, metrics, shard: ShardRange::WHOLE })
+    }
+
+    /// Counts only what this shard keeps: what has a sketch is asked of every shard, and is one sighting all the same.
+    #[must_use]
+    pub fn of_shard(mut self, shard: Option<ShardRange>) -> Self {
+        self.shard = shard.unwrap_or_default();
+        self
     }
 
     /// What is bulk now: at most half a second old.
@@ -117,7 +126,9 @@ impl Counter {
         });
         for (place, item) in question.items.iter().enumerate() {
             let before = &question.items[..place];
-            if before.iter().all(|other| other.signature != item.signature) {
+            if self.watch.shard.holds(&item.signature)
+                && before.iter().all(|other| other.signature != item.signature)
+            {
                 self.batch.push(Sighting { item: *item, client });
             }
         }

@@ -200,7 +200,8 @@ pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
         let mut table = shared.table_mut();
         for change in some {
             match table.replay(change) {
-                Ok(Applied::Added) => committed.added += 1,
+                // What another shard keeps was taken into the order; whether it was known there cannot be said here.
+                Ok(Applied::Added | Applied::Elsewhere) => committed.added += 1,
                 Ok(Applied::Confirmed) => committed.confirmed += 1,
                 Ok(Applied::Deleted | Applied::Retracted) => committed.deleted += 1,
                 Ok(Applied::Unknown) => committed.unknown += 1,

@@ -53,7 +53,14 @@ impl Server {
                 counters.2.fetch_add(question.items.len() as u64, Ordering::Relaxed);
                 let listings = question.items.iter().map(|item| listing(item, &listed)).collect();
                 let id = question.id;
-                let answer = Answer { id, epoch: 1, is_stale, fresh_cookie: None, listings };
+                let answer = Answer {
+                    id,
+                    epoch: 1,
+                    is_stale,
+                    fresh_cookie: None,
+                    is_elsewhere: false,
+                    listings,
+                };
                 let _ = socket.send_to(&answer.encode(), from).await;
             }
         });

@@ -1,5 +1,7 @@
 #![expect(clippy::disallowed_methods, reason = "the first instant has to come from somewhere")]
 
+use tamis_domain::digest::{PartDigest, Sketch};
+
 use super::*;
 use crate::naming;
 use crate::packet::{Answer, Item, Reply};
@@ -81,6 +83,7 @@ fn without_proof_a_challenge_with_it_an_answer() {
         epoch: 1,
         fresh_cookie: None,
         is_stale: false,
+        is_elsewhere: false,
         listings,
     })) = reply
     else {
@@ -167,4 +170,36 @@ fn the_trace_of_a_question_is_handed_on() {
     let (action, _) = server.hear(&traced, "192.0.2.1:5000", 0);
     let Action::Answer(answered) = action else { panic!("{action:?}") };
     assert_eq!((answered.trace, answered.id), (Some(trace), 42));
+}
+
+#[test]
+fn a_shard_says_when_it_is_asked_exactly_for_what_another_keeps_and_never_for_what_has_a_sketch() {
+    let mut server = Server::new(Limits::default());
+    let cookie = server.cookie("192.0.2.1:5000", 0);
+    let shard = Some("0000-7fff".parse().unwrap());
+    server.table = Table::new(Rules { shard, ..Rules::default() });
+    let at = |first: u8, sketch| {
+        let mut item = Item { sketch, ..Item::exact(naming::text(&PartDigest([1; 32]))) };
+        item.signature.value[0] = first;
+        item
+    };
+    let lanes = Some(Sketch([3; 32]));
+    for (items, elsewhere) in [
+        (vec![at(0x7f, None)], false),
+        (vec![at(0x80, None)], true),
+        (vec![at(0x80, lanes)], false),
+        (vec![at(0x7f, None), at(0x80, lanes)], false),
+        (vec![at(0x7f, None), at(0xff, None)], true),
+    ] {
+        let asked = Question { items, ..question(cookie) };
+        let (action, reply) = server.hear(&asked, "192.0.2.1:5000", 1);
+        let Some(Reply::Answer(answer)) = reply else { panic!("{reply:?}") };
+        assert_eq!(answer.is_elsewhere, elsewhere, "{asked:?}");
+        let Action::Answer(answered) = action else { panic!("{action:?}") };
+        assert_eq!(answered.is_elsewhere, elsewhere);
+    }
+    server.table = Table::new(Rules::default());
+    let asked = Question { items: vec![at(0xff, None)], ..question(cookie) };
+    let (_, reply) = server.hear(&asked, "192.0.2.1:5000", 1);
+    assert!(matches!(reply, Some(Reply::Answer(answer)) if !answer.is_elsewhere));
 }

@@ -15,6 +15,8 @@ pub(super) struct Flight {
     pub(super) stage: Stage,
     /// How to go on was asked for and not told yet.
     pub(super) wants_seal: bool,
+    /// A hello went beside the question, and its session is waited for, whoever wins the race.
+    pub(super) renews: bool,
     state: State,
     proved: bool,
     reopened: bool,
@@ -48,6 +50,7 @@ impl Flight {
             sent_bytes: 0,
             stage: Stage::Asked,
             wants_seal: false,
+            renews: false,
             state: State::Waiting,
             proved: false,
             reopened: false,

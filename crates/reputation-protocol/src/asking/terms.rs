@@ -103,8 +103,8 @@ pub enum Sending {
     Hedge,
     /// The same, because a server failed.
     Another,
-    /// The next datagram to a server that was asked already: with the cookie that it demanded, or the question itself
-    /// after the handshake.
+    /// The next datagram to a server that was asked already: with the cookie that it demanded, the question itself after
+    /// the handshake, or beside the question the hello that renews its session.
     Proof,
 }
 
@@ -135,6 +135,12 @@ pub enum Fact {
         is_stale: bool,
         /// After [`Fact::TimedOut`] was noted of it: its flight is over already.
         late: bool,
+    },
+    /// A server says that it keeps other values than it was asked for: the map of the shards is wrong. What it
+    /// answered beside that is not used.
+    Elsewhere {
+        /// This server.
+        server: SocketAddr,
     },
     /// A server was silent for too long.
     TimedOut(SocketAddr),
@@ -216,7 +222,7 @@ pub enum Outcome {
         /// One for each of [`Plan::items`], in their order. Items left out have `None`, like unknown ones.
         listings: Vec<Option<Listing>>,
     },
-    /// Without: the budget is spent, or all refused and nobody else was named.
+    /// Without: the budget is spent, or all refused and nobody else was named, or what was asked for is kept elsewhere.
     Unanswered,
     /// There was nothing to ask.
     NothingToAsk,

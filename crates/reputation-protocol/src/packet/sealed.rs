@@ -13,9 +13,9 @@ use tamis_domain::limits::SIGNATURES_MAX;
 
 use super::wire::{Header, Lengths, header, listings, proof, split_header};
 use super::{
-    Answer, EXACT_ITEM_BYTES, FLAG_SEALED_ANSWER, FLAG_SEALED_QUESTION, FLAG_SIGHTING, FLAG_STALE,
-    FLAG_TRACE, HEADER_BYTES, LISTING_BYTES, Malformed, Question, TRACE_BYTES, TYPE_ANSWER,
-    TYPE_HELLO, TYPE_QUESTION, TYPE_SESSION,
+    Answer, EXACT_ITEM_BYTES, FLAG_ELSEWHERE, FLAG_SEALED_ANSWER, FLAG_SEALED_QUESTION,
+    FLAG_SIGHTING, FLAG_STALE, FLAG_TRACE, HEADER_BYTES, LISTING_BYTES, Malformed, Marks, Question,
+    TRACE_BYTES, TYPE_ANSWER, TYPE_HELLO, TYPE_QUESTION, TYPE_SESSION,
 };
 
 /// Bytes of an X25519 public key (RFC 7748, section 5).
@@ -192,7 +192,7 @@ impl SealedHead {
     /// # Errors
     /// [`Malformed`]: the peer's fault; go on waiting.
     pub fn answer(datagram: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let known = FLAG_SEALED_ANSWER | FLAG_STALE;
+        let known = FLAG_SEALED_ANSWER | FLAG_STALE | FLAG_ELSEWHERE;
         let (head, sealed) = Self::split(datagram, TYPE_ANSWER, FLAG_SEALED_ANSWER, known)?;
         let expected = EPOCH_BYTES + usize::from(head.count) * LISTING_BYTES + TAG_BYTES;
         if sealed.len() != expected {
@@ -256,7 +256,7 @@ impl Answer {
         let mut out = Vec::new();
         let count = u8::try_from(self.listings.len()).unwrap_or(u8::MAX);
         let question = SealedHead { id: self.id, session, counter, count, flags: 0 };
-        begin_sealed_answer(&mut out, &question, self.epoch, self.is_stale);
+        begin_sealed_answer(&mut out, &question, self.epoch, self.marks());
         for listing in &self.listings {
             super::push_listing(&mut out, *listing);
         }
@@ -271,8 +271,8 @@ impl Answer {
         let length = Lengths { whole: opened.len() };
         let epoch = u64::from_be_bytes(length.array(&mut opened)?);
         let listings = listings(head.count, opened, &length)?;
-        let is_stale = head.flags & FLAG_STALE != 0;
-        Ok(Self { id: head.id, epoch, fresh_cookie: None, is_stale, listings })
+        let Marks { is_stale, is_elsewhere } = Marks::of(head.flags);
+        Ok(Self { id: head.id, epoch, fresh_cookie: None, is_stale, is_elsewhere, listings })
     }
 }
 
@@ -282,10 +282,10 @@ pub(crate) fn begin_sealed_answer(
     out: &mut Vec<u8>,
     question: &SealedHead,
     epoch: u64,
-    is_stale: bool,
+    marks: Marks,
 ) {
     out.clear();
-    let flags = FLAG_SEALED_ANSWER | if is_stale { FLAG_STALE } else { 0 };
+    let flags = FLAG_SEALED_ANSWER | marks.flags();
     header(out, TYPE_ANSWER, question.id, question.session, flags, question.count.into());
     out.extend_from_slice(&question.counter.to_be_bytes());
     out.extend_from_slice(&epoch.to_be_bytes());

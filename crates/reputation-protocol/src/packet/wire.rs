@@ -5,8 +5,8 @@ use tamis_domain::limits::SIGNATURES_MAX;
 use tamis_domain::reputation::{Class, Listing};
 
 use super::{
-    Answer, DATAGRAM_BYTES_MAX, FLAG_FRESH_COOKIE, FLAG_STALE, HEADER_BYTES, Item, LISTING_BYTES,
-    MAGIC, Malformed, Trace, VERSION, WITH_SKETCH,
+    Answer, DATAGRAM_BYTES_MAX, FLAG_ELSEWHERE, FLAG_FRESH_COOKIE, FLAG_STALE, HEADER_BYTES, Item,
+    LISTING_BYTES, MAGIC, Malformed, Marks, Trace, VERSION, WITH_SKETCH,
 };
 
 pub(super) struct Header {
@@ -120,7 +120,7 @@ pub(super) fn answer(
     mut body: &[u8],
     length: &Lengths,
 ) -> Result<Answer, Malformed> {
-    if head.flags & !(FLAG_FRESH_COOKIE | FLAG_STALE) != 0 {
+    if head.flags & !(FLAG_FRESH_COOKIE | FLAG_STALE | FLAG_ELSEWHERE) != 0 {
         return Err(Malformed::Flags(head.flags));
     }
     let mut fresh_cookie = None;
@@ -128,8 +128,8 @@ pub(super) fn answer(
         fresh_cookie = Some(proof(u64::from_be_bytes(length.array(&mut body)?))?);
     }
     let listings = listings(head.count, body, length)?;
-    let is_stale = head.flags & FLAG_STALE != 0;
-    Ok(Answer { id: head.id, epoch: head.word, fresh_cookie, is_stale, listings })
+    let Marks { is_stale, is_elsewhere } = Marks::of(head.flags);
+    Ok(Answer { id: head.id, epoch: head.word, fresh_cookie, is_stale, is_elsewhere, listings })
 }
 
 /// Exactly `count` listings.

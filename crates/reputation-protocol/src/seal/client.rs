@@ -18,14 +18,26 @@ use crate::packet::{
 /// handshake.
 pub const CLIENT_SERVERS_MAX: usize = 1024;
 
-/// Age at which a session is given up for a new one: a minute before the server forgets it.
+/// Age at which a session is to be renewed: a minute before the server forgets it. It serves until the new one is there.
 pub const RENEW_AFTER: Duration = Duration::from_secs(SESSION_LIFE.as_secs() - 60);
+
+/// Age at which a session serves no more, renewed or not: the server's hour began when it made the session, a round trip
+/// before the client heard of it.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(SESSION_LIFE.as_secs() - 1);
+
+/// Counters from which a session is to be renewed: 20 seconds at 50,000 questions a second are left then.
+const RENEW_COUNTER: u64 = COUNTERS_MAX - (1 << 20);
+
+/// Time between two hellos beside questions in a session that is to be renewed: 240 tries in its last minute, so that one
+/// comes through where 19 of 20 datagrams are lost, and none costs the server more than 4 codes a second.
+pub const HELLO_PACE: Duration = Duration::from_millis(250);
 
 /// Time that an ephemeral secret waits for its session. All questions of that time say the same hello, so that a burst of
 /// mail makes one session and not hundreds.
 pub const OPENING_LIFE: Duration = Duration::from_secs(10);
 
-/// Silences in a row after which a session is given up. Until then it serves: a datagram lost is no session lost.
+/// Silences in a row after which a session is to be renewed. It serves on: a datagram lost is no session lost, and if this
+/// machine's address has changed, the hello beside the question finds that out.
 pub const SILENCES_MAX: u32 = 8;
 
 /// How to ask a server.
@@ -53,6 +65,8 @@ impl Seal {
 pub struct Opening {
     key: Arc<Key>,
     public: [u8; PUBLIC_BYTES],
+    /// The session in force that proves the address; 0: there is none, and a cookie has to.
+    session: u64,
 }
 
 impl Opening {
@@ -60,6 +74,7 @@ impl Opening {
     #[must_use]
     pub fn hello(&self, id: u64, cookie: u64) -> Vec<u8> {
         let (key, public) = (self.key.id(), self.public);
+        let cookie = if self.session == 0 { cookie } else { self.session };
         let mut out = Hello { id, cookie, key, public, mac: [0; MAC_BYTES] }.encode();
         out.truncate(Hello::COVERED_BYTES);
         let mac = self.key.mac(&out);
@@ -73,6 +88,8 @@ pub struct Ticket {
     keys: Arc<SessionKeys>,
     session: u64,
     counter: u64,
+    /// A handshake to be made beside, since the session is to be renewed.
+    renewal: Option<Opening>,
 }
 
 impl fmt::Debug for Ticket {
@@ -90,9 +107,14 @@ pub(crate) struct Stub {
 }
 
 impl Ticket {
+    /// The hello to be sent beside the question number `id`, when the session is to be renewed.
+    pub(crate) fn renewal(&self, id: u64) -> Option<Vec<u8>> {
+        self.renewal.as_ref().map(|opening| opening.hello(id, 0))
+    }
+
     /// The sealed datagram of this question, and what opens its answer.
     pub(crate) fn seal(self, question: &Question) -> Result<(Vec<u8>, Stub), Fault> {
-        let Self { keys, session, counter } = self;
+        let Self { keys, session, counter, .. } = self;
         let mut datagram = question.encode_for_seal(session, counter);
         keys.questions.seal(counter, &mut datagram)?;
         Ok((datagram, Stub { keys, session, counter }))
@@ -123,16 +145,49 @@ pub struct Client {
     servers: HashMap<SocketAddr, State>,
 }
 
+/// What is known of one server: a session, a handshake, or both while the one is renewed by the other.
 #[derive(Debug)]
 struct State {
+    /// When either was made.
     began: Instant,
-    stage: Stage,
+    session: Option<Held>,
+    opening: Option<Opened>,
 }
 
 #[derive(Debug)]
-enum Stage {
-    Opening(Ephemeral),
-    Session { session: u64, keys: Arc<SessionKeys>, next: u64, silences: u32 },
+struct Held {
+    session: u64,
+    keys: Arc<SessionKeys>,
+    began: Instant,
+    next: u64,
+    silences: u32,
+    /// When a hello was last sent beside a question.
+    hello_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    began: Instant,
+    ephemeral: Ephemeral,
+}
+
+impl Held {
+    fn is_usable(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.began) < GIVE_UP_AFTER && self.next < COUNTERS_MAX
+    }
+
+    /// Whether a hello is to go beside the next question; it then counts as sent.
+    fn renews(&mut self, now: Instant) -> bool {
+        let is_due = now.saturating_duration_since(self.began) >= RENEW_AFTER
+            || self.next >= RENEW_COUNTER
+            || self.silences >= SILENCES_MAX;
+        let is_early = |at| now.saturating_duration_since(at) < HELLO_PACE;
+        if !is_due || self.hello_at.is_some_and(is_early) {
+            return false;
+        }
+        self.hello_at = Some(now);
+        true
+    }
 }
 
 impl Default for Client {
@@ -154,28 +209,41 @@ impl Client {
     /// never a question in clear.
     pub fn equip(&mut self, server: Server, now: Instant) -> Server {
         let Some(key) = self.key.clone() else { return server };
-        let age = |state: &State| now.saturating_duration_since(state.began);
-        let known = self.servers.get_mut(&server.address);
-        if let Some(state) = known {
-            let age = age(state);
-            match &mut state.stage {
-                Stage::Session { session, keys, next, .. }
-                    if age < RENEW_AFTER && *next < COUNTERS_MAX =>
-                {
-                    let counter = *next;
-                    *next += 1;
-                    let ticket = Ticket { keys: Arc::clone(keys), session: *session, counter };
-                    return Server { seal: Seal::Sealed(ticket), ..server };
-                }
-                Stage::Opening(ephemeral) if age < OPENING_LIFE => {
-                    let opening = Opening { key, public: ephemeral.public };
-                    return Server { seal: Seal::Open(opening), ..server };
-                }
-                _ => {}
-            }
+        let seal = match self.ticket(&key, server.address, now) {
+            Some(ticket) => Seal::Sealed(ticket),
+            None => Seal::Open(self.opening(&key, server.address, 0, now)),
+        };
+        Server { seal, ..server }
+    }
+
+    /// The next counter of the session with a server, if there is one that serves.
+    fn ticket(&mut self, key: &Arc<Key>, address: SocketAddr, now: Instant) -> Option<Ticket> {
+        let held = self.servers.get_mut(&address)?.session.as_mut()?;
+        if !held.is_usable(now) {
+            return None;
         }
-        let public = self.open(server.address, now).unwrap_or_default();
-        Server { seal: Seal::Open(Opening { key, public }), ..server }
+        let (keys, session, counter) = (Arc::clone(&held.keys), held.session, held.next);
+        held.next += 1;
+        let renewal = held.renews(now).then(|| self.opening(key, address, session, now));
+        Some(Ticket { keys, session, counter, renewal })
+    }
+
+    /// The handshake that waits for its session, or a new one. What the library refuses to make gives an opening that
+    /// nobody answers.
+    fn opening(
+        &mut self,
+        key: &Arc<Key>,
+        address: SocketAddr,
+        session: u64,
+        now: Instant,
+    ) -> Opening {
+        let known = self.servers.get(&address).and_then(|state| state.opening.as_ref());
+        let is_young = |it: &&Opened| now.saturating_duration_since(it.began) < OPENING_LIFE;
+        let public = match known.filter(is_young) {
+            Some(opened) => opened.ephemeral.public,
+            None => self.open(address, now).unwrap_or_default(),
+        };
+        Opening { key: Arc::clone(key), public, session }
     }
 
     fn open(&mut self, address: SocketAddr, now: Instant) -> Result<[u8; PUBLIC_BYTES], Fault> {
@@ -187,8 +255,9 @@ impl Client {
                 self.servers.remove(&oldest);
             }
         }
-        let state = State { began: now, stage: Stage::Opening(ephemeral) };
-        self.servers.insert(address, state);
+        let none = State { began: now, session: None, opening: None };
+        let state = self.servers.entry(address).or_insert(none);
+        (state.began, state.opening) = (now, Some(Opened { began: now, ephemeral }));
         Ok(public)
     }
 
@@ -201,18 +270,21 @@ impl Client {
         match fact {
             Fact::Session { server, reply } => return self.learn(*server, reply, now),
             Fact::SessionLost { server, session: lost } => {
-                let is_lost = |state: &State| matches!(&state.stage, Stage::Session { session, .. } if session == lost);
-                // A newer one may have taken its place.
-                if self.servers.get(server).is_some_and(is_lost) {
-                    self.servers.remove(server);
+                if let Some(state) = self.servers.get_mut(server)
+                    // A newer one may have taken its place.
+                    && state.session.as_ref().is_some_and(|held| held.session == *lost)
+                {
+                    state.session = None;
                 }
             }
-            Fact::TimedOut(server) => self.silent(*server),
+            Fact::TimedOut(server) => {
+                if let Some(held) = self.held(server) {
+                    held.silences = held.silences.saturating_add(1);
+                }
+            }
             Fact::Answered { server, .. } => {
-                if let Some(State { stage: Stage::Session { silences, .. }, .. }) =
-                    self.servers.get_mut(server)
-                {
-                    *silences = 0;
+                if let Some(held) = self.held(server) {
+                    held.silences = 0;
                 }
             }
             _ => {}
@@ -220,25 +292,18 @@ impl Client {
         Ok(())
     }
 
-    /// A session may have become useless without a word, when this machine's address has changed.
-    fn silent(&mut self, address: SocketAddr) {
-        let Some(state) = self.servers.get_mut(&address) else { return };
-        let Stage::Session { silences, .. } = &mut state.stage else { return };
-        *silences += 1;
-        if *silences >= SILENCES_MAX {
-            self.servers.remove(&address);
-        }
+    fn held(&mut self, server: &SocketAddr) -> Option<&mut Held> {
+        self.servers.get_mut(server)?.session.as_mut()
     }
 
     /// Takes the server's half of a handshake. The second to arrive of one handshake is known already, and welcome.
     fn learn(&mut self, address: SocketAddr, reply: &Session, now: Instant) -> Result<(), Fault> {
         let key = self.key.as_ref().ok_or(Fault::Off)?;
         let state = self.servers.get_mut(&address).ok_or(Fault::Other)?;
-        let ephemeral = match &state.stage {
-            Stage::Opening(ephemeral) => ephemeral,
-            Stage::Session { session, .. } if *session == reply.session => return Ok(()),
-            Stage::Session { .. } => return Err(Fault::Other),
-        };
+        if state.session.as_ref().is_some_and(|held| held.session == reply.session) {
+            return Ok(());
+        }
+        let ephemeral = &state.opening.as_ref().ok_or(Fault::Other)?.ephemeral;
         let transcript = Transcript::new(key, &ephemeral.public, &reply.public, reply.session);
         let keys = ephemeral.agree(&reply.public, key, &transcript)?;
         let code = keys.mac(&reply.encode()[..Session::COVERED_BYTES]);
@@ -246,9 +311,12 @@ impl Client {
             return Err(Fault::Mac);
         }
         let (session, keys) = (reply.session, Arc::new(keys));
-        // The ephemeral secret goes with the stage that held it.
-        state.stage = Stage::Session { session, keys, next: 0, silences: 0 };
-        state.began = now;
+        // The ephemeral secret goes with the opening that held it, the old session with what held that.
+        *state = State {
+            began: now,
+            session: Some(Held { session, keys, began: now, next: 0, silences: 0, hello_at: None }),
+            opening: None,
+        };
         Ok(())
     }
 
@@ -260,7 +328,6 @@ impl Client {
     /// Sessions that are kept.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        let is_session = |state: &&State| matches!(state.stage, Stage::Session { .. });
-        self.servers.values().filter(is_session).count()
+        self.servers.values().filter(|state| state.session.is_some()).count()
     }
 }

@@ -177,6 +177,25 @@ impl Server {
         Ok(session)
     }
 
+    /// Whether `session` is alive and was made by this client from this address: then its number, of which 52 bits are
+    /// random and which was told to that address alone, proves the address as a cookie does.
+    pub(crate) fn is_in_force(
+        &self,
+        session: u64,
+        client: KeyId,
+        address: IpAddr,
+        now: Instant,
+    ) -> bool {
+        let at = (session & PLACE_MASK) as usize;
+        let (Some(place), Some(kept)) = (self.places.get(at), self.sessions.get(at)) else {
+            return false;
+        };
+        place.session == session
+            && place.is_alive(self.since_origin_ns(now))
+            && kept.address == address
+            && self.keys.id(place.client) == Some(client)
+    }
+
     /// Opens a sealed question into `opened`, once.
     ///
     /// # Errors

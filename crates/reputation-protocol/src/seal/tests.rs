@@ -57,7 +57,7 @@ fn answer() -> Answer {
     let (class, age_hours) = (Class::Phishing, 7);
     let listing = Listing { class, weight: 90, reporters: 3, age_hours, similarity: 32 };
     let listings = vec![Some(listing)];
-    Answer { id: ID, epoch: 9, fresh_cookie: None, is_stale: true, listings }
+    Answer { id: ID, epoch: 9, fresh_cookie: None, is_stale: true, is_elsewhere: false, listings }
 }
 
 #[test]

@@ -89,8 +89,10 @@ pub enum Applied {
     Retracted,
     /// It was listed and no longer is.
     Deleted,
-    /// It was not listed; nothing changed.
+    /// It was not listed; nothing changed, save the epoch where an order is shared among shards.
     Unknown,
+    /// Another shard keeps it; nothing changed but the epoch and what is known of the reporter.
+    Elsewhere,
 }
 
 /// Why a change was not made.

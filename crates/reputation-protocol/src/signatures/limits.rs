@@ -1,8 +1,11 @@
 //! What may be set about a table, and what no table holds more of.
 
+use tamis_domain::digest::Signature;
+
 use super::change::Refused;
 use super::ids::IDS_MAX;
 use super::trust::REPORTER_NAMES_MAX;
+use crate::sharding::ShardRange;
 
 /// Reporters kept by name for one signature: what one byte counts on disk. Further ones renew its time and are not
 /// counted, so that inventing reporters gains nothing beyond this; an operator's report always finds a place.
@@ -50,8 +53,24 @@ pub struct Rules {
     pub agreement_min: u8,
     /// Signatures held at most, up to [`SIGNATURES_MAX`]; a report of one more is refused.
     pub signatures_max: usize,
+    /// The values that this table keeps, where several tables share one order of changes; none: it keeps all and has an
+    /// order for itself. With it **every** change is one step of the epoch, also one that changes nothing here, since a
+    /// table cannot know what the others hold: so all shards of one order tell the same epoch after the same change. A
+    /// table of such a service that keeps everything says [`ShardRange::WHOLE`].
+    ///
+    /// Reporters are entered, and seen active, by all changes, so that names and quorum are the same everywhere. Their
+    /// merit needs the other voices on the signature, which its own shard alone has: each shard learns it from its part.
+    pub shard: Option<ShardRange>,
     /// Secret of the hash tables, so that nobody can choose signatures that collide. Each process draws its own.
     pub seed: u64,
+}
+
+impl Rules {
+    /// Whether a table with these rules keeps what is said of this signature.
+    #[must_use]
+    pub fn holds(&self, signature: &Signature) -> bool {
+        self.shard.is_none_or(|range| range.holds(signature))
+    }
 }
 
 impl Default for Rules {
@@ -62,6 +81,7 @@ impl Default for Rules {
             quorum_permille: QUORUM_PERMILLE,
             // 1.5 GB if all have sketches; see `Table::memory_bytes`.
             signatures_max: 10_000_000,
+            shard: None,
             seed: 0,
         }
     }

@@ -318,3 +318,86 @@ fn no_table_holds_more_than_its_numbers_can_name() {
     assert_eq!(held(0, 0, REPORTER_NAMES_MAX).check(None), Ok(()));
     assert_eq!(held(0, 0, REPORTER_NAMES_MAX + 1).check(None), Err(Refused::TooManyReporters));
 }
+
+/// The same order of changes for a whole table of a service with shards and for its two halves.
+fn whole_and_halves(changes: &[Change]) -> [Table; 3] {
+    ["0000-ffff", "0000-7fff", "8000-ffff"].map(|range| {
+        let shard = Some(range.parse().unwrap());
+        let mut table =
+            Table::new(Rules { reporters_needed: 2, seed: 7, shard, ..Rules::default() });
+        for change in changes {
+            let _ = table.apply(change).unwrap();
+        }
+        table
+    })
+}
+
+/// Reports, deletions and retractions by many, also of what is not listed, all over the range.
+fn mixed_changes(count: u64) -> Vec<Change> {
+    let of = |number: u64| {
+        let mut named = signature(SignatureKind::ALL[(number % 7) as usize], number % 97);
+        named.value[..2].copy_from_slice(&((number % 97 * 677) as u16).to_be_bytes());
+        let reporter = format!("org-{}/host", number * 31 % 23);
+        match number * 13 % 11 {
+            0 => delete(named),
+            1 => Change::Retract { signature: named, reporter, at_unix_s: NOW },
+            _ => ordinary(named, Class::Spam, &reporter),
+        }
+    };
+    (0..count).map(of).collect()
+}
+
+#[test]
+fn shards_of_one_order_tell_the_same_epoch_and_together_hold_what_a_whole_table_does() {
+    let changes = mixed_changes(2_000);
+    for upto in [1, 7, 500, changes.len()] {
+        let [whole, low, high] = whole_and_halves(&changes[..upto]);
+        assert_eq!(whole.epoch(), upto as u64, "every change is a step");
+        assert_eq!((low.epoch(), high.epoch()), (whole.epoch(), whole.epoch()));
+        assert_eq!(low.len() + high.len(), whole.len());
+        for kind in SignatureKind::ALL {
+            assert_eq!(low.count(kind) + high.count(kind), whole.count(kind));
+        }
+        let names = |table: &Table| -> Vec<(String, u16)> {
+            table.reporters().map(|record| (record.name, record.last_day)).collect()
+        };
+        assert_eq!((names(&low), names(&high)), (names(&whole), names(&whole)), "who is active");
+    }
+    let [_, low, high] = whole_and_halves(&changes);
+    assert!(low.len() > 20 && high.len() > 20, "{} and {}", low.len(), high.len());
+    for change in &changes {
+        let item = Item::exact(*change.signature());
+        let (held, other) =
+            if item.signature.value[0] < 0x80 { (&low, &high) } else { (&high, &low) };
+        assert_eq!(other.ask(&item, NOW), None);
+        assert!(held.rules().holds(&item.signature) && !other.rules().holds(&item.signature));
+    }
+}
+
+#[test]
+fn merit_is_learned_by_a_shard_from_its_own_part_and_replicas_agree() {
+    let changes = mixed_changes(2_000);
+    let [whole, low, high] = whole_and_halves(&changes);
+    let [_, replica, _] = whole_and_halves(&changes);
+    assert!(low.reporters().eq(replica.reporters()));
+    let confirmed = |table: &Table| -> u32 { table.reporters().map(|it| it.confirmed).sum() };
+    assert!(confirmed(&low) > 0 && confirmed(&high) > 0);
+    assert!(confirmed(&low) < confirmed(&whole) && confirmed(&high) < confirmed(&whole));
+}
+
+#[test]
+fn what_another_shard_keeps_needs_no_room_here() {
+    let shard = Some("0000-7fff".parse().unwrap());
+    let mut table = Table::new(Rules { signatures_max: 1, shard, ..Rules::default() });
+    let at = |first: u8| {
+        let mut named = signature(SignatureKind::Link, 5);
+        named.value[0] = first;
+        add(named, Class::Spam, "desk")
+    };
+    assert_eq!(table.apply(&at(1)), Ok(Applied::Added), "n");
+    assert_eq!(table.apply(&at(2)), Err(Refused::Full { signatures_max: 1 }), "n + 1");
+    for first in 0x80..=0xff {
+        assert_eq!(table.apply(&at(first)), Ok(Applied::Elsewhere));
+    }
+    assert_eq!((table.len(), table.epoch()), (1, 129));
+}

@@ -149,7 +149,14 @@ fn the_client_believes_nothing_that_is_not_sealed_for_it() {
     let Step::Sent(question, _) = client.next(&mut asking, world.now) else { panic!() };
     let id = asking.id();
     let (_, sealed) = world.hear(&question, HOME);
-    let clear = Answer { id, epoch: 1, fresh_cookie: None, is_stale: false, listings: vec![None] };
+    let clear = Answer {
+        id,
+        epoch: 1,
+        fresh_cookie: None,
+        is_stale: false,
+        is_elsewhere: false,
+        listings: vec![None],
+    };
     let mut relabelled = answer.clone();
     relabelled[4..12].copy_from_slice(&id.to_be_bytes());
     let mut recounted = relabelled.clone();

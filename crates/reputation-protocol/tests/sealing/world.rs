@@ -104,6 +104,7 @@ impl World {
     pub(super) fn ask(&mut self, client: &mut Site, items: &[Item]) -> (Vec<Vec<u8>>, Outcome) {
         let mut asking = client.asking(items, self.now);
         let mut sent = Vec::new();
+        let mut ended = None;
         loop {
             match client.next(&mut asking, self.now) {
                 Step::Sent(datagram, _) => {
@@ -115,8 +116,11 @@ impl World {
                     }
                 }
                 Step::Noted(_) => {}
-                Step::Finished(outcome) => return (sent, outcome),
+                Step::Finished(outcome) => ended = Some(outcome),
                 Step::Idle => {
+                    if let Some(outcome) = ended.take_if(|_| asking.is_settled()) {
+                        return (sent, outcome);
+                    }
                     let deadline = asking.deadline().expect("not finished");
                     self.now = deadline;
                     asking.handle(Event::Timer, deadline);

@@ -134,6 +134,8 @@ where
     tracing_subscriber::fmt::layer()
         .event_format(line::Line::new(format))
         .with_writer(std::io::stderr)
+        // Otherwise a closed standard error would be complained of there, which panics.
+        .log_internal_errors(false)
         .with_filter(filter.and(filter_fn(|meta| meta.is_event())))
 }
 

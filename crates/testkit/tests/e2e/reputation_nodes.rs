@@ -23,7 +23,8 @@ pub struct Nodes {
     url: String,
     /// Of administration.
     pub ports: Vec<u16>,
-    extra: String,
+    /// Added to the configuration of each node; the last one to all further ones.
+    extra: Vec<String>,
     /// Those that were started.
     pub running: Vec<Tamis>,
 }
@@ -35,8 +36,13 @@ impl Nodes {
 
     /// Starts the first `running` of `count`, side by side: a first start waits for its peers.
     pub fn start_with(url: &str, count: usize, running: usize, extra: &str) -> Self {
+        Self::start_each(url, count, running, &[extra])
+    }
+
+    pub fn start_each(url: &str, count: usize, running: usize, extra: &[&str]) -> Self {
         let ports = (0..count).map(|_| free_port()).collect();
-        let (url, extra, running_now) = (url.to_owned(), extra.to_owned(), Vec::new());
+        let extra = extra.iter().map(|&extra| extra.to_owned()).collect();
+        let (url, running_now) = (url.to_owned(), Vec::new());
         let mut nodes = Self { url, ports, extra, running: running_now };
         let configs: Vec<String> = (0..running).map(|node| nodes.config(node)).collect();
         nodes.running = std::thread::scope(|scope| {
@@ -59,7 +65,7 @@ impl Nodes {
             self.url,
             self.ports[node],
             peers.join(", "),
-            self.extra
+            self.extra.get(node).or(self.extra.last()).map_or("", String::as_str)
         )
     }
 

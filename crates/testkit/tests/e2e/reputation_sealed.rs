@@ -6,6 +6,7 @@ use std::process::Output;
 
 use tamis_testkit::peers::{Dialogue, PEER_WAIT_MAX, Sink, Tamis, wait_for};
 
+use crate::flood::Flood;
 use crate::mails::{header, mail};
 
 /// A scanner, the edge before it, and where its mails arrive.
@@ -140,4 +141,43 @@ fn a_key_that_cannot_be_read_is_refused_by_its_name_before_anything_starts() {
         assert!(!output.status.success() && text.contains("reputation_key"), "{text}");
         assert!(text.contains(name) && !text.contains("8899"), "{text}");
     }
+}
+
+/// More than all strangers together may be challenged on one socket, and not so much that the system drops what waits.
+const FLOOD_PER_SECOND: u32 = 28_000;
+
+#[test]
+#[ignore = "needs python3 and the right to open raw sockets"]
+fn sealed_clients_are_answered_while_a_flood_with_forged_sources_takes_all_challenges() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ours = key(directory.path(), "ours");
+    let config = format!("[reputation]\nclient_keys = \"{}\"\n", ours.display());
+    let reputation = Tamis::start(&["reputation"], Some(&config));
+    let server = format!("http://{}", reputation.address("reputation", "grpc"));
+    let link = ["signature", "--server", &server, "add", "--class", "spam", "sender:sender.test"];
+    let _ = said(&Tamis::run(&link));
+    let mut first = Gateway::start(&reputation, Some(&ours));
+    let before_the_flood = || {
+        let (rung, _) = first.judged(&with_link(0, "http://shady.example/offer"));
+        (rung == "full").then_some(())
+    };
+    wait_for("a judgement in full", PEER_WAIT_MAX, before_the_flood, String::new);
+
+    let mut flood = Flood::start(reputation.port("reputation", "listen"), FLOOD_PER_SECOND);
+    let limited = || reputation.metric("tamis_reputation_limited_total");
+    let is_felt = || (limited() > 1_000.0).then_some(());
+    wait_for("challenges refused", PEER_WAIT_MAX, is_felt, || reputation.log());
+    // A process that starts now has neither cookie nor session; its address has proven itself.
+    let mut second = Gateway::start(&reputation, Some(&ours));
+    let mut answered = 0;
+    for number in 0..20 {
+        for gateway in [&mut first, &mut second] {
+            let (rung, evidence) = gateway.judged(&with_link(100 + number, "http://x.example/"));
+            answered += u32::from(rung == "full" && evidence.contains("reputation_spam_sender"));
+        }
+    }
+    let limited_then = limited();
+    assert!(flood.is_alive() && limited_then > 10_000.0, "no flood: {limited_then}");
+    // The wire may lose a datagram of a mail that asks once; a lost session would be all of them.
+    assert!(answered >= 38, "{answered} of 40\n{}", reputation.log());
 }

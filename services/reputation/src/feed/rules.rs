@@ -34,6 +34,8 @@ pub(super) fn read(text: &str, own: Rules) -> Result<Rules, String> {
         agreement_min: value("agreement_min", AGREEMENT_LEAST.into(), 32)?
             .try_into()
             .map_err(|_| fits("agreement_min"))?,
+        // Bases are held whole, and count as their publisher does.
+        shard: None,
         ..own
     })
 }

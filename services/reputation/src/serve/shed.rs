@@ -1,4 +1,5 @@
-//! What the system dropped because a receive buffer was full. Its count is read from its list of sockets, now and then
+//! What the system dropped because a receive buffer was full: the datagrams that came last, unread and unanswered. What waits
+//! is answered in its order, so that nobody waits longer than the buffer is long; who was dropped asks another server. Its count is read from its list of sockets, now and then
 //! and in a thread of its own: to have it told with each datagram (`SO_RXQ_OVFL`) was measured to cost 3.5 % of every
 //! answer, and reading the list takes a millisecond that no asker should wait.
 
@@ -53,9 +54,9 @@ fn count(list: &str, inode: u64) -> Option<u32> {
 pub(super) fn watch(mut sockets: Vec<Dropped>, shared: &Shared, is_ending: &AtomicBool) {
     while !is_ending.load(Ordering::Relaxed) {
         thread::park_timeout(READ_AFTER);
-        let Some(list) = sockets.first().and_then(|it| fs::read_to_string(it.list).ok()) else {
-            return;
-        };
+        let Some(first) = sockets.first() else { return };
+        // Once without a list, for want of a descriptor perhaps, is not for good: the system's counts run on.
+        let Ok(list) = fs::read_to_string(first.list) else { continue };
         let more: u64 = sockets.iter_mut().map(|socket| socket.more(&list)).sum();
         if more > 0 {
             shared.metrics.shed.inc_by(more);
@@ -80,6 +81,65 @@ mod tests {
         let mut socket = Dropped { list: "", inode: 4712, seen: 4_294_967_280 };
         assert_eq!(socket.more(LIST), 10);
         assert_eq!(socket.more(&LIST.replace("4294967290", "4")), 10);
+    }
+
+    /// Datagrams that a fresh socket with a small buffer holds of `sent`, and what was counted as dropped.
+    fn held_and_dropped(sent: usize) -> (usize, u64) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&socket).set_recv_buffer_size(16 * 1024).unwrap();
+        let mut dropped = Dropped::of(&socket).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..sent {
+            sender.send_to(&number.to_be_bytes(), socket.local_addr().unwrap()).unwrap();
+        }
+        let more = dropped.more(&fs::read_to_string(dropped.list).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        let mut held = 0_usize;
+        let mut datagram = [0; 8];
+        while socket.recv(&mut datagram).is_ok() {
+            assert_eq!(datagram, held.to_be_bytes(), "the first ones wait, the last ones go");
+            held += 1;
+        }
+        (held, more)
+    }
+
+    #[test]
+    fn a_full_buffer_sheds_the_last_and_each_is_counted_at_n_and_n_plus_1() {
+        let (most, _) = held_and_dropped(1_000);
+        assert!((1..1_000).contains(&most), "{most}");
+        assert_eq!(held_and_dropped(most), (most, 0), "n");
+        assert_eq!(held_and_dropped(most + 1), (most, 1), "n + 1");
+        assert_eq!(held_and_dropped(most + 7), (most, 7));
+    }
+
+    #[test]
+    fn counting_goes_on_after_the_list_could_not_be_read_once() {
+        let list = tempfile::NamedTempFile::new().unwrap();
+        let path: &'static str = Box::leak(list.path().display().to_string().into_boxed_str());
+        let metrics = crate::metrics::Metrics::new(&tamis_runtime::metrics::Metrics::new());
+        let table = tamis_reputation_protocol::signatures::Table::new(Default::default());
+        let shared = std::sync::Arc::new(Shared::new(table, metrics));
+        let is_ending = std::sync::Arc::new(AtomicBool::new(false));
+        fs::remove_file(path).unwrap();
+        let socket = Dropped { list: path, inode: 4712, seen: 4_294_967_280 };
+        let (watched, ending) = (shared.clone(), is_ending.clone());
+        let thread = thread::spawn(move || watch(vec![socket], &watched, &ending));
+        thread.thread().unpark();
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        // It has looked at least once when the token of `unpark` is used up, which nobody sees: give it some looks.
+        for _ in 0..100 {
+            thread.thread().unpark();
+            thread::yield_now();
+        }
+        fs::write(path, LIST).unwrap();
+        while shared.metrics.shed.get() != 10 {
+            assert!(std::time::Instant::now() < until && !thread.is_finished());
+            thread.thread().unpark();
+            thread::yield_now();
+        }
+        is_ending.store(true, Ordering::Relaxed);
+        thread.thread().unpark();
+        thread.join().unwrap();
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenErr
         let reporters_at = snapshot.foot.reporters_at;
         loaded.map_err(|refused| snapshot.damaged(reporters_at, &refused.to_string()))?;
     }
+    let mut found = [0_u64; SignatureKind::ALL.len()];
     std::thread::scope(|scope| {
         let (blocks, decoded) = mpsc::sync_channel(BLOCKS_AHEAD);
         scope.spawn(move || decode(snapshot, &blocks));
@@ -29,13 +30,17 @@ pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenErr
             let (at, block) = block?;
             for saved in &block {
                 table.load(saved).map_err(|refused| snapshot.damaged(at, &refused.to_string()))?;
+                // Not those of the table: it leaves out what another shard keeps.
+                let kinds = SignatureKind::ALL.iter();
+                let kind = kinds.zip(&mut found).find(|(kind, _)| **kind == saved.signature.kind);
+                kind.into_iter().for_each(|(_, count)| *count += 1);
             }
         }
         Ok(())
     })?;
-    for kind in SignatureKind::ALL {
+    for (kind, found) in SignatureKind::ALL.into_iter().zip(found) {
         let count = snapshot.counts().iter().find(|count| count.kind == kind);
-        let (written, found) = (count.map_or(0, |count| count.signatures), table.count(kind));
+        let written = count.map_or(0, |count| count.signatures);
         if written != found {
             let what = format!("{found} signatures of kind {} instead of {written}", kind.word());
             return Err(snapshot.damaged(snapshot.foot.index_at, &what));
@@ -46,8 +51,10 @@ pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenErr
 }
 
 fn reserve(snapshot: &Snapshot, table: &mut Table) {
+    let range = table.rules().shard.unwrap_or_default();
     let sum = |count: fn(&super::Count) -> u64| {
-        usize::try_from(snapshot.counts().iter().map(count).sum::<u64>()).unwrap_or(0)
+        let all = usize::try_from(snapshot.counts().iter().map(count).sum::<u64>()).unwrap_or(0);
+        range.share_of(all)
     };
     table.reserve(sum(|count| count.signatures - count.sketched), sum(|count| count.sketched));
 }

@@ -185,6 +185,9 @@ impl Question {
                 }
                 self.pool.lanes.is_alive(server);
             }
+            Fact::Elsewhere { server } => {
+                tracing::warn!(%server, "a reputation server keeps other values than the map says; the map is read again when its file changes");
+            }
             Fact::TimedOut(server) => {
                 if let Some(flight) = self.flights.remove(&server) {
                     mind.selector.failed(flight, Failure::Timeout, now);
