@@ -119,15 +119,7 @@ impl Service {
                 (writes, writer, None)
             }
         };
-        let publishes =
-            config.bases.as_ref().is_some_and(|settings| settings.bases.publish_signatures);
-        if publishes && config.rules.shard.is_some() {
-            return Err(Failure::configuration(
-                "[bases] publish_signatures: a node with [reputation] shard cannot publish"
-                    .to_owned(),
-                "Its epochs count what sites do not. Let a node without shard publish, with an order of its own.",
-            ));
-        }
+        whole_order_is_published(&config)?;
         let feed = match config.bases.take() {
             None => None,
             Some(settings) => {
@@ -253,6 +245,18 @@ impl Service {
 async fn all_of(mut tasks: JoinSet<()>, announcement: Option<Announcement>) {
     drop(announcement);
     while tasks.join_next().await.is_some() {}
+}
+
+/// Signatures are published by nodes that keep all of them.
+fn whole_order_is_published(config: &Config) -> Result<(), Failure> {
+    let publishes = config.bases.as_ref().is_some_and(|settings| settings.bases.publish_signatures);
+    if publishes && config.rules.shard.is_some() {
+        return Err(Failure::configuration(
+            "[bases] publish_signatures: a node with [reputation] shard cannot publish".to_owned(),
+            "Its epochs count what sites do not. Let a node without shard publish, with an order of its own.",
+        ));
+    }
+    Ok(())
 }
 
 /// A node that falls behind until somebody mends it is not ready: others should be asked. It answers all the same.

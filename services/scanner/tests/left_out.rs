@@ -32,7 +32,9 @@ async fn server(is_listed: impl Fn(&Item) -> bool + Send + 'static) -> String {
             let Ok(question) = Question::decode(&buffer[..length]) else { continue };
             let listings = question.items.iter().map(|it| is_listed(it).then_some(spam)).collect();
             let id = question.id;
-            let answer = Answer { id, epoch: 1, is_stale: false, fresh_cookie: None, listings };
+            let (is_stale, is_elsewhere) = (false, false);
+            let answer =
+                Answer { id, epoch: 1, is_stale, is_elsewhere, fresh_cookie: None, listings };
             let _ = socket.send_to(&answer.encode(), from).await;
         }
     });
