@@ -293,7 +293,12 @@ impl World {
                         run.settled += 1;
                     }
                     Fact::Ignored { .. } => self.tally.ignored += 1,
-                    Fact::Elsewhere { .. } => unreachable!("no server has a shard"),
+                    Fact::Elsewhere { .. } => {
+                        assert!(
+                            self.network.weather.damaged_per_mille > 0,
+                            "no server has a shard"
+                        );
+                    }
                     Fact::Answered { .. } | Fact::LeftOut(_) => {}
                 },
                 Output::Finished(outcome) => {

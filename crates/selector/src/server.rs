@@ -62,6 +62,8 @@ pub(crate) struct Server<K> {
     usual_in_flight: f64,
     /// Failures since the last answer.
     failures_in_row: u32,
+    /// When the first of them was sent.
+    silent_since: Option<Instant>,
     outage: Option<Outage>,
     /// Outages that followed each other without a calm time between.
     strikes: u32,
@@ -112,6 +114,7 @@ impl<K: Clone> Server<K> {
             loss: Loss::new(now),
             usual_in_flight: 0.0,
             failures_in_row: 0,
+            silent_since: None,
             outage: None,
             strikes: 0,
             flaps: 0,
@@ -144,7 +147,12 @@ impl<K: Clone> Server<K> {
     ) {
         self.flights.settled(flight.sent_at);
         self.flights.heard(now);
-        if self.outage.take().is_some() {
+        // Several failures over a rest's time without one answer: an outage in which too little was asked to see it.
+        let several = self.failures_in_row > 1;
+        let was_silent = self.silent_since.take().is_some_and(|since| {
+            several && now.saturating_duration_since(since) >= settings.retry_first
+        });
+        if self.outage.take().is_some() || was_silent {
             // What it failed during an outage is the outage's; only what it fails between answers is loss.
             self.estimate.forget();
             self.in_since = now;
@@ -187,6 +195,7 @@ impl<K: Clone> Server<K> {
     /// present rest began are its echo and do not lengthen it.
     fn strike(&mut self, certain: bool, sent_at: Instant, now: Instant, settings: &Settings) {
         self.failures_in_row = self.failures_in_row.saturating_add(1);
+        self.silent_since = self.silent_since.or(Some(sent_at));
         let echo = self.outage.is_some_and(|outage| sent_at < outage.until);
         let enough = certain || self.outage.is_some() || self.failures_in_row >= FAILURES_TO_BE_OUT;
         if echo || !enough {
