@@ -87,7 +87,9 @@ fn each_tag(page: &str, anew: Anew) -> String {
     for piece in page.split_inclusive('>') {
         let (before, tag) = piece.split_at(piece.rfind('<').unwrap_or(piece.len()));
         out.push_str(before);
-        out.push_str(&if tag.ends_with('>') { anew(tag) } else { tag.to_owned() });
+        // A comment stays as it is: a blank in its end would leave it open.
+        let is_tag = tag.ends_with('>') && !tag.ends_with("-->") && !tag.starts_with("<!");
+        out.push_str(&if is_tag { anew(tag) } else { tag.to_owned() });
     }
     out
 }
