@@ -62,9 +62,11 @@ pub(super) fn judge(votes: &[Vote], trust: &Trust) -> Judged {
     }
 }
 
-/// The conclusion about what resembles the stored sketch: from the votes that named it, and from no others.
+/// The conclusion about what resembles the stored sketch: from the votes that named it, and from those that allow. Who
+/// objects to an accusation has its name alone, from a question why; and to allow accuses nobody.
 pub(super) fn judge_near(votes: &[Vote], trust: &Trust) -> Judged {
-    let names = |vote: &&Vote| vote.named() == Named::Stored;
+    let allows = |vote: &Vote| vote.class() == Class::Allowed && !vote.is_operator();
+    let names = |vote: &&Vote| vote.named() == Named::Stored || allows(vote);
     if votes.iter().all(|vote| names(&vote)) {
         return judge(votes, trust);
     }

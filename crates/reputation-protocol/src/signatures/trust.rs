@@ -126,16 +126,25 @@ impl Trust {
         self.seen_on(reporter, u16::try_from(unix_s / SECONDS_OF_DAY).unwrap_or(u16::MAX).max(1));
     }
 
-    /// Of one reporter time never goes back.
+    /// The last word counts, also about the day: what a clock that was ahead told is mended by the next report. The day
+    /// of an organisation is the latest of its reporters, so that it does not depend on the order of a load.
     fn seen_on(&mut self, reporter: u16, day: u16) {
-        let own = &mut self.records[usize::from(reporter)];
-        own.last_day = own.last_day.max(day);
-        let organisation = usize::from(self.voices[usize::from(reporter)].organisation);
-        let before = self.organisation_days[organisation];
-        if day > before {
-            self.organisation_days[organisation] = day;
-            self.activity.moved(before, day);
+        let goes_back =
+            std::mem::replace(&mut self.records[usize::from(reporter)].last_day, day) > day;
+        let organisation = self.voices[usize::from(reporter)].organisation;
+        let before = self.organisation_days[usize::from(organisation)];
+        let latest = if goes_back { self.latest_day(organisation) } else { day.max(before) };
+        if latest != before {
+            self.organisation_days[usize::from(organisation)] = latest;
+            self.activity.moved(before, latest);
         }
+    }
+
+    /// Asked where a day goes back, so when a clock was set: it looks at all reporters.
+    fn latest_day(&self, organisation: u16) -> u16 {
+        let all = self.voices.iter().zip(&self.records);
+        let own = all.filter(|(voice, _)| voice.organisation == organisation);
+        own.map(|(_, record)| record.last_day).max().unwrap_or_default()
     }
 
     /// Organisations that named the sketch so.

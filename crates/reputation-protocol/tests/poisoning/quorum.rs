@@ -72,6 +72,23 @@ fn clocks_that_are_years_ahead_make_nobody_else_inactive() {
 }
 
 #[test]
+fn what_a_node_with_a_wrong_clock_stamped_is_mended_by_the_next_reports() {
+    let mut world = World::new(5);
+    let (hostile, honest) = (world.hostile(10), world.honest(10, 30));
+    let now = world.now;
+    world.now = now + 3_000 * DAY;
+    world.all_say(OTHER, Class::Bulk, &honest[..25]);
+    world.now = now;
+    world.all_say(NEWSLETTER, Class::Spam, &hostile);
+    assert_eq!(world.class(NEWSLETTER), Some(Class::Spam), "a known limit while it lasts");
+    world.all_say(OTHER, Class::Bulk, &honest[..10]);
+    assert_eq!(world.class(NEWSLETTER), Some(Class::Suspected), "15 who are ahead are too few");
+    let item = tamis_reputation_protocol::packet::Item::exact(crate::world::signature(NEWSLETTER));
+    let loaded = world.reloaded(true).ask(&item, now).map(|listing| listing.class);
+    assert_eq!(loaded, Some(Class::Suspected));
+}
+
+#[test]
 fn in_quiet_weeks_few_votes_list_no_more_than_in_busy_ones() {
     let mut world = World::new(4);
     let (hostile, honest) = (world.hostile(10), world.honest(10, 30));

@@ -33,6 +33,22 @@ fn a_newsletters_sketch_on_a_campaigns_name_accuses_no_copy_of_the_newsletter() 
 }
 
 #[test]
+fn who_allows_by_the_name_alone_ends_what_three_percent_accuse_by_its_sketch() {
+    let mut world = World::new(7);
+    let (hostile, honest) = (world.hostile(30), world.honest(30, 16));
+    let newsletter = sketch(1);
+    world.all_name(CAMPAIGN, newsletter, Class::Spam, &hostile);
+    assert_eq!(world.near(&copy(&newsletter, 3)), Some(Class::Spam), "a known limit");
+    for (number, reporter) in honest.into_iter().enumerate() {
+        let accused = world.near(&copy(&newsletter, 3));
+        assert_eq!(accused, Some(Class::Spam), "after {number} who object");
+        world.names(CAMPAIGN, None, Class::Allowed, Who::Reporter(reporter));
+    }
+    assert_eq!(world.near(&copy(&newsletter, 3)), Some(Class::Suspected));
+    assert_eq!(near(&world.reloaded(true), &newsletter, world.now), Some(Class::Suspected));
+}
+
+#[test]
 fn who_answers_every_honest_report_anew_hides_copies_and_accuses_none_until_an_operator_speaks() {
     let mut world = World::new(5);
     let (hostile, honest) = (world.hostile(10), world.honest(10, 60));

@@ -76,8 +76,14 @@ impl World {
     }
 
     /// The same of a text with this sketch, by an ordinary reporter or an operator.
-    pub fn names(&mut self, number: u64, sketch: Sketch, class: Class, reporter: Who) {
-        let (signature, sketch, at_unix_s) = (text(number), Some(sketch), self.now);
+    pub fn names(
+        &mut self,
+        number: u64,
+        sketch: impl Into<Option<Sketch>>,
+        class: Class,
+        reporter: Who,
+    ) {
+        let (signature, sketch, at_unix_s) = (text(number), sketch.into(), self.now);
         let (reporter, authority) = match reporter {
             Who::Reporter(reporter) => (name(reporter), Authority::Reporter),
             Who::Operator => ("desk".to_owned(), Authority::Operator),

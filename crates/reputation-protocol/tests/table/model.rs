@@ -248,7 +248,10 @@ impl Model {
         let of_kind = self.saved.values().filter(is_other);
         let others = of_kind.filter_map(|saved| {
             let agreement = saved.sketch?.agreement(&item.sketch?);
-            let naming = |told: &&ReportTold| told.named == Named::Stored;
+            let allows = |told: &ReportTold| {
+                told.class == Class::Allowed && told.authority == Authority::Reporter
+            };
+            let naming = |told: &&ReportTold| told.named == Named::Stored || allows(told);
             let naming: Vec<_> = saved.reports.iter().filter(naming).cloned().collect();
             if agreement < 17 || overruled(&saved.reports) && !overruled(&naming) {
                 return None;
