@@ -3,7 +3,8 @@
 //!
 //! A set-associative memory of fixed size. A newcomer takes the place of whatever in its set was seen least, so that a
 //! flood of names that are asked once pushes out its own like, never a campaign (the idea of Space-Saving: Metwally,
-//! Agrawal, El Abbadi 2005). Content with a sketch is counted under the first similar content that is remembered, its
+//! Agrawal, El Abbadi 2005). For good a place belongs only to what was seen often and by several clients: else one client
+//! that repeats itself could take them all, and no campaign would be counted any more. Content with a sketch is counted under the first similar content that is remembered, its
 //! *leader*: so the copies of a personalised campaign add up. Distinct clients are counted by linear counting in 64 bits
 //! (Whang, Vander-Zanden, Taylor 1990): exact enough to tell 1 from 3 from 100, which is all that is asked of it.
 //!
@@ -26,6 +27,9 @@ pub const SLOTS: usize = 8;
 
 /// Places of one set. Eight entries are looked at for each name, neighbours in memory.
 const WAYS: usize = 8;
+
+/// Distinct clients without which no place is kept against newcomers, whatever [`Settings::bulk_clients`] says.
+const KEPT_CLIENTS_MIN: u8 = 2;
 
 /// Bands of a sketch by which a leader is found: pairs of lanes.
 const BANDS: usize = Sketch::LANES / 2;
@@ -251,12 +255,15 @@ impl Sightings {
         candidates.max().map(|(_, place)| place)
     }
 
-    /// A place for a newcomer: a free one, or that of the entry seen least, if it was not seen often.
+    /// A place for a newcomer: a free one, or that of the entry seen least, if it was not seen often and by several.
     fn make_place(&mut self, item: &Item) -> Option<usize> {
         let set = self.set(&item.signature);
-        let count = |place: &usize| self.entries[*place].as_ref().map_or(0, Entry::copies);
-        let place = (set..set + WAYS).min_by_key(count).unwrap_or(set);
-        if count(&place) >= self.settings.bulk_copies.max(2) / 2 {
+        let worth = |place: &usize| {
+            let entry = self.entries[*place].as_ref();
+            entry.map_or((false, 0), |entry| (self.is_kept(entry), entry.copies()))
+        };
+        let place = (set..set + WAYS).min_by_key(worth).unwrap_or(set);
+        if worth(&place).0 {
             self.crowded_out += 1;
             return None;
         }
@@ -275,6 +282,13 @@ impl Sightings {
             }
         }
         Some(place)
+    }
+
+    /// Whether this gives way to no newcomer: it is half way to bulk, and more than one client says so.
+    fn is_kept(&self, entry: &Entry) -> bool {
+        let Settings { bulk_copies, bulk_clients, .. } = self.settings;
+        let seen = entry.seen();
+        seen.copies >= bulk_copies.max(2) / 2 && seen.clients >= bulk_clients.max(KEPT_CLIENTS_MIN)
     }
 
     fn set(&self, signature: &Signature) -> usize {

@@ -195,6 +195,7 @@ pub struct StatsResponse {
     #[prost(uint64, tag = "6")]
     pub log_bytes: u64,
     /// What an administrator should know: memory only, disk full, tail truncated at start. Human text, English.
+    /// Callers from elsewhere without a token learn their number alone: they name peers and paths.
     #[prost(string, repeated, tag = "7")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Since the service started: questions answered, signatures in them that were listed, address challenges sent,

@@ -186,8 +186,9 @@ impl Reputation for Admin {
 
     async fn stats(
         &self,
-        _request: Request<wire::StatsRequest>,
+        request: Request<wire::StatsRequest>,
     ) -> Result<Response<wire::StatsResponse>, Status> {
+        let warnings = self.warnings_for(&request);
         let table = self.shared.table();
         let metrics = &self.shared.metrics;
         let kinds = SignatureKind::ALL.into_iter().filter(|kind| table.count(*kind) > 0);
@@ -202,7 +203,7 @@ impl Reputation for Admin {
             signatures_max: table.rules().signatures_max as u64,
             durable: self.writes.durable(),
             log_bytes: metrics.log_bytes(),
-            warnings: self.shared.warnings(),
+            warnings,
             questions: metrics.questions.get(),
             hits: metrics.hits(),
             challenges: metrics.challenges.get(),

@@ -42,6 +42,7 @@ pub struct Shared {
     base: RwLock<Option<Table>>,
     base_origin: Mutex<Option<Arc<Origin>>>,
     base_trouble: Mutex<Option<String>>,
+    filter_trouble: Mutex<Option<String>>,
     /// Counters of this service.
     pub metrics: Metrics,
 }
@@ -61,6 +62,7 @@ impl Shared {
             base: RwLock::default(),
             base_origin: Mutex::default(),
             base_trouble: Mutex::default(),
+            filter_trouble: Mutex::default(),
             metrics,
         }
     }
@@ -109,6 +111,13 @@ impl Shared {
             tracing::warn!("{why}");
         }
         *present = trouble;
+    }
+
+    /// Why no filter of what is listed is written, or nothing any more. Who writes it has logged that.
+    pub(crate) fn filter_trouble(&self, trouble: Option<&str>) {
+        let trouble =
+            trouble.map(|why| format!("no filter of listed signatures is written: {why}"));
+        *self.filter_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// Whether this node is cut off from the order that it shares with others, so that clients had better ask another.
@@ -173,6 +182,7 @@ impl Shared {
         all.extend(trouble.as_ref().map(|why| format!("writes are refused: {why}")));
         all.extend(self.order_troubles.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all.extend(self.base_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        all.extend(self.filter_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone());
         all
     }
 }

@@ -374,3 +374,31 @@ async fn a_filter_comes_with_the_bases_and_a_site_writes_one_of_its_own_reports_
     let now_s = tamis_runtime::clock::unix_seconds();
     assert!((now_s - 60..now_s).contains(&at_site.head.covers_unix_s), "{:?}", at_site.head);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_cannot_be_written_is_told_in_stats_and_is_written_again_when_it_can() {
+    let authority = Authority::new();
+    let mut hub = Node::hub(&authority, Some(4096)).await.stopped().await;
+    let path = hub.dir.path().join("listed.filter");
+    hub.config.filter = Some(path.clone());
+    let mut hub = hub.started().await;
+    // Enough for a snapshot, whose part of the filter is kept.
+    for number in 0..200 {
+        hub.add(link(&format!("{number}.example")), Class::Spam).await;
+    }
+    filter_with(&link("199.example"), || std::fs::read(&path).ok()).await;
+    let kept = hub.dir.path().join("state/filter");
+    // Somebody cleans up; again, where a filter in the making filled it meanwhile.
+    while std::fs::remove_dir_all(&kept).and_then(|()| std::fs::write(&kept, "")).is_err() {}
+    let late = link("late.example");
+    hub.add(late, Class::Spam).await;
+    hub.wait_for_warning("no filter of listed signatures").await;
+    assert!(hub.stats().await.warnings.iter().any(|warning| warning.contains("no filter")));
+    std::fs::remove_file(&kept).unwrap();
+    filter_with(&late, || std::fs::read(&path).ok()).await;
+    let began = Instant::now();
+    while !hub.warnings().is_empty() {
+        assert!(began.elapsed() < support::PATIENCE, "{:?}", hub.warnings());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

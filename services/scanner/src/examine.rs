@@ -314,14 +314,15 @@ impl Examination {
         if names.asked.is_empty() {
             return;
         }
-        let chosen = choose(names, service.sieving());
+        let sieving = service.sieving();
+        let chosen = choose(names, |item| sieving.may_be_listed(item));
         self.unasked = chosen.left_out;
         let span = tracing::info_span!(
             "scanner.reputation",
             items = chosen.asked.len(),
             left_out = chosen.left_out
         );
-        let (heard, answers) = service.ask(chosen.asked, until).instrument(span).await;
+        let (heard, answers) = service.ask(chosen.asked, &sieving, until).instrument(span).await;
         self.answers = with_twins(answers, &chosen.twins);
         let is_part = chosen.left_out + self.pictures.left_out() > 0;
         self.heard = if is_part { heard.in_part() } else { heard };

@@ -31,6 +31,7 @@ struct Inner {
     reputation_spared: Counter,
     reputation_filter_keys: Gauge,
     reputation_shard_silent: Family<ShardLabels, Counter>,
+    reputation_elsewhere: Counter,
     needed_parts: Counter,
     supplied_bytes: Counter,
     inline_bytes: Counter,
@@ -106,6 +107,7 @@ impl Default for Inner {
             reputation_spared: Counter::default(),
             reputation_filter_keys: Gauge::default(),
             reputation_shard_silent: Family::default(),
+            reputation_elsewhere: Counter::default(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
             inline_bytes: Counter::default(),
@@ -133,6 +135,11 @@ impl Inner {
             "reputation_shard_silent",
             "Questions that a shard did not answer in time, by its range",
             self.reputation_shard_silent.clone(),
+        );
+        to.register(
+            "reputation_elsewhere",
+            "Answers of servers that keep other values than the map of the shards says",
+            self.reputation_elsewhere.clone(),
         );
     }
 }
@@ -272,6 +279,11 @@ impl Metrics {
     pub fn reputation_shard_silent(&self, range: &str) {
         let labels = ShardLabels { shard: range.to_owned() };
         self.0.reputation_shard_silent.get_or_create(&labels).inc();
+    }
+
+    /// A server keeps other values than the map says.
+    pub fn reputation_elsewhere(&self) {
+        self.0.reputation_elsewhere.inc();
     }
 
     /// Parts were asked of an edge.

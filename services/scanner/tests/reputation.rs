@@ -122,7 +122,8 @@ fn start(plan: Plan) -> Service {
 }
 
 async fn ask(service: &Service, items: &[Item]) -> (Heard, Vec<Option<u8>>) {
-    let (heard, answered) = service.ask(asked(items), clock::now() + 2 * BUDGET).await;
+    let sieving = service.sieving();
+    let (heard, answered) = service.ask(asked(items), &sieving, clock::now() + 2 * BUDGET).await;
     (heard, answered.iter().map(|it| it.listing.map(|listing| listing.similarity)).collect())
 }
 
@@ -264,6 +265,26 @@ async fn without_a_filter_that_can_be_believed_every_question_is_asked() {
     let sharded = start(Plan { map: shards, ..filtered });
     until(&service, &[listed], |heard| heard == Heard::Spared).await;
     assert_eq!(ask(&sharded, &[listed]).await.0, Heard::Answered);
+}
+
+#[tokio::test]
+async fn a_filter_that_is_dropped_in_mid_question_is_still_the_one_that_is_asked_by() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(Vec::new(), false).await;
+    let path = write(directory.path(), "filter", &filter_file(vec![], 0));
+    let service = start(Plan { filter_file: Some(path.clone()), ..plan(&[(0, &[&server])]) });
+    let items: Vec<Item> = (0..300).map(part).collect();
+    until(&service, &items, |heard| heard == Heard::Spared).await;
+    let sieving = service.sieving();
+    std::fs::remove_file(&path).unwrap();
+    until(&service, &items[..1], |heard| heard == Heard::Answered).await;
+    let (heard, _) = service.ask(asked(&items), &sieving, clock::now() + 2 * BUDGET).await;
+    assert_eq!(heard, Heard::Spared, "what was chosen by a filter is asked by the same one");
+    // Three hundred find no room in one datagram: who asks for them nevertheless is told that part of them was not asked.
+    until(&service, &items, |heard| heard == Heard::Partly).await;
+    let asked = server.items.load(Ordering::Relaxed);
+    assert_eq!(ask(&service, &items).await.0, Heard::Partly);
+    assert!(server.items.load(Ordering::Relaxed) - asked < 300);
 }
 
 #[tokio::test]

@@ -145,7 +145,8 @@ fn client(server: &Server, key: Option<&str>, is_sighting: bool) -> Service {
 async fn ask(service: &Service) -> (Heard, Vec<Option<Class>>) {
     let names = ["good.example/offer", "bad.example/offer"];
     let asked = names.map(|name| Asked { item: Item::exact(naming::link(name)), part: None });
-    let (heard, answered) = service.ask(asked.to_vec(), clock::now() + 2 * BUDGET).await;
+    let (sieving, until) = (service.sieving(), clock::now() + 2 * BUDGET);
+    let (heard, answered) = service.ask(asked.to_vec(), &sieving, until).await;
     (heard, answered.iter().map(|it| it.listing.map(|listing| listing.class)).collect())
 }
 

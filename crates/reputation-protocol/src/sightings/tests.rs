@@ -131,6 +131,37 @@ fn a_flood_of_names_asked_once_does_not_push_a_campaign_out() {
 }
 
 #[test]
+fn one_client_that_repeats_itself_takes_no_place_for_good() {
+    let (mut memory, now) = memory(1024);
+    let mut random = Random(12);
+    // Fills every set, each name to half of what is bulk.
+    for _ in 0..3 * 1024 {
+        let junk = random.item(SignatureKind::Part);
+        (0..50).for_each(|_| see(&mut memory, junk, 7, now));
+    }
+    let campaign = random.item(SignatureKind::Text);
+    for client in 0..100 {
+        let copy = random.copy(&campaign, 5);
+        see(&mut memory, copy, client % 3, now);
+    }
+    assert!(memory.bulk(now).ask(&random.copy(&campaign, 5)).is_some());
+    assert_eq!(memory.crowded_out(), 0);
+}
+
+#[test]
+fn what_several_clients_saw_half_way_to_bulk_stays_before_what_one_client_saw_more_often() {
+    let (mut memory, now) = memory(64);
+    let mut random = Random(13);
+    let campaign = random.item(SignatureKind::Part);
+    (0..50).for_each(|copy| see(&mut memory, campaign, copy % 2, now));
+    for _ in 0..1_000 {
+        let junk = random.item(SignatureKind::Part);
+        (0..60).for_each(|_| see(&mut memory, junk, 7, now));
+    }
+    assert_eq!(memory.seen(&campaign), Some(Seen { copies: 50, clients: 2 }));
+}
+
+#[test]
 fn memory_has_the_size_it_was_given_whatever_is_seen() {
     let (mut memory, now) = memory(4_096);
     let before = memory.memory_bytes();

@@ -51,7 +51,7 @@ fn client(nodes: &[&Tamis; 4]) -> Service {
 
 async fn ask(client: &Service, numbers: impl Iterator<Item = u64>) -> (Heard, Vec<Answered>) {
     let asked = numbers.map(|number| Asked { item: item(number), part: None }).collect();
-    client.ask(asked, clock::now() + 2 * BUDGET).await
+    client.ask(asked, &client.sieving(), clock::now() + 2 * BUDGET).await
 }
 
 /// Asks mails of twenty names each for everything, each until it is answered in full.

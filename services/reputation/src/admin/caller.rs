@@ -40,6 +40,16 @@ impl Admin {
         Ok(caller)
     }
 
+    /// What a person should know, for who shows a token or is on this machine: it names peers and paths. Others learn
+    /// how much there is.
+    pub(super) fn warnings_for<T>(&self, request: &Request<T>) -> Vec<String> {
+        let warnings = self.shared.warnings();
+        if warnings.is_empty() || is_local(request) || self.caller(request, "").is_ok() {
+            return warnings;
+        }
+        vec![format!("{} told on the machine of the service or for a token", warnings.len())]
+    }
+
     /// Lets only nodes of the service through: over TLS those whose certificate is for a name of a peer, else this machine.
     pub(super) fn peer_only<T>(&self, request: &Request<T>) -> Result<(), Status> {
         if !self.has_tls {
@@ -117,6 +127,17 @@ mod tests {
         let peer = Peer::Tcp(address.parse().unwrap());
         request.extensions_mut().insert(Caller { peer, cut: Shutdown::new() });
         request
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_on_this_machine_and_counted_elsewhere() {
+        let admin = admin();
+        assert!(admin.warnings_for(&from("192.0.2.7:9")).is_empty());
+        let warning = "peer rep2.example:7063 keeps another range".to_owned();
+        admin.shared.warn(warning.clone());
+        assert_eq!(admin.warnings_for(&from("127.0.0.1:9")), [warning]);
+        let [told] = &admin.warnings_for(&from("192.0.2.7:9"))[..] else { panic!("one line") };
+        assert!(told.starts_with("1 ") && !told.contains("rep2"), "{told}");
     }
 
     #[tokio::test]

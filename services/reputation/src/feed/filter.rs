@@ -156,6 +156,7 @@ impl Filtering {
             }
         }
         self.trouble = trouble;
+        self.shared.filter_trouble(self.trouble.as_deref());
         self.trouble.is_none()
     }
 

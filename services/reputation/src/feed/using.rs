@@ -163,10 +163,11 @@ impl Follower {
     }
 
     fn put(&mut self, table: Option<Table>, origin: Option<Arc<Origin>>) {
-        // What is replaced may be large: it goes when nobody waits for the table.
         let old = std::mem::replace(&mut *self.shared.base_mut(), table);
-        drop(old);
+        // First, since what is replaced may be large and take seconds to go: nobody waits for the table meanwhile, and
+        // nobody takes the new one for that of the release before.
         self.in_force_from(origin);
+        drop(old);
     }
 
     fn in_force_from(&mut self, origin: Option<Arc<Origin>>) {

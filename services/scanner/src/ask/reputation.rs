@@ -42,7 +42,8 @@ pub enum Heard {
     Spared,
     /// No server answered in time.
     Silent,
-    /// Some shards did, others did not: what those hold is not known. Or not all of the mail found room in the question.
+    /// Some shards did, others did not: what those hold is not known. Or not all of the mail found room in the question,
+    /// whether its asker left it out or the datagram did.
     Partly,
     /// All that were asked did.
     Answered,
@@ -85,6 +86,19 @@ pub struct Plan {
     pub budget: Duration,
 }
 
+/// One look at the filter. Who chooses what to ask by it asks by the same one: a filter that is dropped in between would
+/// send what was given no room.
+#[derive(Clone, Debug)]
+pub struct Sieving(Option<Arc<Sieve>>);
+
+impl Sieving {
+    /// Whether something may be known of this item: of all, where there is no filter in force.
+    #[must_use]
+    pub fn may_be_listed(&self, item: &Item) -> bool {
+        self.0.as_ref().is_none_or(|sieve| sieve.may_be_listed(item))
+    }
+}
+
 /// The reputation service, as the scanner asks it.
 #[derive(Debug)]
 pub struct Service {
@@ -117,10 +131,15 @@ impl Service {
         Self { inner }
     }
 
-    /// Asks once for everything, within the budget and not after `until`.
-    pub async fn ask(&self, asked: Vec<Asked>, until: Instant) -> (Heard, Vec<Answered>) {
+    /// Asks once for everything that the filter does not deny, within the budget and not after `until`.
+    pub async fn ask(
+        &self,
+        asked: Vec<Asked>,
+        sieving: &Sieving,
+        until: Instant,
+    ) -> (Heard, Vec<Answered>) {
         let mut listings: Vec<Option<Listing>> = vec![None; asked.len()];
-        let places = self.worth_asking(&asked);
+        let places = worth_asking(&asked, sieving);
         let heard = if asked.is_empty() {
             Heard::NotAsked
         } else if places.is_empty() {
@@ -142,10 +161,10 @@ impl Service {
         (heard, answered.collect())
     }
 
-    /// Tells of which items something may be known: all, where there is no filter in force.
-    pub fn sieving(&self) -> impl Fn(&Item) -> bool + use<> {
-        let sieve = self.inner.believed();
-        move |item| sieve.as_ref().is_none_or(|sieve| sieve.may_be_listed(item))
+    /// The filter as it is now, for one mail.
+    #[must_use]
+    pub fn sieving(&self) -> Sieving {
+        Sieving(self.inner.believed())
     }
 
     /// What the selector thinks of each server.
@@ -162,13 +181,6 @@ impl Service {
         self.inner.believed().map(|sieve| sieve.keys())
     }
 
-    /// Places of the items of which something may be known.
-    fn worth_asking(&self, asked: &[Asked]) -> Vec<usize> {
-        let may_be_listed = self.sieving();
-        let numbered = asked.iter().enumerate();
-        numbered.filter(|(_, asked)| may_be_listed(&asked.item)).map(|(place, _)| place).collect()
-    }
-
     async fn ask_servers(&self, items: &[Item], until: Instant) -> (Heard, Vec<Option<Listing>>) {
         let began = clock::now();
         let plan = &self.inner.plan;
@@ -181,14 +193,17 @@ impl Service {
                 if items.is_empty() {
                     return None;
                 }
-                question::ask(pool, items, plan.is_sighting, budget).await
+                question::ask(pool, items, plan.is_sighting, budget, &self.inner.metrics).await
             }
         });
-        let answers = join_all(questions).await;
+        let told = join_all(questions).await;
+        let left_out: usize = told.iter().flatten().map(|told| told.left_out).sum();
+        let answers: Vec<_> = told.into_iter().map(|told| Some(told?.listings)).collect();
         let heard_of = answers.iter().flatten().count();
         let Joined { listings, unknown, silent } = split.join(&answers);
         let heard = match (silent.is_empty(), heard_of) {
-            (true, _) => Heard::Answered,
+            (true, _) if left_out == 0 => Heard::Answered,
+            (true, _) => Heard::Partly,
             (false, 0) => Heard::Silent,
             (false, _) => Heard::Partly,
         };
@@ -206,6 +221,15 @@ impl Service {
             tracing::debug!(%range, unknown, "shard of the reputation service did not answer");
         }
     }
+}
+
+/// Places of the items of which something may be known.
+fn worth_asking(asked: &[Asked], sieving: &Sieving) -> Vec<usize> {
+    let numbered = asked.iter().enumerate();
+    numbered
+        .filter(|(_, asked)| sieving.may_be_listed(&asked.item))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 impl Inner {

@@ -72,7 +72,8 @@ async fn ask(service: &Service, number: u32) -> bool {
             part: Some(part),
         }
     };
-    let (heard, _) = service.ask((0..3).map(item).collect(), clock::now() + BUDGET).await;
+    let (asked, sieving) = ((0..3).map(item).collect(), service.sieving());
+    let (heard, _) = service.ask(asked, &sieving, clock::now() + BUDGET).await;
     heard == Heard::Answered
 }
 

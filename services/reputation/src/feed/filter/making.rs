@@ -75,6 +75,10 @@ impl Maker {
         let base_generation = base.map_or(0, |base| base.generation);
         let head = Head { covers_unix_s, epoch, base_generation };
         let done = self.written(head, base).map(|keys| Made { keys, head });
+        if done.is_err() {
+            // Perhaps what is kept is what failed: somebody removed it, or a disk lost it. Then it is made anew.
+            (self.own, self.base) = (None, None);
+        }
         done.map_err(|error| format!("{}: {error}", self.path.display()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tamis_reputation_protocol::asking::Cookies;
 use tamis_reputation_protocol::seal::{Client, Key};
@@ -24,6 +24,27 @@ pub(super) struct Mind {
     pub(super) cookies: Cookies,
     pub(super) freshness: Freshness,
     pub(super) seal: Client,
+    pub(super) elsewhere: Elsewhere,
+}
+
+/// Between two lines of the log about one pool that keeps other values than the map says: while a map is wrong every mail
+/// meets it, and a line for each fills a disk and tells no more.
+const ELSEWHERE_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// When it was told last that the map of the shards is wrong here.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere(Option<Instant>);
+
+impl Elsewhere {
+    /// Whether to tell it now; then not again for a while.
+    pub(super) fn is_to_be_told(&mut self, now: Instant) -> bool {
+        let is_quiet = |told: Instant| now.saturating_duration_since(told) < ELSEWHERE_TOLD_EVERY;
+        if self.0.is_some_and(is_quiet) {
+            return false;
+        }
+        self.0 = Some(now);
+        true
+    }
 }
 
 impl Pool {
@@ -36,6 +57,7 @@ impl Pool {
             cookies: Cookies::default(),
             freshness: Freshness::default(),
             seal,
+            elsewhere: Elsewhere::default(),
         };
         Self { lanes: Lanes::default(), mind: Mutex::new(mind) }
     }
@@ -69,4 +91,19 @@ fn sealing(key: Option<&Key>) -> Result<Client, getrandom::Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     Ok(Client::new(key.clone(), seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_runtime::clock;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_map_is_told_once_a_minute_and_not_with_every_mail() {
+        let (began, mut elsewhere) = (clock::now(), Elsewhere::default());
+        let told = (0..=120)
+            .filter(|second| elsewhere.is_to_be_told(began + Duration::from_secs(*second)));
+        assert_eq!(told.collect::<Vec<_>>(), [0, 60, 120]);
+    }
 }

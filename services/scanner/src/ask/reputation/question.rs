@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::lanes::Came;
 use super::pool::{Mind, Pool};
+use crate::metrics::Metrics;
 
 /// Datagrams waiting for one question. A server sends two at most; the rest is somebody else's.
 const CAME_MAX: usize = 16;
@@ -23,18 +24,28 @@ const CAME_MAX: usize = 16;
 /// Share of the budget after which a silent server is given up for another.
 const ANSWER_SHARE: u32 = 2;
 
+/// What one pool told.
+pub(super) struct Told {
+    /// In the order of the items.
+    pub(super) listings: Vec<Option<Listing>>,
+    /// Items that had no room in the datagram: of these nothing is known.
+    pub(super) left_out: usize,
+}
+
 /// Asks one pool; `None`: no server of it is known, or none answered in time.
 pub(super) async fn ask(
     pool: &Arc<Pool>,
     items: Vec<Item>,
     is_sighting: bool,
     budget: Duration,
-) -> Option<Vec<Option<Listing>>> {
-    let mut question = Question::new(pool, items, is_sighting, budget)?;
+    metrics: &Metrics,
+) -> Option<Told> {
+    let mut question = Question::new(pool, items, is_sighting, budget, metrics)?;
     let outcome = question.run().await;
+    let left_out = question.left_out;
     question.settle_later();
     match outcome {
-        Outcome::Answered { listings, .. } => Some(listings),
+        Outcome::Answered { listings, .. } => Some(Told { listings, left_out }),
         Outcome::Unanswered | Outcome::NothingToAsk => None,
     }
 }
@@ -46,6 +57,8 @@ struct Question {
     flights: HashMap<SocketAddr, Flight>,
     came: mpsc::Receiver<Came>,
     seed: u64,
+    left_out: usize,
+    metrics: Metrics,
 }
 
 impl Question {
@@ -55,6 +68,7 @@ impl Question {
         items: Vec<Item>,
         is_sighting: bool,
         budget: Duration,
+        metrics: &Metrics,
     ) -> Option<Self> {
         let now = clock::now();
         let id = random();
@@ -78,7 +92,8 @@ impl Question {
         let (sender, came) = mpsc::channel(CAME_MAX);
         pool.lanes.expect(id, sender);
         let (pool, asking) = (Arc::clone(pool), Asking::new(plan, now));
-        Some(Self { pool, asking, flights: HashMap::new(), came, seed: id })
+        let (flights, metrics) = (HashMap::new(), metrics.clone());
+        Some(Self { pool, asking, flights, came, seed: id, left_out: 0, metrics })
     }
 
     /// Until there is an outcome.
@@ -186,7 +201,10 @@ impl Question {
                 self.pool.lanes.is_alive(server);
             }
             Fact::Elsewhere { server } => {
-                tracing::warn!(%server, "a reputation server keeps other values than the map says; the map is read again when its file changes");
+                self.metrics.reputation_elsewhere();
+                if mind.elsewhere.is_to_be_told(now) {
+                    tracing::warn!(%server, "a reputation server keeps other values than the map says; the map is read again when its file changes");
+                }
             }
             Fact::TimedOut(server) => {
                 if let Some(flight) = self.flights.remove(&server) {
@@ -204,7 +222,10 @@ impl Question {
             Fact::Ignored { from, why } => {
                 tracing::debug!(%from, %why, "reputation datagram ignored")
             }
-            Fact::LeftOut(items) => tracing::debug!(items, "signatures left out of a question"),
+            Fact::LeftOut(items) => {
+                tracing::debug!(items, "signatures left out of a question");
+                self.left_out = items;
+            }
         }
     }
 }
