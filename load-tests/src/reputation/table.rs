@@ -11,7 +11,7 @@ use tamis_domain::digest::{Signature, SignatureKind, Sketch};
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{
-    Authority, Change, ReportTold, Rules, SKETCHED_MAX, Saved, Table,
+    Authority, Change, Named, ReportTold, Rules, SKETCHED_MAX, Saved, Table,
 };
 
 use super::asking::{Asking, Language, QUESTION_BYTES_MAX, sketch, value};
@@ -78,7 +78,7 @@ pub fn table_of(way: &str, texts: u64, rounds: usize) -> Result<()> {
     let resident = resident_bytes(std::process::id())? - before;
     say("bytes", resident as f64 / texts as f64);
     say("accounted_bytes", table.memory_bytes() as f64 / texts as f64);
-    say("ask_ns", rounds_of(&table, texts, rounds, Language::Near)?);
+    say("ask_ns", rounds_of(&table, texts, rounds)?);
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn grown(texts: u64, before: u64) -> Result<(Table, f64, f64)> {
     Ok((table, spent.as_nanos() as f64 / texts as f64, worst))
 }
 
-/// A table with room made ahead that took sorted histories, as from a snapshot.
+/// A table with room made ahead that took sorted histories, as from a snapshot: nanoseconds for each.
 fn loaded(texts: u64) -> Result<(Table, f64)> {
     let mut table = Table::new(rules());
     table.reserve(0, usize::try_from(texts)?);
@@ -143,10 +143,10 @@ fn loaded(texts: u64) -> Result<(Table, f64)> {
 }
 
 /// Nanoseconds of a question, the median of so many rounds.
-fn rounds_of(table: &Table, texts: u64, rounds: usize, language: Language) -> Result<f64> {
+fn rounds_of(table: &Table, texts: u64, rounds: usize) -> Result<f64> {
     let mut costs = Vec::new();
     for round in 0..rounds as u64 {
-        let asking = Asking::new(language, texts, round);
+        let asking = Asking::new(Language::Near, texts, round);
         let (mut spent, mut known) = (Duration::ZERO, 0);
         let mut items = Vec::with_capacity(BATCH);
         for first in (0..QUESTIONS).step_by(BATCH) {
@@ -206,6 +206,8 @@ fn saved(number: u64, value: [u8; 16]) -> Saved {
         last_unix_s: NOW_UNIX_S,
         times: 1,
         authority: Authority::Operator,
+        named: Named::Stored,
+        is_contradicted: false,
     };
     Saved {
         signature: Signature { kind: SignatureKind::Text, value },

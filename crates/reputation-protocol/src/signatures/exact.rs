@@ -175,7 +175,7 @@ impl Segment {
         self.used -= 1;
     }
 
-    /// One page more, or the upper half where 16 pages are too few.
+    /// One page more, or the upper half where [`PAGES_MAX`] pages are too few.
     fn make_room(&mut self, slots: &mut Memory) -> Option<Self> {
         let mut all = self.all(slots);
         let pages = Slots::holding(FILL.places(all.len()));

@@ -1,17 +1,17 @@
-//! The memory of segments: up to 16 pages of equal size each, out of one arena. Equal pages leave no holes, a segment
-//! grows by one of 9 to 16 pages, so that few places are free, and an arena grows by pieces so large that the system can
+//! The memory of segments: up to 32 pages of equal size each, out of one arena. Equal pages leave no holes, a segment
+//! grows by one of 17 to 32 pages, so that few places are free, and an arena grows by pieces so large that the system can
 //! back them with large pages of its own.
 
 /// Bytes of a page at most.
-pub(super) const PAGE_BYTES: usize = 4096;
+pub(super) const PAGE_BYTES: usize = 2048;
 
-/// Pages of a segment; a segment that needs more is split. Rebuilding 16 pages is what the longest pause is made of:
-/// 16,384 places of 4 bytes, well below a millisecond.
-pub(super) const PAGES_MAX: usize = 16;
+/// Pages of a segment; a segment that needs more is split. Rebuilding 32 pages is what the longest pause is made of:
+/// 16,384 places of 4 bytes, about a millisecond.
+pub(super) const PAGES_MAX: usize = 32;
 
 /// Pages of one chunk: 32 MiB, so that most of it can be large pages of the machine, of 2 MiB. What of the last chunk was
 /// never used is not resident.
-const CHUNK_PAGES: usize = 8192;
+const CHUNK_PAGES: usize = 16_384;
 
 /// How full segments are, in hundredths of their places.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,12 @@ impl<E: Copy + Default, const N: usize> Arena<E, N> {
 
     fn page_mut(&mut self, number: u32) -> &mut [E; N] {
         &mut self.chunks[number as usize / CHUNK_PAGES][number as usize % CHUNK_PAGES]
+    }
+
+    /// The place with this number among all of the arena.
+    pub(super) fn of_all(&self, number: u32) -> &E {
+        let (page, place) = (number as usize / N, number as usize % N);
+        &self.chunks[page / CHUNK_PAGES][page % CHUNK_PAGES][place]
     }
 
     /// A page that nobody has, of empty places.
@@ -102,6 +108,11 @@ impl<const N: usize> Pages<N> {
         arena: &'a mut Arena<E, N>,
     ) -> &'a mut E {
         &mut arena.page_mut(self.numbers[place / N])[place % N]
+    }
+
+    /// The number of a place among all of the arena: 2^32 lines of 64 bytes are more than any table has.
+    pub(super) const fn in_all(&self, place: usize) -> u32 {
+        self.numbers[place / N] * N as u32 + (place % N) as u32
     }
 
     pub(super) const fn next(&self, place: usize) -> usize {
