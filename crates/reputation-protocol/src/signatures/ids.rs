@@ -23,7 +23,7 @@ const ID_BITS_MAX: u32 = 26;
 /// Fewer bits would make longer tags than there is a use for.
 const ID_BITS_MIN: u32 = 16;
 const LINES: usize = PAGE_BYTES / size_of::<Line>();
-const FILL: Fill = Fill { full: 89, rebuilt: 87 };
+const FILL: Fill = Fill { full: 92, rebuilt: 88 };
 type Lines = Pages<LINES>;
 type Memory = Arena<Line, LINES>;
 
@@ -436,6 +436,7 @@ impl Line {
     }
 
     /// Whether an entry may have this tag, four by four in the machine's vectors; most lines have none.
+    #[inline]
     fn has_tag(&self, tag: u32, id_bits: u8) -> bool {
         let (wanted, tags) = (tag << id_bits, u32::MAX << id_bits);
         let mut found = [0; 4];
@@ -447,3 +448,6 @@ impl Line {
         found != [0; 4]
     }
 }
+
+#[cfg(test)]
+mod tests;

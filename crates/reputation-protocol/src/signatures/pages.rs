@@ -1,17 +1,18 @@
-//! The memory of segments: up to 32 pages of equal size each, out of one arena. Equal pages leave no holes, a segment
-//! grows by one of 17 to 32 pages, so that few places are free, and an arena grows by pieces so large that the system can
+//! The memory of segments: up to 20 pages of equal size each, out of one arena. Equal pages leave no holes, a segment
+//! grows by one of 11 to 20 pages, so that few places are free, and an arena grows by pieces so large that the system can
 //! back them with large pages of its own.
 
 /// Bytes of a page at most.
-pub(super) const PAGE_BYTES: usize = 2048;
+pub(super) const PAGE_BYTES: usize = 3072;
 
-/// Pages of a segment; a segment that needs more is split. Rebuilding 32 pages is what the longest pause is made of:
-/// 16,384 places of 4 bytes, about a millisecond.
-pub(super) const PAGES_MAX: usize = 32;
+/// Pages of a segment; a segment that needs more is split. Rebuilding 20 pages is what the longest pause is made of:
+/// 15,360 places of 4 bytes, about a millisecond. With more, smaller pages fewer places would be free, and each signature
+/// would be moved more often.
+pub(super) const PAGES_MAX: usize = 20;
 
-/// Pages of one chunk: 32 MiB, so that most of it can be large pages of the machine, of 2 MiB. What of the last chunk was
+/// Pages of one chunk: 24 MiB, so that most of it can be large pages of the machine, of 2 MiB. What of the last chunk was
 /// never used is not resident.
-const CHUNK_PAGES: usize = 16_384;
+const CHUNK_PAGES: usize = 8192;
 
 /// How full segments are, in hundredths of their places.
 #[derive(Clone, Copy, Debug)]
