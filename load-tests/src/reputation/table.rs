@@ -165,14 +165,8 @@ fn rounds_of(table: &Table, texts: u64, rounds: usize) -> Result<f64> {
     Ok(median(costs))
 }
 
-const fn rules() -> Rules {
-    Rules {
-        reporters_needed: 1,
-        quorum_permille: 0,
-        agreement_min: tamis_reputation_protocol::signatures::AGREEMENT_MIN,
-        signatures_max: SKETCHED_MAX,
-        seed: 7,
-    }
+fn rules() -> Rules {
+    Rules { quorum_permille: 0, signatures_max: SKETCHED_MAX, seed: 7, ..Rules::default() }
 }
 
 /// What a datagram of the load asks for.
