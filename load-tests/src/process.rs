@@ -99,7 +99,11 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_SECOND)
 }
 
-fn resident_bytes(pid: u32) -> Result<u64> {
+/// Memory resident of one process, in bytes.
+///
+/// # Errors
+/// It is gone.
+pub fn resident_bytes(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no VmRSS")?;

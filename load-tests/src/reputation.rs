@@ -7,6 +7,7 @@ pub mod pressure;
 pub mod probe;
 pub mod server;
 pub mod speed;
+pub mod table;
 
 use std::path::PathBuf;
 

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use tamis_load_tests::report::{self, Figure};
 use tamis_load_tests::reputation::asking::{Asking, Language};
 use tamis_load_tests::reputation::load::{self, Pace, Seen};
-use tamis_load_tests::reputation::{Bench, flood, pressure, speed};
+use tamis_load_tests::reputation::{Bench, flood, pressure, speed, table};
 use tamis_load_tests::{echo, process};
 
-const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sockets|all \
+const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sockets|table|all \
     [--seconds N] [--rounds N] [--exact N] [--texts N] [--long] [--binary PATH] [--out FILE]";
 /// Seconds of the long overload.
 const LONG_S: u64 = 600;
@@ -25,6 +25,7 @@ fn main() -> Result<()> {
         ["serve-echo", address, bytes] => echo::serve(address.parse()?, bytes.parse()?),
         ["probe-from-here", seconds] => flood::probe_from_here(seconds.parse()?),
         ["flood-from-here", seconds] => flood::flood_from_here(seconds.parse()?),
+        ["table-of", way, texts, rounds] => table::table_of(way, texts.parse()?, rounds.parse()?),
         ["ask", server, per_second, seconds] => ask(server, per_second, seconds),
         [what, ref options @ ..] => measure(what, options),
         [] => bail!("{USAGE}"),
@@ -122,6 +123,11 @@ fn scenarios(what: &str, bench: &Bench) -> Result<Vec<Figure>> {
             drop(peer);
             say(pressure::overload(bench, &tamis)?);
         }
+    }
+    if is(&["table"]) {
+        let mut sizes = table::SIZES.to_vec();
+        sizes.extend((!table::SIZES.contains(&bench.texts)).then_some(bench.texts));
+        say(table::measure(&sizes, bench.rounds)?);
     }
     if is(&["sockets"]) {
         say(pressure::sockets(bench)?);

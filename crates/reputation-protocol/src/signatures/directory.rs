@@ -12,13 +12,10 @@ pub(super) struct Directory<S> {
 
 impl<S> Directory<S> {
     /// 2^`bits` segments.
-    pub(super) fn new(bits: u32, segment: impl Fn() -> S) -> Self {
+    pub(super) fn new(bits: u32, segment: impl FnMut() -> S) -> Self {
         let count = 1_u32 << bits;
-        Self {
-            bits,
-            numbers: (0..count).collect(),
-            segments: (0..count).map(|_| segment()).collect(),
-        }
+        let segments = std::iter::repeat_with(segment).take(count as usize).collect();
+        Self { bits, numbers: (0..count).collect(), segments }
     }
 
     pub(super) fn of(&self, hash: u64) -> &S {
@@ -28,10 +25,6 @@ impl<S> Directory<S> {
     pub(super) fn of_mut(&mut self, hash: u64) -> &mut S {
         let number = self.number(hash);
         &mut self.segments[number]
-    }
-
-    pub(super) fn segments(&self) -> impl Iterator<Item = &S> {
-        self.segments.iter()
     }
 
     /// Bytes of the way, without what segments hold elsewhere.

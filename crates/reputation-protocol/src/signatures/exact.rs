@@ -3,12 +3,13 @@
 
 use super::directory::{Directory, bits_for};
 use super::kept::{Kept, Name};
-use super::pages::{Fill, PAGE_BYTES, PAGES_MAX, Pages};
+use super::pages::{Arena, Fill, PAGE_BYTES, PAGES_MAX, Pages};
 use crate::hashing::Seeded;
 
 const PLACES: usize = PAGE_BYTES / size_of::<Slot>();
 const FILL: Fill = Fill { full: 92, rebuilt: 88 };
-type Slots = Pages<Slot, PLACES>;
+type Slots = Pages<PLACES>;
+type Memory = Arena<Slot, PLACES>;
 
 /// One signature.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +30,7 @@ pub(super) struct Place {
 pub(super) struct Exact {
     hash: Seeded,
     directory: Directory<Segment>,
+    slots: Memory,
     len: usize,
 }
 
@@ -44,8 +46,9 @@ impl Exact {
     pub(super) fn with_room(hash: Seeded, entries: usize) -> Self {
         let bits = bits_for(FILL.places(entries), Slots::AHEAD);
         let pages = Slots::holding(FILL.places(entries.div_ceil(1 << bits)));
-        let directory = Directory::new(bits, || Segment::new(hash, pages, bits));
-        Self { hash, directory, len: 0 }
+        let mut slots = Memory::new();
+        let directory = Directory::new(bits, || Segment::new(hash, pages, bits, &mut slots));
+        Self { hash, directory, slots, len: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -53,25 +56,21 @@ impl Exact {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let segments = self.directory.segments();
-        let pages = segments.map(|segment| segment.pages.memory_bytes()).sum::<usize>();
-        self.directory.memory_bytes() + pages
+        self.directory.memory_bytes() + self.slots.memory_bytes()
     }
 
     pub(super) fn find(&self, name: &Name) -> Option<Place> {
         let hash = name.hash(self.hash);
-        let place = self.directory.of(hash).find(hash, name)?;
+        let place = self.directory.of(hash).find(hash, name, &self.slots)?;
         Some(Place { hash, place })
     }
 
     pub(super) fn kept(&self, at: Place) -> Kept {
-        self.directory.of(at.hash).pages.at(at.place).kept
+        self.directory.of(at.hash).pages.at(at.place, &self.slots).kept
     }
 
     pub(super) fn set(&mut self, at: Place, kept: Kept) {
-        let pages = &mut self.directory.of_mut(at.hash).pages;
-        let slot = pages.at(at.place);
-        pages.set(at.place, Slot { kept, ..slot });
+        self.directory.of(at.hash).pages.at_mut(at.place, &mut self.slots).kept = kept;
     }
 
     /// Puts one in that is not there yet.
@@ -80,16 +79,17 @@ impl Exact {
         while self.directory.of(hash).is_full() {
             let segment = self.directory.of_mut(hash);
             let depth = segment.depth;
-            if let Some(upper) = segment.make_room() {
+            if let Some(upper) = segment.make_room(&mut self.slots) {
                 self.directory.split(hash, depth, upper);
             }
         }
-        self.directory.of_mut(hash).put(hash, Slot { value: name.value, kept });
+        let slot = Slot { value: name.value, kept };
+        self.directory.of_mut(hash).put(hash, slot, &mut self.slots);
         self.len += 1;
     }
 
     pub(super) fn remove(&mut self, at: Place) {
-        self.directory.of_mut(at.hash).take(at.place);
+        self.directory.of_mut(at.hash).take(at.place, &mut self.slots);
         self.len -= 1;
     }
 }
@@ -105,8 +105,8 @@ impl Slot {
 }
 
 impl Segment {
-    fn new(hash: Seeded, pages: usize, depth: u32) -> Self {
-        Self { hash, pages: Pages::new(pages), used: 0, depth }
+    fn new(hash: Seeded, pages: usize, depth: u32, slots: &mut Memory) -> Self {
+        Self { hash, pages: Pages::new(pages, slots), used: 0, depth }
     }
 
     const fn is_full(&self) -> bool {
@@ -119,10 +119,10 @@ impl Segment {
         if place >= home { place - home } else { place + self.pages.places() - home }
     }
 
-    fn find(&self, hash: u64, name: &Name) -> Option<usize> {
+    fn find(&self, hash: u64, name: &Name, slots: &Memory) -> Option<usize> {
         let mut place = self.pages.home(hash, self.depth);
         for steps in 0.. {
-            let slot = self.pages.at(place);
+            let slot = self.pages.at(place, slots);
             if slot.is_free() {
                 return None;
             }
@@ -130,7 +130,7 @@ impl Segment {
                 return Some(place);
             }
             // Whoever came here by a shorter way would have made room for this name.
-            if self.steps(&slot, place) < steps {
+            if self.steps(slot, place) < steps {
                 return None;
             }
             place = self.pages.next(place);
@@ -138,21 +138,21 @@ impl Segment {
         None
     }
 
-    fn put(&mut self, hash: u64, slot: Slot) {
+    fn put(&mut self, hash: u64, slot: Slot, slots: &mut Memory) {
         let mut carried = slot;
         let mut place = self.pages.home(hash, self.depth);
         let mut steps = 0;
         loop {
-            let there = self.pages.at(place);
+            let there = self.pages.at_mut(place, slots);
             if there.is_free() {
-                self.pages.set(place, carried);
+                *there = carried;
                 self.used += 1;
                 return;
             }
-            let shorter = self.steps(&there, place);
+            let shorter = self.steps(there, place);
             if shorter < steps {
-                self.pages.set(place, carried);
-                (carried, steps) = (there, shorter);
+                std::mem::swap(there, &mut carried);
+                steps = shorter;
             }
             place = self.pages.next(place);
             steps += 1;
@@ -160,50 +160,50 @@ impl Segment {
     }
 
     /// The followers move up until one stands where its search begins.
-    fn take(&mut self, place: usize) {
+    fn take(&mut self, place: usize, slots: &mut Memory) {
         let mut gap = place;
         loop {
             let next = self.pages.next(gap);
-            let slot = self.pages.at(next);
+            let slot = *self.pages.at(next, slots);
             if slot.is_free() || self.steps(&slot, next) == 0 {
                 break;
             }
-            self.pages.set(gap, slot);
+            *self.pages.at_mut(gap, slots) = slot;
             gap = next;
         }
-        self.pages.set(gap, Slot::default());
+        *self.pages.at_mut(gap, slots) = Slot::default();
         self.used -= 1;
     }
 
-    /// One page more, or the upper half where 16 pages are too few.
-    fn make_room(&mut self) -> Option<Self> {
-        let mut slots = self.slots();
-        let pages = Slots::holding(FILL.places(slots.len()));
+    /// One page more, or the upper half where [`PAGES_MAX`] pages are too few.
+    fn make_room(&mut self, slots: &mut Memory) -> Option<Self> {
+        let mut all = self.all(slots);
+        let pages = Slots::holding(FILL.places(all.len()));
         if pages <= PAGES_MAX {
-            self.lay_out(pages, &slots);
+            self.lay_out(pages, &all, slots);
             return None;
         }
         let bit = 1 << (63 - self.depth);
         self.depth += 1;
-        let upper: Vec<_> = slots.extract_if(.., |(hash, _)| *hash & bit != 0).collect();
-        let wanted = |slots: &[_]| Slots::holding(FILL.places(slots.len())).min(PAGES_MAX);
-        let mut other = Self::new(self.hash, 1, self.depth);
-        other.lay_out(wanted(&upper), &upper);
-        self.lay_out(wanted(&slots), &slots);
+        let upper: Vec<_> = all.extract_if(.., |(hash, _)| *hash & bit != 0).collect();
+        let wanted = |some: &[_]| Slots::holding(FILL.places(some.len())).min(PAGES_MAX);
+        self.lay_out(wanted(&all), &all, slots);
+        let mut other = Self::new(self.hash, wanted(&upper), self.depth, slots);
+        upper.iter().for_each(|(hash, slot)| other.put(*hash, *slot, slots));
         Some(other)
     }
 
-    fn lay_out(&mut self, pages: usize, slots: &[(u64, Slot)]) {
-        self.pages.reset(pages);
+    fn lay_out(&mut self, pages: usize, all: &[(u64, Slot)], slots: &mut Memory) {
+        self.pages.reset(pages, slots);
         self.used = 0;
-        for (hash, slot) in slots {
-            self.put(*hash, *slot);
+        for (hash, slot) in all {
+            self.put(*hash, *slot, slots);
         }
     }
 
     /// All entries in the order of their places, so that laying them out again walks forward.
-    fn slots(&self) -> Vec<(u64, Slot)> {
-        let all = (0..self.pages.places()).map(|place| self.pages.at(place));
+    fn all(&self, slots: &Memory) -> Vec<(u64, Slot)> {
+        let all = (0..self.pages.places()).map(|place| *self.pages.at(place, slots));
         all.filter(|slot| !slot.is_free()).map(|slot| (slot.name().hash(self.hash), slot)).collect()
     }
 }

@@ -2,7 +2,8 @@
 //! near-duplicate work), several owners of a key, every candidate confirmed on its whole sketch.
 //!
 //! A sketch of 32 lanes is cut into 16 bands of two; a signature stands once in the index of each band, under 12
-//! bits of both lanes. The other 4 bits of both lanes make the tag of the entry.
+//! bits of both lanes. The other 4 bits of both lanes make the tag of the entry. One index holds all bands, each in a
+//! part of its own: the number of the band comes before the hash.
 
 use tamis_domain::digest::Sketch;
 
@@ -23,19 +24,21 @@ pub const CANDIDATES_MAX: usize = 512;
 pub const EVICTED_MEANING: &str = "places in the similarity index that were given up for newer signatures; \
      a signature has 16 places and is missed by similarity only for the bands that it lost";
 
-const BANDS: usize = Sketch::LANES / 2;
+const BANDS: usize = 1 << BAND_BITS;
+const BAND_BITS: u32 = 4;
+const _: () = assert!(2 * BANDS == Sketch::LANES);
 
 /// The index.
 #[derive(Debug)]
 pub(super) struct Near {
     hash: Seeded,
-    bands: [Ids; BANDS],
+    bands: Ids,
     evicted: u64,
 }
 
 impl Near {
     pub(super) fn with_room(hash: Seeded, entries: usize) -> Self {
-        Self { hash, bands: std::array::from_fn(|_| Ids::with_room(entries)), evicted: 0 }
+        Self { hash, bands: Ids::in_parts(BAND_BITS, entries), evicted: 0 }
     }
 
     pub(super) const fn evicted(&self) -> u64 {
@@ -43,7 +46,7 @@ impl Near {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bands.iter().map(Ids::memory_bytes).sum()
+        self.bands.memory_bytes()
     }
 
     /// Puts in the entry `id` of the slab, whose whole sketch this is.
@@ -57,7 +60,7 @@ impl Near {
     /// Tries the bands in which the entry does not stand: its rank has grown.
     pub(super) fn stand(&mut self, id: u32, sketch: &Sketch, slab: &Slab, ranks: &mut Ranks<'_>) {
         for (band, hash) in self.hashes(&slab.entry(id).lanes).into_iter().enumerate() {
-            if self.bands[band].tag_at(hash, id).is_none() {
+            if self.bands.tag_at(hash, id).is_none() {
                 let entered = self.enter(id, (band, hash), sketch, slab, ranks);
                 self.evicted += u64::from(entered == Entered::Displacing);
             }
@@ -70,7 +73,7 @@ impl Near {
         let lanes = Lanes::of(sketch);
         let hashes = self.hashes(&lanes);
         let fits = |(band, hash): (usize, u64)| {
-            let own = self.bands[band].tag_at(hash, id);
+            let own = self.bands.tag_at(hash, id);
             own.is_none_or(|own| own == tag(hash, sketch, band))
         };
         slab.entry(id).lanes == lanes && hashes.into_iter().enumerate().all(fits)
@@ -79,8 +82,8 @@ impl Near {
     /// Takes the entry `id` out; it stands in the slab still.
     pub(super) fn remove(&mut self, id: u32, slab: &Slab) {
         let hashes = self.hashes(&slab.entry(id).lanes);
-        for (band, hash) in hashes.into_iter().enumerate() {
-            self.bands[band].remove(hash, id);
+        for hash in hashes {
+            self.bands.remove(hash, id);
         }
     }
 
@@ -98,17 +101,16 @@ impl Near {
             return;
         }
         let lanes = Lanes::of(sketch);
-        let hashes = self.hashes(&lanes);
+        let hashes = self.hashes_of(&lanes);
+        let tags = std::array::from_fn(|band| tag(hashes[band], sketch, band));
         let mut candidates = [0; CANDIDATES_MAX];
         let mut count = 0;
-        for (band, hash) in hashes.into_iter().enumerate() {
-            self.bands[band].visit(hash, tag(hash, sketch, band), |_, id| {
-                if count < CANDIDATES_MAX && !candidates[..count].contains(&id) {
-                    candidates[count] = id;
-                    count += 1;
-                }
-            });
-        }
+        self.bands.visit_all(&hashes, &tags, |id| {
+            if count < CANDIDATES_MAX && !candidates[..count].contains(&id) {
+                candidates[count] = id;
+                count += 1;
+            }
+        });
         let early = candidates[..count].iter().fold(0, |all, id| all ^ slab.touch(*id));
         std::hint::black_box(early);
         for id in &candidates[..count] {
@@ -132,13 +134,13 @@ impl Near {
     ) -> Entered {
         let tag = tag(hash, sketch, band);
         let mut tagged = 0;
-        self.bands[band].visit(hash, tag, |_, _| tagged += 1);
+        self.bands.visit(hash, tag, |_, _| tagged += 1);
         let key = slab.entry(id).lanes.pair(band);
         let mut owners = [(0, 0); OWNERS_MAX];
         let mut count = 0;
         // Entries are looked at only where there may be so many owners: most of them are far away in memory.
         if tagged >= OWNERS_MAX {
-            self.bands[band].visit(hash, tag, |place, other| {
+            self.bands.visit(hash, tag, |place, other| {
                 if count < OWNERS_MAX && slab.entry(other).lanes.pair(band) == key {
                     owners[count] = (place, other);
                     count += 1;
@@ -146,7 +148,7 @@ impl Near {
             });
         }
         if count < OWNERS_MAX {
-            self.bands[band].push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
+            self.bands.push(hash, tag, id, &BandOf { hash: self.hash, band, slab });
             return Entered::Free;
         }
         // The first of equals is the oldest.
@@ -156,19 +158,19 @@ impl Near {
             return Entered::Refused;
         }
         let places = owners.map(|(place, _)| place);
-        self.bands[band].displace(hash, &places[at..], id);
+        self.bands.displace(hash, &places[at..], id);
         Entered::Displacing
     }
 
-    /// The hash of each band. All 16 places are looked at, step by step together, so that the machine waits for memory
-    /// once for a step and not 16 times.
+    fn hashes_of(&self, lanes: &Lanes) -> [u64; BANDS] {
+        std::array::from_fn(|band| hash_of(self.hash, lanes, band))
+    }
+
+    /// The hash of each band. All 16 places are looked at together, so that the machine waits for memory once and not 16
+    /// times.
     fn hashes(&self, lanes: &Lanes) -> [u64; BANDS] {
-        let hashes: [u64; BANDS] = std::array::from_fn(|band| hash_of(self.hash, lanes, band));
-        let segments: [_; BANDS] =
-            std::array::from_fn(|band| self.bands[band].segment(hashes[band]));
-        let lines: [_; BANDS] = std::array::from_fn(|band| segments[band].first_line(hashes[band]));
-        let early = lines.into_iter().flatten().fold(0, |all, line| all ^ line.touch());
-        std::hint::black_box(early);
+        let hashes = self.hashes_of(lanes);
+        self.bands.touch(&hashes);
         hashes
     }
 }
@@ -223,12 +225,13 @@ impl Owners for BandOf<'_> {
     }
 
     fn touch(&self, id: u32) -> u8 {
-        self.slab.touch(id)
+        self.slab.entry(id).lanes.pair(self.band) as u8
     }
 }
 
 fn hash_of(seeded: Seeded, lanes: &Lanes, band: usize) -> u64 {
-    seeded.word((band as u64) << 24 | u64::from(lanes.pair(band)))
+    let hash = seeded.word((band as u64) << 24 | u64::from(lanes.pair(band)));
+    (band as u64) << (u64::BITS - BAND_BITS) | hash >> BAND_BITS
 }
 
 /// The lost bits of a band, disguised by the hash: owners of one key have equal tags on every node, whatever its seed,
