@@ -177,6 +177,7 @@ impl Cluster {
             first: Some(first),
             electing: keeping::Electing::default(),
             taking: keeping::Taking::default(),
+            differs: None,
         };
         let _: AbortHandle = tasks.spawn(keeper.run());
         let _: AbortHandle = tasks.spawn(writing::probe(Arc::clone(&self.link)));

@@ -49,6 +49,17 @@ pub(super) enum Step {
     Begin,
 }
 
+impl Step {
+    /// One that knows that its table differs does not read on with it, nor seem to follow while it looks again: it takes
+    /// another. A beginning goes first, since all tables are compared with it.
+    pub const fn unless_differs(self, differs: Option<Position>) -> Self {
+        match (self, differs) {
+            (Self::ReadOn | Self::Wait(Why::News), Some(at_least)) => Self::Take(at_least),
+            _ => self,
+        }
+    }
+}
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {

@@ -67,6 +67,8 @@ pub(super) struct Keeper {
     pub first: Option<oneshot::Sender<Result<(), Failure>>>,
     pub electing: Electing,
     pub taking: Taking,
+    /// The table is not the one that the order has here: another that reaches this is taken before anything else is read.
+    pub differs: Option<Position>,
 }
 
 /// Why following ends for now.
@@ -141,18 +143,16 @@ impl Keeper {
         let sight = look(&self.link, asks).await?;
         let place = locate(&sight, &self.link.own());
         let step = self.electing.step(&self.link, &nodes, &place, sight.last);
+        let step = step.unless_differs(self.differs);
         match step {
             Step::ReadOn => self.link.follows(),
             Step::Wait(Why::News) => {}
             _ => self.link.aside(),
         }
-        if !matches!(step, Step::Take(_)) {
-            self.taking = Taking::default();
-            self.link.trouble(|troubles| troubles.gap = None);
-        }
         match step {
             Step::ReadOn => {
-                if let Some(differs) = self.read_on(reads, sight.last).await? {
+                self.differs = self.read_on(reads, sight.last).await?;
+                if let Some(differs) = self.differs {
                     self.link.aside();
                     self.take_from_peer(differs).await?;
                 }
@@ -201,7 +201,9 @@ impl Keeper {
             self.link.state().answered = Some(clock::now());
             let entries = entry::of_read(value)
                 .ok_or_else(|| Stop::Broken("XREAD answered something else".to_owned()))?;
+            let are_some = !entries.is_empty();
             match self.apply(entries).await? {
+                Outcome::Applied if are_some => self.fits(),
                 Outcome::Applied => {}
                 Outcome::Differs(at) => return Ok(Some(at)),
                 // They stand in the stream until there is room for their copy.
@@ -222,6 +224,7 @@ impl Keeper {
 
     /// All that was there when we came is applied.
     fn caught_up(&mut self) {
+        self.fits();
         let was_behind = !std::mem::replace(&mut self.link.state().caught_up, true);
         if was_behind {
             self.link.show();
@@ -232,12 +235,20 @@ impl Keeper {
         }
     }
 
+    /// The table goes on with the order: none is wanted from a peer. Only what shows that ends a trouble, not another look.
+    fn fits(&mut self) {
+        self.taking = Taking::default();
+        self.link.trouble(|troubles| troubles.gap = None);
+    }
+
     /// Takes the table of a peer, or tells why there is none and waits, longer each time.
     async fn take_from_peer(&mut self, at_least: Position) -> Result<(), Stop> {
         match self.try_peers(at_least).await? {
             Ok(()) => {
-                self.taking = Taking::default();
-                self.link.trouble(|troubles| troubles.gap = None);
+                self.differs = None;
+                // Said of the table that is gone.
+                self.link.state().differs = None;
+                self.fits();
                 return Ok(());
             }
             Err(why) => {
@@ -287,8 +298,8 @@ impl Keeper {
     }
 
     /// Begins the stream with what this node has, unless somebody else does.
-    async fn begin(&self, asks: &mut MultiplexedConnection, nodes: &Nodes) -> Result<(), Stop> {
-        let link = &self.link;
+    async fn begin(&mut self, asks: &mut MultiplexedConnection, nodes: &Nodes) -> Result<(), Stop> {
+        let link = Arc::clone(&self.link);
         let token = format!("{} {:016x}", link.node, getrandom::u64().unwrap_or_default());
         let mut lock = redis::cmd("SET");
         lock.arg(&link.keys.begin).arg(&token).arg("NX");
@@ -300,9 +311,11 @@ impl Keeper {
         let begun = match self.on_top(asks).await? {
             Some(last) => self.write_beginning(asks, &token, last, nodes).await?,
             // Nothing is ever behind this: the lock is given back, and no more.
-            None => ask(asks, beginning(link, &token, "-").arg("-")).await?,
+            None => ask(asks, beginning(&link, &token, "-").arg("-")).await?,
         };
         if begun != Value::Nil {
+            // The order is this node's table from here on.
+            self.differs = None;
             let (epoch, nodes) = (link.epoch(), 1 + nodes.others(&link.node).count());
             let of = 1 + link.settings.peers.len();
             tracing::warn!(

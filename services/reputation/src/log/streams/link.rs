@@ -268,7 +268,7 @@ impl Link {
         let is_connected = state.asks.is_some() && state.follows;
         let is_open =
             is_connected && state.connection.is_some() && state.troubles.closed().is_none();
-        if is_connected && state.caught_up {
+        if is_connected && state.is_current() {
             state.current_at = state.answered;
         }
         let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
@@ -296,6 +296,11 @@ impl Link {
 }
 
 impl State {
+    /// Whether all that the followed stream holds is in the table, or will be at once.
+    fn is_current(&self) -> bool {
+        self.caught_up && !self.troubles.is_stalled()
+    }
+
     fn lag_seconds(&self, silence: Option<Duration>) -> f64 {
         match silence {
             Some(silence) if self.asks.is_none() || is_old(Some(silence)) => silence.as_secs_f64(),
@@ -311,4 +316,24 @@ impl State {
 /// Whether clients are told to ask others: so long ago, or never.
 fn is_old(age: Option<Duration>) -> bool {
     age.is_none_or(|age| age > STALE_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_applies_nothing_more_is_not_current_though_it_had_caught_up() {
+        let copy = |is_full| Some(("full disk".to_owned(), is_full));
+        for (caught_up, copy, expected) in [
+            (false, None, false),
+            (true, None, true),
+            (true, copy(false), true),
+            (true, copy(true), false),
+        ] {
+            let troubles = Troubles { copy, ..Troubles::default() };
+            let state = State { caught_up, troubles, ..State::default() };
+            assert_eq!(state.is_current(), expected, "{:?}", state.troubles);
+        }
+    }
 }

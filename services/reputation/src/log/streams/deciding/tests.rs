@@ -122,3 +122,19 @@ fn who_cannot_read_on_takes_the_table_of_one_that_follows() {
         assert_eq!(at_once(looks(15), others, 1).step(place, at(20), true), *expected, "{place:?}");
     }
 }
+
+#[test]
+fn a_node_that_knows_that_its_table_differs_takes_another_and_never_follows_before() {
+    let (differs, later) = (Position { ms: 15, seq: 0 }, Position { ms: 18, seq: 0 });
+    let table = [
+        (Step::ReadOn, Step::Take(differs)),
+        (Step::Wait(Why::News), Step::Take(differs)),
+        (Step::Take(later), Step::Take(later)),
+        (Step::Wait(Why::Furthest), Step::Wait(Why::Furthest)),
+        (Step::Begin, Step::Begin),
+    ];
+    for (step, expected) in table {
+        assert_eq!(step.unless_differs(Some(differs)), expected, "{step:?}");
+        assert_eq!(step.unless_differs(None), step);
+    }
+}
