@@ -226,15 +226,17 @@ impl Table {
     /// nothing.
     ///
     /// # Errors
-    /// [`Refused`] when no table would have accepted it.
+    /// [`Refused`] when no table would have accepted it. Where that is a limit which no table goes beyond, the change counts
+    /// in the epoch all the same: a log has it, and who reads that log comes to the same epoch.
     pub fn replay(&mut self, change: &Change) -> Result<Applied, Refused> {
         change.check()?;
         let epoch = self.epoch;
-        let applied = self.changed(change)?;
-        if self.rules.shard.is_some() {
+        let applied = self.changed(change);
+        let has_no_room = applied.as_ref().is_err_and(Refused::is_limit);
+        if self.rules.shard.is_some() || has_no_room {
             self.epoch = epoch + 1;
         }
-        Ok(applied)
+        applied
     }
 
     fn changed(&mut self, change: &Change) -> Result<Applied, Refused> {

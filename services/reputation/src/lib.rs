@@ -14,9 +14,11 @@
 //! table changes, the caller hears of it.
 
 pub mod admin;
+pub mod alarm;
 pub mod bases;
 pub mod config;
 pub mod feed;
+mod fit;
 pub mod log;
 pub mod metrics;
 pub mod reporters;

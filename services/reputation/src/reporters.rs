@@ -18,6 +18,8 @@ use serde::Deserialize;
 use tamis_reputation_protocol::signatures::{Authority, REPORTER_CHARS_MAX};
 use tamis_runtime::config::{ConfigError, Document};
 
+use crate::alarm::Alarm;
+
 /// Reporters in one file. The file may have a megabyte, which is about as many.
 pub const REPORTERS_MAX: usize = 4_096;
 
@@ -105,7 +107,8 @@ impl Reporters {
     }
 
     /// Looks at the file again and again, until dropped.
-    pub async fn watch(self: Arc<Self>) {
+    pub async fn watch(self: Arc<Self>, alarm: Alarm) {
+        let _alarm = alarm;
         loop {
             tokio::time::sleep(RELOAD_EVERY).await;
             let own = Arc::clone(&self);

@@ -20,6 +20,7 @@ use tamis_runtime::clock;
 
 use self::batch::{Batch, Taken};
 use self::shed::Dropped;
+use crate::alarm::Alarm;
 use crate::shared::Shared;
 use crate::sightings::Watch;
 
@@ -99,20 +100,30 @@ impl Loops {
         let mut loops = Self { is_ending: Arc::default(), threads: Vec::new() };
         let dropped = sockets.iter().filter_map(Dropped::of).collect();
         let (watched, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
-        loops.spawn("dropped", move || shed::watch(dropped, &watched, &is_ending))?;
+        loops.spawn(shared, "dropped", move || shed::watch(dropped, &watched, &is_ending))?;
         let now = clock::now();
         for socket in sockets {
             let answering = answering(settings, now)?;
             let counter = settings.watch.as_ref().map(Watch::counter);
-            let (shared, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
-            loops.spawn("answers", move || {
-                answer(&socket, Batch::new(answering, counter), &shared, &is_ending);
+            let (asked, is_ending) = (Arc::clone(shared), Arc::clone(&loops.is_ending));
+            loops.spawn(shared, "answers", move || {
+                answer(&socket, Batch::new(answering, counter), &asked, &is_ending);
             })?;
         }
         Ok(loops)
     }
 
-    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    fn spawn(
+        &mut self,
+        shared: &Arc<Shared>,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let alarm = Alarm::new(shared, "a thread that answers questions");
+        let run = move || {
+            let _alarm = alarm;
+            run();
+        };
         self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(())
     }
@@ -159,5 +170,24 @@ fn answer(socket: &UdpSocket, mut batch: Batch, shared: &Shared, is_ending: &Ato
                 errors = 0;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::{Rules, Table};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn an_answering_thread_that_dies_makes_the_node_unfit_while_the_others_go_on() {
+        let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+        let shared = Arc::new(Shared::new(Table::new(Rules::default()), metrics));
+        let mut loops = Loops { is_ending: Arc::default(), threads: Vec::new() };
+        let mut is_fit = shared.is_fit();
+        loops.spawn(&shared, "answers", || panic!("as a fault of ours")).unwrap();
+        is_fit.wait_for(|fit| !fit).await.unwrap();
+        loops.end();
     }
 }

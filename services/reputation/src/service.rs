@@ -14,17 +14,17 @@ use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::tls::Tls;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 use tonic::transport::Server;
-use tonic_health::server::HealthReporter;
 
 use crate::admin::connection::Connection;
 use crate::admin::{self, Admin};
+use crate::alarm::Alarm;
 use crate::config::{Config, read_keys};
 use crate::feed::Feed;
 use crate::feed::filter::Filtering;
+use crate::fit::{Fit, ready_while, serving_while};
 use crate::log::local::LocalLog;
 use crate::log::streams::{self, Announcement, Cluster, OrderMetrics, Started};
 use crate::log::{OpenError, Position};
@@ -193,12 +193,14 @@ impl Service {
             peer_names: peer_names(&self.config, tls),
         };
         if let Some(reporters) = self.reporters {
-            background.spawn(reporters.watch());
+            let alarm = Alarm::new(&self.shared, "what reads the file of reporters");
+            background.spawn(reporters.watch(alarm));
         }
-        let (mut shared_writer, mut is_fit) = (None, None);
+        let mut shared_writer = None;
+        let mut is_fit = Fit { parts: self.shared.is_fit(), order: None };
         if let Some(cluster) = self.cluster {
             let has_state = cluster.has_state();
-            is_fit = Some(cluster.is_fit());
+            is_fit.order = Some(cluster.is_fit());
             let Started { mut caught_up, writer, tasks } = cluster.start(tls);
             background.spawn(all_of(tasks, self.announcement));
             shared_writer = Some(writer);
@@ -259,37 +261,6 @@ fn whole_order_is_published(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A node that falls behind until somebody mends it is not ready: others should be asked. It answers all the same.
-async fn ready_while(
-    is_fit: Option<watch::Receiver<bool>>,
-    is_ready: Condition,
-    shutdown: Shutdown,
-) {
-    let Some(mut is_fit) = is_fit else { return };
-    loop {
-        let is_so = *is_fit.borrow_and_update();
-        is_ready.set(is_so);
-        tokio::select! {
-            changed = is_fit.changed() => if changed.is_err() { return },
-            () = shutdown.requested() => return,
-        }
-    }
-}
-
-/// As [`ready_while`], for who asks over gRPC.
-async fn serving_while(mut is_fit: watch::Receiver<bool>, health: HealthReporter) {
-    loop {
-        let is_so = *is_fit.borrow_and_update();
-        match is_so {
-            true => health.set_serving::<ReputationServer<Admin>>().await,
-            false => health.set_not_serving::<ReputationServer<Admin>>().await,
-        }
-        if is_fit.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Names of which the certificate of a node that fetches the table must bear one.
 fn peer_names(config: &Config, tls: Option<&Tls>) -> Vec<String> {
     if !config.peer_names.is_empty() {
@@ -304,7 +275,7 @@ fn peer_names(config: &Config, tls: Option<&Tls>) -> Vec<String> {
 /// Counting of sightings, where it is configured; nodes that share an order tell each other.
 fn watch(
     config: &Config,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     background: &mut JoinSet<()>,
 ) -> Result<Option<Watch>, Failure> {
     let Some(settings) = config.sightings else { return Ok(None) };
@@ -314,7 +285,8 @@ fn watch(
         background.spawn(talk);
         exchange
     });
-    Watch::start(settings, exchange, shared.metrics.clone())
+    let alarm = Alarm::new(shared, "the thread that counts sightings");
+    Watch::start(settings, exchange, shared.metrics.clone(), Some(alarm))
         .map(|watch| Some(watch.of_shard(config.rules.shard)))
         .map_err(|error| Failure::software(format!("no thread to count in: {error}")))
 }
@@ -430,15 +402,13 @@ async fn grpc(
     listener: Listener,
     tls: Option<&Tls>,
     admin: Admin,
-    is_fit: Option<watch::Receiver<bool>>,
+    is_fit: Fit,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReputationServer<Admin>>().await;
     let mut watching = JoinSet::new();
-    if let Some(is_fit) = is_fit {
-        watching.spawn(serving_while(is_fit, health));
-    }
+    watching.spawn(serving_while(is_fit, health));
     let mut server = Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(PING_EVERY))

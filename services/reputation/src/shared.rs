@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tamis_reputation_protocol::signatures::Table;
+use tokio::sync::watch;
 
 use crate::feed::Origin;
 use crate::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct Shared {
     log_trouble: Mutex<Option<String>>,
     order_troubles: Mutex<Vec<String>>,
     is_stale: AtomicBool,
+    copies_wait: AtomicBool,
+    is_fit: watch::Sender<bool>,
     standing: Mutex<Option<Standing>>,
     base: RwLock<Option<Table>>,
     base_origin: Mutex<Option<Arc<Origin>>>,
@@ -58,6 +61,8 @@ impl Shared {
             log_trouble: Mutex::default(),
             order_troubles: Mutex::default(),
             is_stale: AtomicBool::new(false),
+            copies_wait: AtomicBool::new(false),
+            is_fit: watch::Sender::new(true),
             standing: Mutex::default(),
             base: RwLock::default(),
             base_origin: Mutex::default(),
@@ -130,6 +135,29 @@ impl Shared {
         if self.is_stale.swap(is_stale, Ordering::Relaxed) != is_stale {
             tracing::info!(is_stale, "whether clients had better ask another node");
         }
+    }
+
+    /// Whether the table has what is not on disk yet, so that nothing made of the files holds all of it.
+    #[must_use]
+    pub fn copies_wait(&self) -> bool {
+        self.copies_wait.load(Ordering::Acquire)
+    }
+
+    /// Set before the table has it.
+    pub(crate) fn set_copies_wait(&self, wait: bool) {
+        self.copies_wait.store(wait, Ordering::Release);
+    }
+
+    /// Whether all threads and tasks of this service live that should, now and from now on.
+    #[must_use]
+    pub fn is_fit(&self) -> watch::Receiver<bool> {
+        self.is_fit.subscribe()
+    }
+
+    /// A part ended that never should: it is told, and others should be asked.
+    pub(crate) fn died(&self, what: &str) {
+        self.is_fit.send_replace(false);
+        self.warn(format!("{what} of this node ended unexpectedly: start it again"));
     }
 
     /// Where this node stands in the shared order; none where it has an order of its own.

@@ -17,6 +17,7 @@ use tamis_reputation_protocol::sightings::{
 use tamis_runtime::clock;
 use tokio::sync::mpsc;
 
+use crate::alarm::Alarm;
 use crate::metrics::Metrics;
 
 /// Time from a sighting to its being counted in an answer, and between two messages to other nodes.
@@ -68,6 +69,7 @@ impl Watch {
         settings: Settings,
         exchange: Option<Exchange>,
         metrics: Metrics,
+        alarm: Option<Alarm>,
     ) -> std::io::Result<Self> {
         let (batches, waiting) = sync_channel(WAITING_MAX);
         let memory = Arc::new(Mutex::new(Sightings::new(settings, clock::now())));
@@ -78,9 +80,10 @@ impl Watch {
             exchange,
             metrics: metrics.clone(),
         };
-        std::thread::Builder::new()
-            .name("reputation-seen".to_owned())
-            .spawn(move || watching.run(&waiting))?;
+        std::thread::Builder::new().name("reputation-seen".to_owned()).spawn(move || {
+            let _alarm = alarm;
+            watching.run(&waiting);
+        })?;
         Ok(Self { memory, bulk, batches, metrics, shard: ShardRange::WHOLE })
     }
 

@@ -10,6 +10,7 @@ use tamis_reputation_protocol::signatures::{Applied, Change, Refused};
 use tamis_runtime::clock;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::alarm::Alarm;
 use crate::log::histories::Histories;
 use crate::log::local::LocalLog;
 use crate::log::memory::MemoryLog;
@@ -84,6 +85,7 @@ pub struct Writes {
     durable: bool,
     histories: Histories,
     link: Option<Arc<Link>>,
+    shared: Arc<Shared>,
 }
 
 impl Writes {
@@ -99,17 +101,18 @@ impl Writes {
         let durable = log.is_some();
         let memory = MemoryLog::default();
         let histories = log.as_ref().map_or_else(|| memory.histories(), LocalLog::histories);
-        let writer = Writer { shared, log, memory };
+        let writer = Writer { shared: Arc::clone(&shared), log, memory };
         writer.show_size();
         let builder = std::thread::Builder::new().name("reputation-log".to_owned());
         let thread = builder.spawn(move || writer.run(waiting))?;
-        Ok((Self { requests, durable, histories, link: None }, thread))
+        Ok((Self { requests, durable, histories, link: None, shared }, thread))
     }
 
     /// The way to the writer of a shared order, and what it has to take.
     pub(crate) fn shared(link: Arc<Link>, histories: Histories) -> (Self, mpsc::Receiver<Request>) {
         let (requests, waiting) = mpsc::channel(WAITING_MAX);
-        (Self { requests, durable: true, histories, link: Some(link) }, waiting)
+        let shared = Arc::clone(&link.shared);
+        (Self { requests, durable: true, histories, link: Some(link), shared }, waiting)
     }
 
     /// Whether acknowledged changes survive the process.
@@ -122,6 +125,16 @@ impl Writes {
     #[must_use]
     pub const fn histories(&self) -> &Histories {
         &self.histories
+    }
+
+    /// Why nobody takes a request.
+    fn ended(&self) -> WriteError {
+        match *self.shared.is_fit().borrow() {
+            true => WriteError::Stopping,
+            false => WriteError::CutOff(
+                "the writer of this node ended unexpectedly: start it again".to_owned(),
+            ),
+        }
     }
 
     /// Makes changes, all or none; returns when they are on disk (or in the shared order) and in the table.
@@ -139,7 +152,7 @@ impl Writes {
         }
         let (done, committed) = oneshot::channel();
         let request = Request { changes, done };
-        self.requests.send(request).await.map_err(|_| WriteError::Stopping)?;
+        self.requests.send(request).await.map_err(|_| self.ended())?;
         let ended = || WriteError::Unknown("the writer ended".to_owned());
         committed.await.map_err(|_| ended())?
     }
@@ -193,9 +206,10 @@ impl Accepted {
     }
 }
 
-/// Makes changes in the table, some under each hold of it.
-pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
+/// Makes changes in the table, some under each hold of it; the others also when one is refused, since all are in the order.
+pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Result<Committed, Refused> {
     let mut committed = Committed::default();
+    let mut first_refused = None;
     for some in changes.chunks(CHANGES_PER_HOLD) {
         let mut table = shared.table_mut();
         for change in some {
@@ -205,13 +219,16 @@ pub(crate) fn apply(shared: &Shared, changes: &[Change]) -> Committed {
                 Ok(Applied::Confirmed) => committed.confirmed += 1,
                 Ok(Applied::Deleted | Applied::Retracted) => committed.deleted += 1,
                 Ok(Applied::Unknown) => committed.unknown += 1,
-                // Checked before it was written; a table that changes its mind is a fault of ours.
-                Err(refused) => tracing::error!(%refused, "a checked change was refused"),
+                // Checked before it was written: what was under way at the same time took the last room.
+                Err(refused) => {
+                    tracing::error!(%refused, "a change that is in the log has no room in the table");
+                    first_refused.get_or_insert(refused);
+                }
             }
         }
     }
     committed.epoch = shared.table().epoch();
-    committed
+    first_refused.map_or(Ok(committed), Err)
 }
 
 /// Another thread does the work; questions and writes go on. How one ended that was begun before, or could not begin.
@@ -247,6 +264,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, mut waiting: mpsc::Receiver<Request>) {
+        let _alarm = Alarm::new(&self.shared, "the writer");
         let mut held_over = None;
         loop {
             let Some(first) = held_over.take().or_else(|| waiting.blocking_recv()) else { return };
@@ -274,7 +292,7 @@ impl Writer {
             rest = others;
             let committed = apply(&self.shared, own);
             // Who asked may have gone; the change stands.
-            let _ = done.send(Ok(committed));
+            let _ = done.send(committed.map_err(WriteError::from));
         }
         self.show_size();
     }
@@ -305,5 +323,28 @@ impl Writer {
     fn show_size(&self) {
         let bytes = self.log.as_ref().map_or(0, LocalLog::bytes);
         self.shared.metrics.sized(&self.shared.table(), bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tamis_reputation_protocol::signatures::{Rules, Table};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn a_writer_that_died_is_told_as_that_and_not_as_a_service_that_stops() {
+        let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+        let shared = Arc::new(Shared::new(Table::new(Rules::default()), metrics));
+        let (requests, waiting) = mpsc::channel(1);
+        let histories = MemoryLog::default().histories();
+        let shared_too = Arc::clone(&shared);
+        let writes = Writes { requests, durable: false, histories, link: None, shared: shared_too };
+        drop(waiting);
+        assert_eq!(writes.commit(Vec::new()).await, Err(WriteError::Stopping));
+        Alarm::new(&shared, "the writer").ring();
+        let refused = writes.commit(Vec::new()).await;
+        assert!(matches!(&refused, Err(WriteError::CutOff(why)) if why.contains("start it again")));
     }
 }

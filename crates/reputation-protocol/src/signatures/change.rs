@@ -121,6 +121,14 @@ pub enum Refused {
     Sketch(SignatureKind),
 }
 
+impl Refused {
+    /// Whether there is no room, rather than something wrong with the change.
+    #[must_use]
+    pub const fn is_limit(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::TooManyReporters)
+    }
+}
+
 /// One reporter's reports, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportTold {

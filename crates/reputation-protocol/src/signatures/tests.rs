@@ -298,10 +298,12 @@ fn so_many_reporters_are_known_by_name_and_one_more_is_refused() {
         table.apply(&add(name(number), Class::Spam, &format!("reporter {number}"))).unwrap();
     }
     assert_eq!(table.apply(&add(name(1), Class::Spam, "one more")), Err(Refused::TooManyReporters));
+    assert_eq!(table.epoch(), REPORTER_NAMES_MAX as u64, "it was never in a log");
     assert_eq!(
         table.replay(&add(name(1), Class::Spam, "one more")),
         Err(Refused::TooManyReporters)
     );
+    assert_eq!(table.epoch(), REPORTER_NAMES_MAX as u64 + 1, "it stands in a log");
     assert!(table.apply(&add(name(1), Class::Spam, "reporter 5")).is_ok(), "a known one goes on");
     assert_eq!(table.apply(&delete(name(2))), Ok(Applied::Deleted), "deleting needs no name");
 }

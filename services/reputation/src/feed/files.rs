@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tamis_bases::chunks::{Name, Naming};
 use tamis_domain::digest::SignatureKind;
-use tamis_reputation_protocol::signatures::{Rules, Saved, Table};
+use tamis_reputation_protocol::signatures::{Refused, Rules, Saved, Table};
 
 use super::staging::{PIECES_MAX, piece};
 use super::{LOG, RULES, SNAPSHOT, rules};
@@ -145,7 +145,9 @@ impl Files {
                 return Err(FeedError::Bad("it says to list more than its bytes hold".to_owned()));
             }
             self.has_room(usize::try_from(listed).unwrap_or(usize::MAX))?;
-            snapshot.load(&mut table)?;
+            if snapshot.load(&mut table)? > 0 {
+                return Err(FeedError::Bad(Refused::TooManyReporters.to_string()));
+            }
         }
         self.commits(0, |commit| {
             follows(&commit, table.epoch())?;

@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tamis_runtime::clock;
 use tamis_runtime::shutdown::Shutdown;
 
+use crate::alarm::Alarm;
 use crate::log::histories::Histories;
 use crate::shared::Shared;
 use making::{Made, Maker};
@@ -102,6 +103,7 @@ impl Filtering {
 
     /// Writes until the process ends.
     pub async fn run(mut self, shutdown: Shutdown) {
+        let alarm = Alarm::new(&self.shared, "what writes the filter");
         let mut written: Option<(State, Instant)> = None;
         let mut not_before = clock::now();
         loop {
@@ -120,8 +122,12 @@ impl Filtering {
                 let made = self.make();
                 (self, made)
             });
-            // Ends with the runtime.
-            let Ok((this, is_made)) = making.await else { return };
+            let (this, is_made) = match making.await {
+                Ok(made) => made,
+                Err(error) if error.is_panic() => return alarm.ring(),
+                // Ends with the runtime.
+                Err(_) => return,
+            };
             self = this;
             let end = clock::now();
             not_before = end + MADE_EVERY.max(REST_FACTOR * end.saturating_duration_since(now));
@@ -164,6 +170,10 @@ impl Filtering {
         // A node that is cut off does not know what others list.
         if self.shared.is_stale() {
             return Err("this node is cut off from the order that it shares".to_owned());
+        }
+        // It is made of the files: what the table alone has is in none.
+        if self.shared.copies_wait() {
+            return Err("changes wait for room on the disk".to_owned());
         }
         let lag_s = self.shared.standing().map_or(0.0, |standing| standing.lag_seconds);
         let behind_s = COVERED_BEFORE_S + lag_s.max(0.0).ceil() as u64;

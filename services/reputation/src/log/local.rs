@@ -270,7 +270,9 @@ impl LocalLog {
         table: &mut Table,
     ) -> Result<Option<Position>, OpenError> {
         let snapshot = Snapshot::open(fetched)?;
-        snapshot.load(table)?;
+        if let Some(what) = segment::no_room(snapshot.load(table)?) {
+            tracing::warn!("{what}");
+        }
         // It must not find its segments gone, nor give the directory a snapshot of its own afterwards.
         self.compaction = None;
         let installed = self.install(fetched, &snapshot);

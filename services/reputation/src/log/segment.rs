@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::SegmentId;
 pub use replay::replay_into;
-pub(super) use replay::tidied;
+pub(super) use replay::{no_room, tidied};
 pub(super) use scan::{apply, read_change_at};
 
 /// Bytes copied at once.

@@ -199,11 +199,11 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// Reads it all into an empty table.
+    /// Reads it all into an empty table. How many reports were left out, because no table has room for them.
     ///
     /// # Errors
     /// The disk's, or damage: a snapshot is whole or it is not believed. The table is to be thrown away then.
-    pub fn load(&self, table: &mut Table) -> Result<(), OpenError> {
+    pub fn load(&self, table: &mut Table) -> Result<u64, OpenError> {
         load::load(self, table)
     }
 

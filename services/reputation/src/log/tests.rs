@@ -3,6 +3,7 @@
 mod compaction;
 mod copies;
 mod cuts;
+mod full;
 mod histories;
 mod snapshots;
 mod speed;

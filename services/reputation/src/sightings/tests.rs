@@ -12,7 +12,7 @@ fn question(links: &[&str]) -> Question {
 
 fn start(exchange: Option<Exchange>) -> Watch {
     let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
-    Watch::start(Settings::default(), exchange, metrics).expect("a thread")
+    Watch::start(Settings::default(), exchange, metrics, None).expect("a thread")
 }
 
 /// Waits for what the thread does on its own; bounded, so that a thread that does nothing fails the test.

@@ -7,7 +7,11 @@ use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 
+use super::Filtering;
 use super::keys::Keys;
+use crate::log::local::{COMPACT_BYTES, LocalLog};
+use crate::metrics::Metrics;
+use crate::shared::Shared;
 
 /// SplitMix64.
 struct Noise(u64);
@@ -107,4 +111,22 @@ fn whatever_the_table_finds_the_filter_holds_also_by_bits_that_the_table_does_no
     });
     assert!(strangers.count() < 400);
     assert_eq!(band_keys(2, &listed[0].1.0).len(), 16);
+}
+
+#[test]
+fn no_filter_is_written_while_the_table_has_what_is_not_on_disk() {
+    let (dir, registry) = (tempfile::tempdir().unwrap(), tamis_runtime::metrics::Metrics::new());
+    let mut table = Table::new(Rules::default());
+    let log = LocalLog::open(&dir.path().join("log"), &mut table, COMPACT_BYTES).unwrap().log;
+    let shared = std::sync::Arc::new(Shared::new(table, Metrics::new(&registry)));
+    let histories = log.histories();
+    let path = dir.path().join(super::FILE);
+    let work = dir.path().join("work");
+    let mut filtering = Filtering::new(path.clone(), work, &shared, histories, &registry);
+    shared.set_copies_wait(true);
+    assert!(filtering.made().unwrap_err().contains("wait for room"));
+    assert!(!path.exists());
+    shared.set_copies_wait(false);
+    filtering.made().unwrap();
+    assert!(path.exists());
 }

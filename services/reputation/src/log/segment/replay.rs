@@ -24,6 +24,8 @@ pub(in crate::log) struct Replay {
     pub segments: Vec<SegmentId>,
     pub position: Option<Position>,
     pub warnings: Vec<String>,
+    /// Reports that no table has room for.
+    pub skipped: u64,
 }
 
 /// Reads the log in `dir`, which somebody else may be writing, into an empty table, and changes nothing: a write that is
@@ -80,7 +82,7 @@ impl Opened {
     fn replay(self, table: &mut Table, may_cut: bool) -> Result<Replay, OpenError> {
         let mut replay = Replay::default();
         if let Some(snapshot) = &self.snapshot {
-            snapshot.load(table)?;
+            replay.skipped = snapshot.load(table)?;
             replay.position = snapshot.position();
         }
         replay.snapshot = self.snapshot;
@@ -98,8 +100,18 @@ impl Opened {
                 break;
             }
         }
+        replay.warnings.extend(no_room(replay.skipped));
         Ok(replay)
     }
+}
+
+/// What is said of reports that no table has room for.
+pub(in crate::log) fn no_room(skipped: u64) -> Option<String> {
+    (skipped > 0).then(|| {
+        format!(
+            "{skipped} reports of the log are not in the table, which has no room for more signatures or names of reporters"
+        )
+    })
 }
 
 /// After a copy that was cut, more copies are of no use; originals would be missing what was cut.
@@ -161,8 +173,12 @@ impl Reading<'_> {
                         )));
                     }
                     for change in &commit.changes {
-                        let replayed = self.table.replay(change);
-                        replayed.map_err(|refused| damaged(&refused.to_string()))?;
+                        match self.table.replay(change) {
+                            Ok(_) => {}
+                            // As it was when it was written: others were under way and took the last room.
+                            Err(refused) if refused.is_limit() => self.replay.skipped += 1,
+                            Err(refused) => return Err(damaged(&refused.to_string())),
+                        }
                     }
                     self.replay.position = commit.position.or(self.replay.position);
                 }

@@ -1,9 +1,10 @@
 //! A snapshot into a table: one thread reads, verifies and decodes blocks while the other fills the table.
 
+use std::collections::HashSet;
 use std::sync::mpsc::{self, SyncSender};
 
 use tamis_domain::digest::SignatureKind;
-use tamis_reputation_protocol::signatures::{Saved, Table};
+use tamis_reputation_protocol::signatures::{Refused, Saved, Table};
 
 use super::Snapshot;
 use crate::log::OpenError;
@@ -15,13 +16,14 @@ const BLOCKS_AHEAD: usize = 8;
 /// The signatures of a block, and where it stands.
 type Block = Result<(u64, Vec<Saved>), OpenError>;
 
-pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenError> {
+pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<u64, OpenError> {
     reserve(snapshot, table);
     for reporter in snapshot.reporters()? {
         let loaded = table.load_reporter(&reporter);
         let reporters_at = snapshot.foot.reporters_at;
         loaded.map_err(|refused| snapshot.damaged(reporters_at, &refused.to_string()))?;
     }
+    let mut crowded = Crowded::default();
     let mut found = [0_u64; SignatureKind::ALL.len()];
     std::thread::scope(|scope| {
         let (blocks, decoded) = mpsc::sync_channel(BLOCKS_AHEAD);
@@ -29,7 +31,8 @@ pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenErr
         for block in decoded {
             let (at, block) = block?;
             for saved in &block {
-                table.load(saved).map_err(|refused| snapshot.damaged(at, &refused.to_string()))?;
+                let loaded = crowded.load(table, saved);
+                loaded.map_err(|refused| snapshot.damaged(at, &refused.to_string()))?;
                 // Not those of the table: it leaves out what another shard keeps.
                 let kinds = SignatureKind::ALL.iter();
                 let kind = kinds.zip(&mut found).find(|(kind, _)| **kind == saved.signature.kind);
@@ -47,7 +50,37 @@ pub(super) fn load(snapshot: &Snapshot, table: &mut Table) -> Result<(), OpenErr
         }
     }
     table.at_epoch(snapshot.epoch());
-    Ok(())
+    Ok(crowded.skipped)
+}
+
+/// What a full table has no room for: it stands in the log, since others were under way and took the last room.
+#[derive(Default)]
+struct Crowded {
+    skipped: u64,
+    /// All names, once there is no room for another.
+    names: Option<HashSet<String>>,
+}
+
+impl Crowded {
+    fn load(&mut self, table: &mut Table, saved: &Saved) -> Result<(), Refused> {
+        match table.load(saved) {
+            Err(Refused::TooManyReporters) => self.known_alone(table, saved),
+            Err(refused) if refused.is_limit() => {
+                self.skipped += saved.reports.len() as u64;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The reports of those whose names are known, as the table has it that took the changes.
+    fn known_alone(&mut self, table: &mut Table, saved: &Saved) -> Result<(), Refused> {
+        let names = self.names.get_or_insert_with(|| table.reporters().map(|it| it.name).collect());
+        let mut known = saved.clone();
+        known.reports.retain(|told| names.contains(&told.reporter));
+        self.skipped += (saved.reports.len() - known.reports.len()) as u64;
+        if known.reports.is_empty() { Ok(()) } else { table.load(&known) }
+    }
 }
 
 fn reserve(snapshot: &Snapshot, table: &mut Table) {

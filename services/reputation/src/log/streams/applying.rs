@@ -239,7 +239,8 @@ impl Applier {
                 let _ = pending.shown.send(done);
             }
             _ => {
-                writes::apply(shared, &changes);
+                // Nobody waits for what it did; a refusal is logged there.
+                let _ = writes::apply(shared, &changes);
             }
         }
     }
@@ -251,8 +252,13 @@ impl Applier {
         self.copy_waiting();
     }
 
-    /// Writes what waits, unless that failed just now.
     fn copy_waiting(&mut self) {
+        self.write_waiting();
+        self.link.shared.set_copies_wait(!self.copies.is_empty());
+    }
+
+    /// Writes what waits, unless that failed just now.
+    fn write_waiting(&mut self) {
         let now = clock::now();
         if self.copies.is_empty() || self.copy_again_at.is_some_and(|at| now < at) {
             return;
@@ -350,6 +356,7 @@ impl Applier {
         let position = position.ok_or("the snapshot says no position")?;
         let epoch = table.epoch();
         let old = self.link.shared.replace_table(table);
+        self.link.shared.set_copies_wait(false);
         self.link.reached(position, None);
         self.link.state().resyncs += 1;
         drop(old);

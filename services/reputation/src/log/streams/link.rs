@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
+use tamis_reputation_protocol::signatures::Refused;
 use tamis_runtime::clock;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -20,7 +21,7 @@ pub struct Link {
     pub(super) settings: Settings,
     pub(super) node: String,
     pub(super) keys: Keys,
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     metrics: OrderMetrics,
     state: Mutex<State>,
     /// Whether writes are taken.
@@ -54,7 +55,7 @@ impl Keys {
 pub(super) struct Pending {
     /// Changes of each of its requests.
     pub counts: Vec<usize>,
-    pub shown: oneshot::Sender<Vec<Committed>>,
+    pub shown: oneshot::Sender<Vec<Result<Committed, Refused>>>,
 }
 
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tamis_domain::digest::{Signature, SignatureKind};
 use tamis_domain::reputation::Class;
-use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
+use tamis_reputation_protocol::signatures::{Authority, Change, Refused, Rules, Table};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -120,8 +120,8 @@ fn who_is_told_of_a_write_finds_its_history_at_once() {
         node.cluster.link.pending().insert(id, Pending { counts: vec![changes.len()], shown });
         let (done, _applied) = oneshot::channel();
         node.cluster.work.blocking_send(Work::Entries(vec![entry(number)], done)).unwrap();
-        let committed: Vec<Committed> = seen.blocking_recv().unwrap();
-        assert_eq!(committed[0].added, 1);
+        let committed: Vec<Result<Committed, Refused>> = seen.blocking_recv().unwrap();
+        assert_eq!(committed[0].as_ref().unwrap().added, 1);
         let signature = changes[0].signature();
         let prefix = signature.value.first_chunk().unwrap();
         let history = node.writes.histories().history(signature.kind, prefix).unwrap();
@@ -193,6 +193,7 @@ fn a_copy_that_could_not_be_written_for_a_time_has_no_gap_and_is_compacted_after
     asked.blocking_recv().unwrap();
     assert_eq!(node.applied((2..=20).map(entry).collect()), Outcome::Applied);
     assert_eq!(node.shared.table().len(), 20, "questions are answered from all of it");
+    assert!(node.shared.copies_wait(), "no file has it all");
     let said = node.shared.warnings().join("; ");
     assert!(said.contains("copy of the shared order cannot be written"), "{said}");
     assert!(node.snapshot(20).unwrap_err().contains("cannot be written"));
@@ -201,6 +202,7 @@ fn a_copy_that_could_not_be_written_for_a_time_has_no_gap_and_is_compacted_after
     node.cluster.work.blocking_send(Work::Full(false, done)).unwrap();
     asked.blocking_recv().unwrap();
     until("the copy to be written", || node.shared.warnings().is_empty());
+    until("the files to have it all", || !node.shared.copies_wait());
     assert_eq!(node.snapshot(20), Ok(Some(at(20))));
     let (dir, shared) = node.ended();
     assert_eq!(Node::epoch_on_disk(&dir), shared.table().epoch());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult, Value};
+use tamis_reputation_protocol::signatures::Refused;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -84,7 +85,7 @@ async fn commit(link: Arc<Link>, group: Vec<Request>, _place: OwnedSemaphorePerm
         Ok(committed) => {
             link.shared.metrics.committed("shared", Some(seconds));
             for ((_, done), committed) in parts.into_iter().zip(committed) {
-                let _ = done.send(Ok(committed));
+                let _ = done.send(committed.map_err(WriteError::from));
             }
         }
         Err(error) => {
@@ -105,7 +106,7 @@ async fn write(
     link: &Link,
     payload: Vec<u8>,
     counts: Vec<usize>,
-) -> Result<Vec<Committed>, WriteError> {
+) -> Result<Vec<Result<Committed, Refused>>, WriteError> {
     let mut id = [0; ID_BYTES];
     getrandom::fill(&mut id).map_err(|error| WriteError::CutOff(error.to_string()))?;
     let (shown, seen) = oneshot::channel();
@@ -126,8 +127,8 @@ async fn ordered(
     link: &Link,
     id: &[u8; ID_BYTES],
     payload: &[u8],
-    seen: oneshot::Receiver<Vec<Committed>>,
-) -> Result<Vec<Committed>, WriteError> {
+    seen: oneshot::Receiver<Vec<Result<Committed, Refused>>>,
+) -> Result<Vec<Result<Committed, Refused>>, WriteError> {
     let gone = || WriteError::Unknown("this node took its table from another one".to_owned());
     match add(link, id, payload).await {
         Ok(()) => {}
