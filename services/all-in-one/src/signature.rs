@@ -82,7 +82,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Failure> {
             del(&mut server, &what, links, reporter).await
         }
         SignatureAction::Why { what } => why(&mut server, &what).await,
-        SignatureAction::Stats => stats(&mut server.client).await,
+        SignatureAction::Stats => stats(&mut server).await,
         SignatureAction::Reporter { .. } | SignatureAction::Key { .. } => Ok(ExitCode::SUCCESS),
     };
     done.map_err(|error| Failure::unavailable(format!("{error:#}"), ""))
@@ -291,8 +291,9 @@ fn print_report(report: &wire::Report) {
     );
 }
 
-async fn stats(client: &mut ReputationClient<Channel>) -> Result<ExitCode> {
-    let answer = client.stats(wire::StatsRequest {}).await.map_err(refused)?.into_inner();
+async fn stats(server: &mut Server) -> Result<ExitCode> {
+    let request = server.request(wire::StatsRequest {});
+    let answer = server.client.stats(request).await.map_err(refused)?.into_inner();
     tamis_runtime::say!("epoch {}", answer.epoch);
     for count in &answer.kinds {
         let kind = u8::try_from(count.kind).ok().and_then(SignatureKind::from_code);

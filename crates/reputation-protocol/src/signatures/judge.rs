@@ -1,5 +1,7 @@
 //! From what was said to what is answered. The rules stand at the head of [`super`].
 
+use std::collections::BTreeMap;
+
 use tamis_domain::reputation::Class;
 
 use super::trust::{Trust, Voice, WHOLE};
@@ -112,17 +114,12 @@ pub(super) fn confirmed(votes: &[Vote], trust: &Trust) -> Vec<u16> {
     if !judge(votes, trust).is_confirmed {
         return Vec::new();
     }
-    let mut voices: Vec<(u16, u64, u64)> = Vec::new();
+    let mut voices: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
     let (mut accusing, mut allowing) = (0, 0);
     let mut confirmed = Vec::new();
     for vote in votes {
         let Voice { organisation, weight } = trust.voice(vote.reporter());
-        let known = voices.iter().position(|voice| voice.0 == organisation);
-        let at = known.unwrap_or(voices.len());
-        if known.is_none() {
-            voices.push((organisation, 0, 0));
-        }
-        let (_, accuses, allows) = &mut voices[at];
+        let (accuses, allows) = voices.entry(organisation).or_default();
         let weight = u64::from(weight).max(1);
         if vote.accuses() {
             accusing += weight.saturating_sub(*accuses);

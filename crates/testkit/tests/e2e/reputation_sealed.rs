@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Instant;
 
 use tamis_testkit::peers::{Dialogue, PEER_WAIT_MAX, Sink, Tamis, wait_for};
 
@@ -169,15 +170,17 @@ fn sealed_clients_are_answered_while_a_flood_with_forged_sources_takes_all_chall
     wait_for("challenges refused", PEER_WAIT_MAX, is_felt, || reputation.log());
     // A process that starts now has neither cookie nor session; its address has proven itself.
     let mut second = Gateway::start(&reputation, Some(&ours));
-    let mut answered = 0;
-    for number in 0..20 {
+    let (mut asked, mut answered, began) = (0, 0, Instant::now());
+    // Until the flood was felt for a while, too, however fast the machine is.
+    while asked < 40 || limited() < 10_000.0 && began.elapsed() < PEER_WAIT_MAX {
         for gateway in [&mut first, &mut second] {
-            let (rung, evidence) = gateway.judged(&with_link(100 + number, "http://x.example/"));
-            answered += u32::from(rung == "full" && evidence.contains("reputation_spam_sender"));
+            let (rung, evidence) = gateway.judged(&with_link(100 + asked, "http://x.example/"));
+            answered += usize::from(rung == "full" && evidence.contains("reputation_spam_sender"));
+            asked += 1;
         }
     }
     let limited_then = limited();
-    assert!(flood.is_alive() && limited_then > 10_000.0, "no flood: {limited_then}");
+    assert!(flood.is_alive() && limited_then >= 10_000.0, "no flood: {limited_then}");
     // The wire may lose a datagram of a mail that asks once; a lost session would be all of them.
-    assert!(answered >= 38, "{answered} of 40\n{}", reputation.log());
+    assert!(answered * 20 >= asked * 19, "{answered} of {asked}\n{}", reputation.log());
 }
