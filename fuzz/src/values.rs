@@ -6,7 +6,9 @@ use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::{MailId, PartDigest};
 use tamis_domain::envelope::{Client, Door, Envelope};
 use tamis_domain::evidence::{Evidence, Mark, Source};
-use tamis_domain::outline::{Disposition, Oddity, Outline, Part, PartKind, TransferEncoding};
+use tamis_domain::outline::{
+    BodyForm, BodyHash, Disposition, Oddity, Outline, Part, PartKind, TransferEncoding,
+};
 use tamis_domain::plan::{Action, GroupPlan, HeaderEdit, Plan};
 use tamis_domain::status::{Rung, Status};
 use tamis_domain::verdict::{Timings, Verdict};
@@ -44,6 +46,9 @@ pub(crate) fn offer(pick: &mut Pick<'_>) -> Offer {
             header_digest: pick.flag().then(|| PartDigest(pick.array())),
             parts,
             oddities: (0..pick.below(4)).map(|_| (pick.one(&Oddity::ALL), pick.u32())).collect(),
+            body_hashes: (0..pick.below(3))
+                .map(|_| BodyHash { form: pick.one(&BodyForm::ALL), sha256: pick.array() })
+                .collect(),
         },
         inline,
         remaining: Duration::from_millis(pick.u16().into()),
@@ -129,6 +134,8 @@ pub(crate) fn evidence(pick: &mut Pick<'_>) -> Evidence {
         Source::Attachment,
         Source::Malware,
         Source::Reputation,
+        Source::Authentication,
+        Source::DnsList,
     ];
     let marks = [
         None,

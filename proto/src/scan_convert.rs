@@ -9,7 +9,7 @@ use tamis_domain::limits::{
     ADDRESS_BYTES_MAX, EVIDENCE_MAX, FILE_NAME_CHARS_MAX, HEADER_BLOCK_BYTES_MAX, INLINE_BYTES_MAX,
     MEDIA_TYPE_CHARS_MAX, PART_DEPTH_MAX, PARTS_MAX, RECIPIENTS_MAX,
 };
-use tamis_domain::outline::{Oddity, Outline, Part};
+use tamis_domain::outline::{BodyForm, BodyHash, Oddity, Outline, Part};
 use tamis_domain::verdict::Verdict;
 
 use crate::scan;
@@ -201,6 +201,7 @@ fn outline_to_wire(outline: Outline) -> scan::Outline {
         header_digest: outline.header_digest.map_or_else(Vec::new, |digest| digest.0.to_vec()),
         parts: outline.parts.into_iter().map(part_to_wire).collect(),
         oddities: outline.oddities.into_iter().map(oddity).collect(),
+        body_hashes: outline.body_hashes.into_iter().map(body_hash_to_wire).collect(),
     }
 }
 
@@ -208,6 +209,7 @@ fn outline(wire: scan::Outline) -> Result<Outline, Unreadable> {
     within("parts", wire.parts.len(), PARTS_MAX)?;
     within("header", wire.header.len(), HEADER_BLOCK_BYTES_MAX)?;
     within("oddities", wire.oddities.len(), PARTS_MAX)?;
+    within("body_hashes", wire.body_hashes.len(), BodyForm::ALL.len())?;
     let oddity = |wire: &scan::OddityCount| {
         Oddity::from_code(wire.oddity).map(|oddity| (oddity, wire.count))
     };
@@ -217,6 +219,20 @@ fn outline(wire: scan::Outline) -> Result<Outline, Unreadable> {
         header_digest: digest(&wire.header_digest, "header_digest")?,
         parts: wire.parts.into_iter().map(part).collect::<Result<_, _>>()?,
         oddities: wire.oddities.iter().filter_map(oddity).collect(),
+        body_hashes: wire.body_hashes.iter().map(body_hash).collect::<Result<_, _>>()?,
+    })
+}
+
+fn body_hash_to_wire(hash: BodyHash) -> scan::BodyHash {
+    let form = words::body_form_to_wire(hash.form).into();
+    scan::BodyHash { form, sha256: hash.sha256.to_vec() }
+}
+
+fn body_hash(wire: &scan::BodyHash) -> Result<BodyHash, Unreadable> {
+    let sha256 = wire.sha256.as_slice().try_into();
+    Ok(BodyHash {
+        form: words::body_form(wire.form)?,
+        sha256: sha256.map_err(|_| Unreadable::Meaningless("sha256"))?,
     })
 }
 

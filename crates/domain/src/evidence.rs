@@ -68,6 +68,10 @@ pub enum Source {
     Malware,
     /// The reputation service.
     Reputation,
+    /// SPF, DKIM, DMARC, ARC, and what else authenticates a sender.
+    Authentication,
+    /// Lists that are asked over DNS.
+    DnsList,
 }
 
 impl Source {
@@ -83,6 +87,8 @@ impl Source {
             Self::Attachment => "attachment",
             Self::Malware => "malware",
             Self::Reputation => "reputation",
+            Self::Authentication => "authentication",
+            Self::DnsList => "dns_list",
         }
     }
 }

@@ -17,6 +17,31 @@ pub struct Outline {
     pub parts: Vec<Part>,
     /// Oddities of the structure, each with how often it was seen.
     pub oddities: Vec<(Oddity, u32)>,
+    /// Hashes of the whole body that signatures in the header ask for, each form once.
+    pub body_hashes: Vec<BodyHash>,
+}
+
+/// What a signature in the header may say about the body, computed where the bytes are (RFC 6376 section 3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyHash {
+    /// The form that was hashed.
+    pub form: BodyForm,
+    /// SHA-256 of it.
+    pub sha256: [u8; 32],
+}
+
+/// A canonical form of the body (RFC 6376 section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyForm {
+    /// All as it is, but for empty lines at the end (3.4.3).
+    Simple,
+    /// Runs of blanks are one blank, blanks at line ends are none (3.4.4).
+    Relaxed,
+}
+
+impl BodyForm {
+    /// Both of them: what a header can ask for at most.
+    pub const ALL: [Self; 2] = [Self::Simple, Self::Relaxed];
 }
 
 /// One node of the tree of parts.

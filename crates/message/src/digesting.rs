@@ -31,6 +31,7 @@ mod entity;
 mod head;
 mod identity;
 mod leaf;
+mod signed;
 mod walker;
 
 pub use delimiter::{BOUNDARY_BYTES_MAX, DELIMITER_LINE_BYTES_MAX};
@@ -43,7 +44,8 @@ use tamis_domain::digest::PartDigest;
 use tamis_domain::outline::{Outline, Part, PartKind};
 
 use crate::content::Span;
-use book::Book;
+use book::{Begun, Book};
+use signed::Bodies;
 use walker::Walker;
 
 /// BLAKE3 derive-key context of part names (BLAKE3 paper, section 2.3, `derive_key`).
@@ -74,6 +76,8 @@ pub struct Digesting {
     walker: Walker,
     book: Book,
     size: u64,
+    /// Hashes of the body, once its header is known.
+    bodies: Option<Bodies>,
 }
 
 impl Default for Digesting {
@@ -86,20 +90,24 @@ impl Digesting {
     /// Before the first byte.
     #[must_use]
     pub fn new() -> Self {
-        Self { walker: Walker::of_mail(), book: Book::default(), size: 0 }
+        Self { walker: Walker::of_mail(), book: Book::default(), size: 0, bodies: None }
     }
 
     /// Takes the next bytes of the mail, in pieces of any size.
     pub fn push(&mut self, bytes: &[u8]) {
+        let start = self.size;
         self.size += bytes.len() as u64;
         self.walker.push(bytes, &mut self.book);
+        self.hash_body(bytes, start);
     }
 
     /// Says that the mail is over.
     #[must_use]
     pub fn finish(self) -> Dissected {
-        let Self { walker, mut book, size } = self;
+        let Self { walker, mut book, size, bodies } = self;
         walker.finish(&mut book);
+        // Where the mail ends within its header, the body is empty or was its last line.
+        let bodies = bodies.unwrap_or_else(|| begun(&mut book));
         let header_digest = Some(header_digest(&book.header));
         let outline = Outline {
             size,
@@ -107,9 +115,31 @@ impl Digesting {
             header: book.header,
             parts: book.parts,
             oddities: book.oddities.into_iter().collect(),
+            body_hashes: bodies.finish(),
         };
         Dissected { outline, spans: book.spans, header: book.header_range }
     }
+
+    /// Hands what belongs to the body of `bytes`, which began at `start`, to the hashes that are wanted.
+    fn hash_body(&mut self, bytes: &[u8], start: u64) {
+        if let Some(bodies) = &mut self.bodies {
+            return bodies.push(bytes);
+        }
+        let Some(Begun { offset, .. }) = self.book.body else { return };
+        let mut bodies = begun(&mut self.book);
+        let skipped = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
+        bodies.push(bytes.get(skipped..).unwrap_or_default());
+        self.bodies = Some(bodies);
+    }
+}
+
+/// The hashes that the header wants, with the line of the body that its end brought.
+fn begun(book: &mut Book) -> Bodies {
+    let mut bodies = Bodies::new(&signed::wanted(&book.header));
+    if let Some(begun) = book.body.take() {
+        bodies.push(&begun.first_line);
+    }
+    bodies
 }
 
 /// Takes a whole mail apart at once.

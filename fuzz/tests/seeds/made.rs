@@ -320,6 +320,7 @@ mod services {
                 header_digest: vec![8; 32],
                 parts: vec![part(1, 0), part(4, 3), part(5, 70)],
                 oddities: vec![scan::OddityCount { oddity: 7, count: 2 }],
+                body_hashes: vec![scan::BodyHash { form: 2, sha256: vec![7; 32] }],
             }),
             inline: vec![scan::Content { part: 1, bytes: b"<p>".to_vec() }],
             remaining_ms: 20_000,

@@ -95,6 +95,18 @@ pub struct Outline {
     pub parts: ::prost::alloc::vec::Vec<Part>,
     #[prost(message, repeated, tag = "5")]
     pub oddities: ::prost::alloc::vec::Vec<OddityCount>,
+    /// What DKIM and ARC signatures in the header ask about the body, each form once: so that they can be verified
+    /// without the body. Only about this mail, never remembered.
+    #[prost(message, repeated, tag = "6")]
+    pub body_hashes: ::prost::alloc::vec::Vec<BodyHash>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BodyHash {
+    #[prost(enumeration = "BodyForm", tag = "1")]
+    pub form: i32,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sha256: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Part {
@@ -310,6 +322,36 @@ impl Door {
         }
     }
 }
+/// Canonical forms of RFC 6376 section 3.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BodyForm {
+    Unspecified = 0,
+    Simple = 1,
+    Relaxed = 2,
+}
+impl BodyForm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BODY_FORM_UNSPECIFIED",
+            Self::Simple => "BODY_FORM_SIMPLE",
+            Self::Relaxed => "BODY_FORM_RELAXED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BODY_FORM_UNSPECIFIED" => Some(Self::Unspecified),
+            "BODY_FORM_SIMPLE" => Some(Self::Simple),
+            "BODY_FORM_RELAXED" => Some(Self::Relaxed),
+            _ => None,
+        }
+    }
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PartKind {
@@ -519,6 +561,8 @@ pub enum Source {
     Attachment = 6,
     Malware = 7,
     Reputation = 8,
+    Authentication = 9,
+    DnsList = 10,
 }
 impl Source {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -536,6 +580,8 @@ impl Source {
             Self::Attachment => "SOURCE_ATTACHMENT",
             Self::Malware => "SOURCE_MALWARE",
             Self::Reputation => "SOURCE_REPUTATION",
+            Self::Authentication => "SOURCE_AUTHENTICATION",
+            Self::DnsList => "SOURCE_DNS_LIST",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -550,6 +596,8 @@ impl Source {
             "SOURCE_ATTACHMENT" => Some(Self::Attachment),
             "SOURCE_MALWARE" => Some(Self::Malware),
             "SOURCE_REPUTATION" => Some(Self::Reputation),
+            "SOURCE_AUTHENTICATION" => Some(Self::Authentication),
+            "SOURCE_DNS_LIST" => Some(Self::DnsList),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 use tamis_domain::envelope::Door;
 use tamis_domain::evidence::{Evidence, Mark, Source};
-use tamis_domain::outline::{Disposition, PartKind, TransferEncoding};
+use tamis_domain::outline::{BodyForm, BodyHash, Disposition, PartKind, TransferEncoding};
 use tamis_domain::plan::{Action, GroupPlan, HeaderEdit, Plan};
 use tamis_domain::status::{Rung, Status};
 use tamis_domain::verdict::Timings;
@@ -53,6 +53,7 @@ fn full_offer() -> Offer {
             header_digest: Some(PartDigest([8; 32])),
             parts: vec![root, leaf],
             oddities: vec![(Oddity::LongLine, 2), (Oddity::NoHeader, 1)],
+            body_hashes: vec![BodyHash { form: BodyForm::Relaxed, sha256: [7; 32] }],
         },
         inline: vec![Content { part: 1, bytes: b"<p>".to_vec() }],
         remaining: Duration::from_millis(1234),

@@ -2,7 +2,7 @@
 
 use tamis_domain::envelope::Door;
 use tamis_domain::evidence::{Mark, Source};
-use tamis_domain::outline::{Disposition, PartKind, TransferEncoding};
+use tamis_domain::outline::{BodyForm, Disposition, PartKind, TransferEncoding};
 use tamis_domain::status::{Rung, Status};
 
 use super::Unreadable;
@@ -111,7 +111,18 @@ table!(
     Link = Link,
     Attachment = Attachment,
     Malware = Malware,
-    Reputation = Reputation
+    Reputation = Reputation,
+    Authentication = Authentication,
+    DnsList = DnsList
+);
+table!(
+    body_form_to_wire,
+    body_form,
+    "body_form",
+    BodyForm,
+    BodyForm,
+    Simple = Simple,
+    Relaxed = Relaxed
 );
 table!(
     mark_word_to_wire,

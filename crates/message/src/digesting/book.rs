@@ -17,6 +17,17 @@ pub(super) struct Book {
     pub(super) parts: Vec<Part>,
     pub(super) spans: Vec<Option<Span>>,
     pub(super) oddities: BTreeMap<Oddity, u32>,
+    /// Where the body of the whole mail began, once it has.
+    pub(super) body: Option<Begun>,
+}
+
+/// The first bytes of the mail's body.
+#[derive(Debug)]
+pub(super) struct Begun {
+    /// Offset behind `first_line`.
+    pub(super) offset: u64,
+    /// A line that ended the header without being part of it: the first of the body.
+    pub(super) first_line: Vec<u8>,
 }
 
 impl Book {

@@ -299,3 +299,34 @@ fn the_reading_key_covers_what_the_reading_depends_on() {
     assert_ne!(key, reading_key(&Part { kind: Html, ..part.clone() }, 1));
     assert_eq!(key, reading_key(&Part { file_name: Some("x".into()), ..part }, 1));
 }
+
+/// Body hashes of a mail whose signature asks for the relaxed form, at every split in two.
+#[test]
+fn the_body_that_signatures_ask_for_begins_where_the_header_ends() {
+    let signature = "From: a@example.org\r\nDKIM-Signature: v=1; c=relaxed/relaxed; b=x\r\n";
+    let hashes = |mail: &[u8], at: usize| {
+        let mut digesting = Digesting::new();
+        digesting.push(&mail[..at]);
+        digesting.push(&mail[at..]);
+        digesting.finish().outline.body_hashes
+    };
+    let of = |body: &str| hashes(format!("{signature}\r\n{body}").as_bytes(), 0);
+    let expect = of("Hello\r\nyou\r\n");
+    assert_eq!(expect.len(), 1);
+    assert_ne!(expect, of("Hello\r\n"), "it depends on the body");
+    for mail in [
+        format!("{signature}\r\nHello \r\nyou\r\n\r\n"),
+        // A line that is no field ends the header, and is the first of the body.
+        format!("{signature}Hello\r\nyou\r\n"),
+        format!("From x@example.org Sat Nov 21\n{signature}\nHello\nyou\n"),
+    ] {
+        for at in 0..=mail.len() {
+            assert_eq!(hashes(mail.as_bytes(), at), expect, "{mail:?} at {at}");
+        }
+    }
+    let empty = of("");
+    for mail in [signature.to_owned(), signature.trim_end().to_owned()] {
+        assert_eq!(hashes(mail.as_bytes(), 0), empty, "the mail ends within its header");
+    }
+    assert_eq!(hashes(b"From: a@example.org\r\n\r\nHello\r\n", 0), [], "nobody asks");
+}

@@ -4,7 +4,7 @@ use tamis_domain::limits::PART_DEPTH_MAX;
 use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 
 use super::body::{Body, Nested, Taker, preamble};
-use super::book::Book;
+use super::book::{Begun, Book};
 use super::census::Census;
 use super::delimiter::{Delimiter, Frame, find};
 use super::entity::{Entity, Shape};
@@ -97,6 +97,9 @@ impl Walker {
         match step {
             Step::More => {}
             Step::Ended(first_line) => {
+                if matches!(&self.stage, Stage::Head(head) if head.owner == Owner::Top) {
+                    book.body = Some(Begun { offset: self.offset, first_line: first_line.clone() });
+                }
                 self.head_ended(self.offset - first_line.len() as u64, book);
                 self.again(&first_line, book);
             }
