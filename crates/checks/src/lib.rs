@@ -16,7 +16,9 @@
 //! [`names::ALL`]; a weight of the policy replaces the built-in one.
 
 pub mod attachments;
+pub mod authentication;
 pub mod bases;
+pub mod dns_lists;
 pub mod domains;
 pub mod formal;
 pub mod gtube;

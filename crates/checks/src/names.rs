@@ -1,9 +1,11 @@
 //! The name of every piece of evidence that this crate gives: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 91] = [
+pub const ALL: [&str; 105] = [
     "advance_fee",
     "ambiguous",
+    "arc_broken",
+    "authenticated_allowed",
     "bare_cr",
     "broken_charset",
     "broken_content_type",
@@ -15,6 +17,14 @@ pub const ALL: [&str; 91] = [
     "date_missing",
     "date_unreadable",
     "disguised_program",
+    "dkim_broken",
+    "dmarc_fail",
+    "dmarc_pass",
+    "dmarc_quarantine",
+    "dmarc_reject",
+    "dns_list_client",
+    "dns_list_link",
+    "dns_list_sender",
     "double_extension",
     "duplicate_field",
     "eicar",
@@ -77,6 +87,10 @@ pub const ALL: [&str; 91] = [
     "reputation_spam_link",
     "reputation_spam_sender",
     "reputation_suspected",
+    "reverse_none",
+    "reverse_unconfirmed",
+    "spf_fail",
+    "spf_softfail",
     "subject_excited",
     "subject_gap",
     "subject_invisible",

@@ -9,6 +9,7 @@
 //!
 //! Reading order: [`envelope`], [`outline`], [`dialogue`], [`evidence`], [`weigh`], [`decide`].
 
+pub mod authentication;
 pub mod decide;
 pub mod dialogue;
 pub mod digest;

@@ -110,6 +110,7 @@ fn scanner(options: &Check) -> Result<Scanner, Failure> {
     if options.offline || options.config.is_none() {
         config.far = None;
         config.reputation.clear();
+        config.authentication = None;
     }
     let snapshot = start::snapshot(started.policy, &config)?;
     Ok(Scanner::new(&config, snapshot, Metrics::new(&tamis_runtime::metrics::Metrics::new())))

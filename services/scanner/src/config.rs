@@ -9,9 +9,14 @@ use tamis_reputation_protocol::sharding::{REPLICAS_MAX, ShardFault, ShardMap, is
 use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 
+use crate::ask::authentication::Plan as Authentication;
 use crate::ask::reputation::{Plan, TypedShard, map_of};
 use crate::memory::FarSettings;
 use tamis_runtime::redis_address::Address;
+
+mod dns;
+
+pub use dns::TypedDns;
 
 /// Name of the section.
 pub const SECTION: &str = "scanner";
@@ -59,6 +64,8 @@ pub struct Typed {
     pub supply_bytes_max: u64,
     /// File of known malicious objects: a SHA-256 in hex (or `part:` and a part's name) and a name on each line.
     pub hash_list: PathBuf,
+    /// Questions to DNS: SPF, DKIM, DMARC, ARC, lists.
+    pub dns: TypedDns,
 }
 
 impl Default for Typed {
@@ -82,6 +89,7 @@ impl Default for Typed {
             mails_max: 200,
             supply_bytes_max: 512 << 20,
             hash_list: PathBuf::new(),
+            dns: TypedDns::default(),
         }
     }
 }
@@ -119,6 +127,8 @@ pub struct Config {
     pub supply_bytes_max: u64,
     /// File of known malicious objects.
     pub hash_list: Option<PathBuf>,
+    /// Whom DNS is asked about; `None`: nothing is.
+    pub authentication: Option<Authentication>,
 }
 
 impl Typed {
@@ -168,6 +178,7 @@ impl Typed {
         let age_max = Duration::from_secs(self.reputation_filter_age_s);
         let key = self.key().map_err(|error| wrong(error.to_string()))?;
         let far = self.far().map_err(|error| wrong(error.to_string()))?;
+        let authentication = self.dns.check().map_err(wrong)?;
         Ok(Config {
             listen: self.listen,
             admin: self.admin,
@@ -184,6 +195,7 @@ impl Typed {
             mails_max: self.mails_max,
             supply_bytes_max: self.supply_bytes_max,
             hash_list: path(self.hash_list),
+            authentication,
         })
     }
 

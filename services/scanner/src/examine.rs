@@ -4,7 +4,8 @@
 //!
 //! 1. **free**: header, structure, names, lists. Nothing is asked, nothing is waited for.
 //! 2. **near**: facts remembered by digest (this process, then Redis in one round trip), the contents that came with
-//!    the Offer, and one question to the reputation service. All under one budget.
+//!    the Offer, and one question to the reputation service. All under one budget. Questions to DNS begin here, too, and
+//!    run beside everything else until the end.
 //! 3. **full**: the contents that nobody knew, supplied by the edge.
 //!
 //! Then `weigh` and `decide`. The order of waiting is the dialogue's affair and stands in [`crate::serve`].
@@ -14,21 +15,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tamis_checks::bases::Bases;
+use tamis_checks::domains::owner;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::evidence::Evidence;
 use tamis_domain::outline::Part;
 use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
-use tamis_domain::reputation::Answered;
+use tamis_domain::reputation::{Answered, Class, Listing};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_message::digesting::{part_digest, reading_key};
 use tamis_message::sketch::image::{Budget, is_picture};
+use tamis_reputation_protocol::naming;
 use tamis_runtime::clock;
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
+use crate::ask::authentication::{Asking, Authenticator, Findings};
+use crate::ask::lists::LINKS_ASKED_MAX;
 use crate::ask::questions::room::{choose, with_twins};
 use crate::ask::questions::{questions, senders};
 use crate::ask::reputation::Heard;
@@ -60,6 +65,12 @@ pub struct Examination {
     heard: Heard,
     /// Names that found no room in the question.
     unasked: usize,
+    /// Questions to DNS under way: they run beside all else.
+    asking: Option<Asking>,
+    /// What came of them.
+    findings: Findings,
+    /// Domains whose ARC seals are believed.
+    sealers: Vec<String>,
     is_certain: bool,
     timings: Timings,
 }
@@ -88,6 +99,9 @@ impl Examination {
             answers: Vec::new(),
             heard: Heard::NotAsked,
             unasked: 0,
+            asking: None,
+            findings: Findings::default(),
+            sealers: Vec::new(),
             is_certain: false,
             timings: Timings::default(),
         };
@@ -107,6 +121,8 @@ impl Examination {
     ) {
         let began = clock::now();
         if !self.is_certain {
+            let begin = |it: &Authenticator| it.begin(offer, &self.header, until);
+            self.asking = scanner.authenticator.as_ref().map(begin);
             self.recall_near(scanner, offer);
             let (pictures, others) =
                 inline.into_iter().partition(|content| is_picture(&content.bytes));
@@ -203,6 +219,7 @@ impl Examination {
         if !self.is_certain && self.heard == Heard::NotAsked {
             self.ask_reputation(scanner, offer, until).await;
         }
+        self.hear_dns(scanner).await;
         self.timings.full_us = micros(began);
     }
 
@@ -328,6 +345,42 @@ impl Examination {
         self.heard = if is_part { heard.in_part() } else { heard };
     }
 
+    /// Waits for what DNS says, which began with the near ring; links are asked about now that they are read.
+    async fn hear_dns(&mut self, scanner: &Scanner) {
+        let (Some(asking), Some(authenticator)) = (self.asking.take(), &scanner.authenticator)
+        else {
+            return;
+        };
+        let links = if authenticator.wants_links() { self.link_owners() } else { Vec::new() };
+        self.findings = authenticator.end(asking, links).await;
+        self.sealers = authenticator.trusted_sealers().to_vec();
+    }
+
+    /// Who owns the hosts of the mail's links, each once.
+    fn link_owners(&self) -> Vec<String> {
+        let mut owners = Vec::new();
+        for link in self.facts.iter().flatten().flat_map(|facts| &facts.links) {
+            let host = link.split('/').next().unwrap_or_default();
+            let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+            let owner = owner(&host).to_owned();
+            if owner.contains('.') && !owners.contains(&owner) {
+                owners.push(owner);
+                if owners.len() == LINKS_ASKED_MAX {
+                    break;
+                }
+            }
+        }
+        owners
+    }
+
+    /// Whether the reputation service allows the domain that DMARC speaks of.
+    fn is_author_allowed(&self) -> bool {
+        let author = naming::sender(&self.findings.authentication.dmarc.domain);
+        let allows = |it: &Listing| it.class == Class::Allowed;
+        let of_author = self.answers.iter().filter(|answer| answer.signature == author);
+        of_author.filter_map(|answer| answer.listing.as_ref()).any(allows)
+    }
+
     /// All findings that are the same for every group.
     fn evidence(&self, offer: &Offer) -> Vec<Evidence> {
         let mut all = self.free.clone();
@@ -339,6 +392,12 @@ impl Examination {
         if self.heard != Heard::NotAsked {
             all.extend(tamis_checks::reputation::left_out(self.unasked, self.pictures.left_out()));
         }
+        all.extend(tamis_checks::authentication::judge(
+            &self.findings.authentication,
+            self.is_author_allowed(),
+            &self.sealers,
+        ));
+        all.extend(tamis_checks::dns_lists::judge(&self.findings.lists));
         if self.heard.may_have_missed() {
             // Whether a signature matches is not known, so nothing is taken for a mere formality.
             return all;
@@ -379,7 +438,7 @@ impl Examination {
         match self.heard {
             Heard::Silent if is_complete || known == 0 => Rung::Local,
             Heard::Partly => Rung::Cached,
-            _ if is_complete => Rung::Full,
+            _ if is_complete && !self.findings.is_silent => Rung::Full,
             _ => Rung::Cached,
         }
     }

@@ -4,7 +4,7 @@
 //! bases in force, and the mails in hand; nothing of a mail once its verdict is said.
 //! **Takes** Offers and Supplies of edges over gRPC, answers of Redis and of reputation servers.
 //! **Gives** at most one Need and one Verdict for each mail.
-//! **May touch** sockets to Redis and reputation, its own listener, one file with a hash list.
+//! **May touch** sockets to Redis, reputation and DNS, its own listener, one file with a hash list.
 //! **Never** talks to an MTA, decodes a transfer encoding, remembers a verdict, or lets one mail's trouble reach another.
 //! **If it fails** to ask somebody, the verdict's rung says so; if it cannot judge, the edge hears a gRPC status and
 //! asks another scanner or answers by its own policy.
@@ -31,6 +31,7 @@ pub mod serve;
 pub mod service;
 pub mod snapshot;
 
+use ask::authentication::Authenticator;
 use ask::reputation::Service;
 use config::Config;
 use examine::Examination;
@@ -49,6 +50,7 @@ pub fn evidence_names() -> impl Iterator<Item = &'static str> {
 pub struct Scanner {
     pub(crate) memory: Memory,
     pub(crate) reputation: Option<Service>,
+    pub(crate) authenticator: Option<Authenticator>,
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
     pub(crate) seats: Semaphore,
@@ -69,9 +71,16 @@ impl Scanner {
     pub fn new(config: &Config, snapshot: Snapshot, metrics: Metrics) -> Self {
         let units = u32::try_from(config.supply_bytes_max / 1024).unwrap_or(u32::MAX >> 4).max(1);
         let reputation = config.reputation_plan().map(|plan| Service::start(plan, metrics.clone()));
+        let authenticator = config.authentication.clone().and_then(|plan| {
+            // The configuration was checked; a system without servers can still come up.
+            Authenticator::start(plan, metrics.clone())
+                .inspect_err(|error| tracing::error!(error, "DNS is not asked"))
+                .ok()
+        });
         Self {
             memory: Memory::new(config.memory_bytes_max, config.far.clone()),
             reputation,
+            authenticator,
             flights: Flights::default(),
             metrics,
             seats: Semaphore::new(config.mails_max),

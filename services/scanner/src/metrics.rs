@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::metrics::duration_histogram;
 
+use crate::ask::dns::{Answer, Kind};
 use crate::ask::reputation::Heard;
 
 /// All metrics of one scanner. Cheap to clone.
@@ -32,6 +33,9 @@ struct Inner {
     reputation_filter_keys: Gauge,
     reputation_shard_silent: Family<ShardLabels, Counter>,
     reputation_elsewhere: Counter,
+    dns: Family<DnsLabels, Counter>,
+    dns_recalled: Counter,
+    dns_seconds: Histogram,
     needed_parts: Counter,
     supplied_bytes: Counter,
     inline_bytes: Counter,
@@ -74,6 +78,12 @@ struct HeardLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DnsLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ShardLabels {
     shard: String,
 }
@@ -108,6 +118,9 @@ impl Default for Inner {
             reputation_filter_keys: Gauge::default(),
             reputation_shard_silent: Family::default(),
             reputation_elsewhere: Counter::default(),
+            dns: Family::default(),
+            dns_recalled: Counter::default(),
+            dns_seconds: duration_histogram(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
             inline_bytes: Counter::default(),
@@ -140,6 +153,26 @@ impl Inner {
             "reputation_elsewhere",
             "Answers of servers that keep other values than the map of the shards says",
             self.reputation_elsewhere.clone(),
+        );
+    }
+}
+
+impl Inner {
+    fn register_dns(&self, to: &mut Registry) {
+        to.register(
+            "dns_questions",
+            "Questions to DNS servers, by kind and outcome",
+            self.dns.clone(),
+        );
+        to.register(
+            "dns_recalled",
+            "Questions that the cache of DNS answered",
+            self.dns_recalled.clone(),
+        );
+        to.register(
+            "dns_seconds",
+            "From a mail's first question to DNS to its last answer",
+            self.dns_seconds.clone(),
         );
     }
 }
@@ -180,6 +213,7 @@ impl Metrics {
                 it.reputation_seconds.clone(),
             );
             it.register_sparing(to);
+            it.register_dns(to);
             to.register("needed_parts", "Parts asked of edges in Needs", it.needed_parts.clone());
             to.register(
                 "supplied_bytes",
@@ -284,6 +318,22 @@ impl Metrics {
     /// A server keeps other values than the map says.
     pub fn reputation_elsewhere(&self) {
         self.0.reputation_elsewhere.inc();
+    }
+
+    /// A server of DNS was asked.
+    pub fn dns_asked(&self, kind: Kind, answer: &Answer) {
+        let labels = DnsLabels { kind: kind.word(), outcome: answer.word() };
+        self.0.dns.get_or_create(&labels).inc();
+    }
+
+    /// The cache knew what would have been asked.
+    pub fn dns_recalled(&self) {
+        self.0.dns_recalled.inc();
+    }
+
+    /// A mail's questions to DNS took this long.
+    pub fn dns_waited(&self, waited: Duration) {
+        self.0.dns_seconds.observe(waited.as_secs_f64());
     }
 
     /// Parts were asked of an edge.

@@ -9,6 +9,7 @@
 mod asker;
 mod conformance;
 mod corpus;
+mod dns;
 mod documents;
 mod doors;
 mod flood;

@@ -1,0 +1,299 @@
+//! Everything that DNS is asked about one mail: who really sent it, and what lists say of it.
+//!
+//! It begins with the near ring and runs beside everything else, since nothing else depends on it; hosts of links join when
+//! the contents have been read. All of it ends with the session's budget, with what is known by then.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use tamis_domain::authentication::{
+    Authentication, DkimResult, DmarcResult, ListAnswer, Reverse, Spf,
+};
+use tamis_domain::dialogue::Offer;
+use tamis_domain::envelope::{Envelope, domain_of};
+use tamis_domain::outline::{Oddity, Outline};
+use tamis_domain::reading::HeaderReading;
+use tamis_runtime::clock;
+use tokio::task::JoinHandle;
+use tracing::Instrument as _;
+
+use super::dns::{Answer, Dns, Kind, Plan as DnsPlan, Record, Session};
+use super::lists::{List, Lists, Subjects};
+use super::signatures::{Signed, Verifier};
+use super::spf::{self, Who};
+use super::upstream::Upstream;
+use crate::metrics::Metrics;
+
+/// Names of the client that are tried (RFC 8601 section 3 leaves the number open): honest ones have one or two.
+const CLIENT_NAMES_MAX: usize = 4;
+
+/// Domains of the sender that lists are asked about: envelope, author, HELO.
+const SENDERS_MAX: usize = 3;
+
+/// Whom to ask, and whom to believe.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How DNS is asked.
+    pub dns: DnsPlan,
+    /// Lists that are asked.
+    pub lists: Vec<List>,
+    /// Border servers whose results are believed.
+    pub upstream: Upstream,
+    /// Domains whose ARC seals are believed, in lower case.
+    pub trusted_sealers: Vec<String>,
+}
+
+/// What all mails share.
+#[derive(Debug)]
+pub struct Authenticator {
+    dns: Dns,
+    verifier: Verifier,
+    lists: Arc<Lists>,
+    upstream: Upstream,
+    trusted_sealers: Vec<String>,
+    metrics: Metrics,
+}
+
+/// What was found about one mail.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Who really sent it.
+    pub authentication: Authentication,
+    /// What lists say.
+    pub lists: Vec<ListAnswer>,
+    /// Questions were asked, and no server answered any.
+    pub is_silent: bool,
+}
+
+/// The questions about one mail, under way.
+#[derive(Debug)]
+pub struct Asking {
+    session: Arc<Session>,
+    began: Instant,
+    task: JoinHandle<(Authentication, Vec<ListAnswer>)>,
+}
+
+impl Authenticator {
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// There is nobody to ask: ours, said at the start.
+    pub fn start(plan: Plan, metrics: Metrics) -> Result<Self, String> {
+        Ok(Self {
+            dns: Dns::start(plan.dns, metrics.clone()).map_err(|error| error.to_string())?,
+            verifier: Verifier::new()?,
+            lists: Arc::new(Lists::new(plan.lists)),
+            upstream: plan.upstream,
+            trusted_sealers: plan.trusted_sealers,
+            metrics,
+        })
+    }
+
+    /// Begins to ask about a mail.
+    #[must_use]
+    pub fn begin(&self, offer: &Offer, header: &HeaderReading, until: Instant) -> Asking {
+        let session = Arc::new(self.dns.session(until));
+        let mail = Mail {
+            envelope: offer.envelope.clone(),
+            outline: Outline { parts: Vec::new(), ..offer.outline.clone() },
+            author: header.from.first().map_or_else(String::new, |from| domain(&from.address)),
+            upstream: self.upstream.read(header),
+        };
+        let (verifier, lists) = (self.verifier.clone(), Arc::clone(&self.lists));
+        let asked = Arc::clone(&session);
+        let task = async move {
+            let subjects = mail.subjects();
+            tokio::join!(mail.authenticate(&verifier, &asked), lists.ask(&asked, &subjects))
+        };
+        let task = tokio::spawn(task.instrument(tracing::info_span!("scanner.dns")));
+        Asking { session, began: clock::now(), task }
+    }
+
+    /// Domains whose ARC seals are believed.
+    #[must_use]
+    pub fn trusted_sealers(&self) -> &[String] {
+        &self.trusted_sealers
+    }
+
+    /// Whether hosts of links are wanted at the end.
+    #[must_use]
+    pub fn wants_links(&self) -> bool {
+        self.lists.want_links()
+    }
+
+    /// Asks about the links, and waits for everything as long as there is time.
+    pub async fn end(&self, asking: Asking, links: Vec<String>) -> Findings {
+        let Asking { session, began, mut task } = asking;
+        let subjects = Subjects { links, ..Subjects::default() };
+        let all = async { tokio::join!(&mut task, self.lists.ask(&session, &subjects)) };
+        // Every question ends with the session; this wait only guards against our own slowness.
+        let done = tokio::time::timeout_at(session.until().into(), all).await;
+        let mut findings = Findings::default();
+        match done {
+            Ok((Ok((authentication, lists)), links)) => {
+                findings.authentication = authentication;
+                findings.lists = lists;
+                findings.lists.extend(links);
+            }
+            Ok((Err(error), _)) => tracing::error!(%error, "authentication broke off"),
+            Err(_) => {
+                // What was asked is answered at the latest now: one more turn brings it in.
+                match tokio::time::timeout(std::time::Duration::from_millis(20), &mut task).await {
+                    Ok(Ok((authentication, lists))) => {
+                        findings.authentication = authentication;
+                        findings.lists = lists;
+                    }
+                    _ => task.abort(),
+                }
+            }
+        }
+        let tally = session.tally();
+        findings.is_silent = tally.silent > 0 && tally.heard == 0;
+        self.metrics.dns_waited(clock::now().saturating_duration_since(began));
+        findings
+    }
+}
+
+/// What is known of a mail before anything is asked.
+struct Mail {
+    envelope: Envelope,
+    outline: Outline,
+    author: String,
+    upstream: Option<Authentication>,
+}
+
+impl Mail {
+    /// The client, if it is a stranger: one's own users and machines have no business in anybody's SPF record.
+    fn stranger(&self) -> Option<IpAddr> {
+        let envelope = &self.envelope;
+        let client = envelope.client.as_ref().filter(|_| envelope.verified)?.address.to_canonical();
+        (envelope.authenticated.is_none() && is_public(client)).then_some(client)
+    }
+
+    fn subjects(&self) -> Subjects {
+        let helo = self.envelope.helo.as_deref().unwrap_or_default();
+        let client = self.stranger();
+        let mut senders: Vec<String> = Vec::with_capacity(SENDERS_MAX);
+        let named = [domain(&self.envelope.sender), self.author.clone(), helo.to_ascii_lowercase()];
+        for name in named {
+            let is_host = name.contains('.') && name.parse::<IpAddr>().is_err();
+            if is_host && !senders.contains(&name) {
+                senders.push(name);
+            }
+        }
+        Subjects { client, senders, links: Vec::new() }
+    }
+
+    async fn authenticate(&self, verifier: &Verifier, dns: &Session) -> Authentication {
+        let upstream = self.upstream.as_ref();
+        let spf = async {
+            match upstream.and_then(|upstream| upstream.spf.clone()) {
+                Some(known) => Some(known),
+                None => self.spf(dns).await,
+            }
+        };
+        let reverse = async {
+            match self.stranger() {
+                Some(client) => reverse(dns, client).await,
+                None => Reverse::NotAsked,
+            }
+        };
+        let (spf, reverse) = tokio::join!(spf, reverse);
+        let signed = Signed {
+            header: &self.outline.header,
+            is_whole: self.outline.oddities.iter().all(|(it, _)| *it != Oddity::HeaderTooLong),
+            body_hashes: &self.outline.body_hashes,
+            spf: spf.as_ref(),
+        };
+        let verified = verifier.verify(dns, signed).await;
+        let mut found = Authentication {
+            spf,
+            dkim: verified.dkim,
+            dmarc: verified.dmarc,
+            arc: verified.arc,
+            reverse,
+            upstream: None,
+        };
+        if let Some(upstream) = upstream {
+            believe(upstream, &mut found);
+        }
+        found
+    }
+
+    async fn spf(&self, dns: &Session) -> Option<Spf> {
+        let client = self.stranger()?;
+        let helo = self.envelope.helo.as_deref().unwrap_or_default();
+        let who = Who { client, helo, sender: &self.envelope.sender };
+        let result = spf::check(dns, who).await;
+        Some(Spf { result, domain: domain(&who.mailbox()) })
+    }
+}
+
+/// What a border server saw before anybody changed the mail is worth more than what is left of it here.
+fn believe(upstream: &Authentication, found: &mut Authentication) {
+    found.upstream.clone_from(&upstream.upstream);
+    for dkim in upstream.dkim.iter().filter(|dkim| dkim.result == DkimResult::Pass) {
+        found.dkim.retain(|ours| ours.domain != dkim.domain);
+        found.dkim.push(dkim.clone());
+    }
+    if upstream.dmarc.result == DmarcResult::Pass || found.dmarc.result == DmarcResult::Unknown {
+        found.dmarc.result = upstream.dmarc.result;
+        found.dmarc.policy = found.dmarc.policy.max(upstream.dmarc.policy);
+    }
+}
+
+fn domain(address: &str) -> String {
+    domain_of(address).to_ascii_lowercase()
+}
+
+/// Names of the client, and whether one of them has its address.
+async fn reverse(dns: &Session, client: IpAddr) -> Reverse {
+    let names = match dns.ask_reverse(client).await {
+        Answer::Found(names) => names,
+        Answer::Failed(_) => return Reverse::Unknown,
+        _ => return Reverse::None,
+    };
+    let kind = if client.is_ipv4() { Kind::A } else { Kind::Aaaa };
+    let names = names.iter().take(CLIENT_NAMES_MAX).filter_map(|name| match name {
+        Record::Ptr(name) => Some(dns.ask(name, kind)),
+        _ => None,
+    });
+    let answers = join_all(names).await;
+    let has = |answer: &Answer| {
+        answer.records().iter().any(|record| match record {
+            Record::A(address) => IpAddr::V4(*address) == client,
+            Record::Aaaa(address) => IpAddr::V6(*address) == client,
+            _ => false,
+        })
+    };
+    if answers.iter().any(has) {
+        Reverse::Confirmed
+    } else if answers.iter().any(|answer| matches!(answer, Answer::Failed(_))) {
+        Reverse::Unknown
+    } else {
+        Reverse::Unconfirmed
+    }
+}
+
+/// Whether this can be the address of a stranger: not loopback, private, shared or link-local.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || is_shared)
+        }
+        IpAddr::V6(address) => {
+            !(address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local())
+        }
+    }
+}

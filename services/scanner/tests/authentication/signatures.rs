@@ -1,0 +1,168 @@
+//! Signatures: the ARC validation suite, DKIM vectors of another verifier, and mails signed here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tamis_domain::authentication::{Arc, DkimResult, DmarcPolicy, DmarcResult, Spf, SpfResult};
+use tamis_message::digesting::dissect;
+use tamis_runtime::clock;
+use tamis_scanner::ask::signatures::{SIGNATURES_MAX, Signed, Verified, Verifier};
+
+use crate::mails::{KEY_NAME, key_record, signed};
+use crate::server::{Entry, Server, Zone, txt};
+use crate::suites::{compare, documents, file};
+
+const KNOWN: &str = include_str!("arc.failing");
+
+/// Verifies a mail with these records.
+async fn verify(mail: &[u8], zone: Zone, spf: Option<&Spf>) -> Verified {
+    verify_with(&Server::start(zone).await, mail, spf).await
+}
+
+async fn verify_with(server: &Server, mail: &[u8], spf: Option<&Spf>) -> Verified {
+    let dns = server.dns();
+    let session = dns.session(clock::now() + Duration::from_secs(5));
+    let outline = dissect(mail).outline;
+    let of =
+        Signed { header: &outline.header, is_whole: true, body_hashes: &outline.body_hashes, spf };
+    Verifier::new().unwrap().verify(&session, of).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_arc_validation_suite_comes_out_as_the_list_says() {
+    let path = "vectors/auth/valimail-arc/tests/arc-draft-validation-tests.yml";
+    let Some(path) = file(path) else { return };
+    let (mut ran, mut failed) = (0, BTreeMap::new());
+    for scenario in documents(&path) {
+        let records = scenario["txt-records"].as_object();
+        let zone: Zone = records
+            .into_iter()
+            .flatten()
+            .map(|(name, text)| {
+                let text = text.as_str().unwrap_or_default();
+                (name.to_ascii_lowercase(), vec![txt(text.as_bytes())])
+            })
+            .collect();
+        let server = Server::start(zone).await;
+        for (case, test) in scenario["tests"].as_object().unwrap() {
+            let mail = test["message"].as_str().unwrap_or_default().replace('\n', "\r\n");
+            let found = verify_with(&server, mail.as_bytes(), None).await.arc;
+            let word = match found {
+                Arc::None => "none",
+                Arc::Pass { .. } => "pass",
+                Arc::Fail => "fail",
+                Arc::Unknown => "unknown",
+            };
+            let expected = test["cv"].as_str().unwrap_or("none").to_ascii_lowercase();
+            ran += 1;
+            if word != if expected.is_empty() { "none" } else { &expected } {
+                failed.insert(case.clone(), format!("{word} instead of {expected}"));
+            }
+        }
+    }
+    compare("ARC validation", ran, &failed, KNOWN);
+}
+
+#[tokio::test]
+async fn signatures_of_another_verifiers_vectors_hold() {
+    let Some(folder) = file("vectors/auth/stalwart-mail-auth/dkim") else { return };
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (records, mail) = text.split_once("\n\n").unwrap();
+        let zone = records
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(name, value)| (name.to_ascii_lowercase(), vec![txt(value.as_bytes())]))
+            .collect();
+        // As it came over the wire, and as it lies in a file.
+        for mail in [mail.replace('\n', "\r\n"), mail.to_owned()] {
+            let found = verify(mail.as_bytes(), Zone::clone(&zone), None).await;
+            let results: Vec<_> = found.dkim.iter().map(|dkim| dkim.result).collect();
+            // One of them was signed for a day.
+            let is_expired = mail.contains(" x=1667930064;");
+            let expect = if is_expired { DkimResult::Unusable } else { DkimResult::Pass };
+            assert!(results.contains(&expect), "{}: {results:?}", path.display());
+        }
+    }
+}
+
+fn zone() -> Zone {
+    Zone::from([
+        (KEY_NAME.to_owned(), vec![key_record()]),
+        ("_dmarc.example.org".to_owned(), vec![txt(b"v=DMARC1; p=reject; np=quarantine")]),
+        ("example.org".to_owned(), vec![crate::server::a("192.0.2.1")]),
+    ])
+}
+
+#[tokio::test]
+async fn a_signed_mail_passes_and_each_change_is_told_apart() {
+    let mail = signed();
+    let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
+    let check = |mail: String, zone: Zone| {
+        let spf = spf.clone();
+        async move { verify(mail.as_bytes(), zone, Some(&spf)).await }
+    };
+    let found = check(mail.clone(), zone()).await;
+    assert_eq!(found.dkim[0].result, DkimResult::Pass);
+    assert_eq!(found.dkim[0].domain, "example.org");
+    assert_eq!(found.dmarc.result, DmarcResult::Pass);
+
+    let without_key = || {
+        let mut zone = zone();
+        zone.remove(KEY_NAME);
+        zone
+    };
+    let silent_key = || {
+        let mut zone = zone();
+        zone.insert(KEY_NAME.to_owned(), vec![Entry::Silence]);
+        zone
+    };
+    for (mail, zone, dkim, dmarc) in [
+        (mail.replace("Hello", "Hallo"), zone(), DkimResult::BodyChanged, DmarcResult::Fail),
+        (mail.replace("greetings", "Greetings"), zone(), DkimResult::Broken, DmarcResult::Fail),
+        (mail.clone(), without_key(), DkimResult::NoKey, DmarcResult::Fail),
+        (mail.clone(), silent_key(), DkimResult::Unknown, DmarcResult::Unknown),
+        (mail.replace("v=1;", "v=1; l=5;"), zone(), DkimResult::Unusable, DmarcResult::Fail),
+    ] {
+        let found = check(mail, zone).await;
+        assert_eq!(found.dkim[0].result, dkim);
+        assert_eq!(
+            (found.dmarc.result, found.dmarc.policy),
+            (dmarc, DmarcPolicy::Reject),
+            "{dkim:?}"
+        );
+    }
+    // Below the domain with the record, in a name that does not exist: the owner's wish for such names.
+    let forged = mail.replace("ann@example.org", "ann@nowhere.example.org").replace("Hello", "Hi");
+    assert_eq!(check(forged, zone()).await.dmarc.policy, DmarcPolicy::Quarantine);
+}
+
+#[tokio::test]
+async fn without_the_bodys_hash_nothing_is_claimed_about_it() {
+    let server = Server::start(zone()).await;
+    let dns = server.dns();
+    let session = dns.session(clock::now() + Duration::from_secs(5));
+    let mail = signed();
+    let outline = dissect(mail.as_bytes()).outline;
+    let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
+    for (is_whole, body_hashes) in [(true, &[][..]), (false, &outline.body_hashes[..])] {
+        let of = Signed { header: &outline.header, is_whole, body_hashes, spf: Some(&spf) };
+        let found = Verifier::new().unwrap().verify(&session, of).await;
+        assert_eq!(found.dkim[0].result, DkimResult::Unknown);
+        assert_eq!(found.dmarc.result, DmarcResult::Unknown, "it may have been signed");
+    }
+}
+
+#[tokio::test]
+async fn signatures_are_verified_up_to_n() {
+    let mail = signed();
+    let (signature, rest) = mail.split_at(mail.find("From:").unwrap());
+    let broken = signature.replace("s=s1", "s=s2");
+    for (before, passes) in [(SIGNATURES_MAX - 1, true), (SIGNATURES_MAX, false)] {
+        let mail = format!("{}{signature}{rest}", broken.repeat(before));
+        let found = verify(mail.as_bytes(), zone(), None).await;
+        assert_eq!(found.dkim.len(), SIGNATURES_MAX);
+        assert_eq!(found.dkim.iter().any(|it| it.result == DkimResult::Pass), passes, "{before}");
+    }
+}
