@@ -34,6 +34,7 @@ const TWICE: &[(&str, &str)] = &[
     ("rand", "opentelemetry_sdk beside redis"),
     ("rand_core", "opentelemetry_sdk beside redis"),
     ("syn", "derive macros are moving from 2 to 3"),
+    ("untrusted", "aws-lc-rs with the features that mail-auth leaves on, beside webpki"),
 ];
 
 pub(crate) fn run() -> Result<()> {
