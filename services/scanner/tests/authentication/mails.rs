@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use mail_auth::common::crypto::{Ed25519Key, SigningKey as _};
+use mail_auth::common::crypto::Ed25519Key;
 use mail_auth::common::headers::HeaderWriter as _;
 use mail_auth::dkim::DkimSigner;
 
