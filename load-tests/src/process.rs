@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -42,14 +43,22 @@ impl Program {
     ///
     /// # Errors
     /// The program ended, or the time is up.
-    pub fn wait_until(&mut self, mut is_up: impl FnMut() -> bool) -> Result<()> {
+    pub fn wait_until(&mut self, is_up: impl FnMut() -> bool) -> Result<()> {
+        self.wait_for(START_MAX, is_up)
+    }
+
+    /// [`Program::wait_until`] for as long as `most`.
+    ///
+    /// # Errors
+    /// The program ended, or the time is up.
+    pub fn wait_for(&mut self, most: Duration, mut is_up: impl FnMut() -> bool) -> Result<()> {
         let began = Instant::now();
         while !is_up() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended at its start: {status}", self.name);
             }
-            if began.elapsed() > START_MAX {
-                bail!("{} does not answer after {START_MAX:?}", self.name);
+            if began.elapsed() > most {
+                bail!("{} does not answer after {most:?}", self.name);
             }
             std::thread::sleep(GLANCE);
         }
@@ -62,6 +71,32 @@ impl Program {
     /// It is gone.
     pub fn cpu_seconds(&self) -> Result<f64> {
         family(self.child.id()).into_iter().map(cpu_seconds).sum()
+    }
+
+    /// Keeps all threads that it has, and those that they start, on `core`.
+    ///
+    /// # Errors
+    /// It is gone, or there is no such core.
+    pub fn stay_on(&self, core: usize) -> Result<()> {
+        let mut one = CpuSet::new();
+        one.set(core)?;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let number = thread?.file_name().to_string_lossy().parse()?;
+            match sched_setaffinity(Pid::from_raw(number), &one) {
+                // A thread that ended meanwhile.
+                Err(Errno::ESRCH) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The most memory that was ever resident of the process, in bytes.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn resident_bytes_max(&self) -> Result<u64> {
+        status_bytes(self.child.id(), "VmHWM:")
     }
 
     /// Memory resident of the process and its children, in bytes.
@@ -104,9 +139,14 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
 /// # Errors
 /// It is gone.
 pub fn resident_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    let kib = kib.with_context(|| format!("no {name}"))?;
     Ok(kib.trim().parse::<u64>()? * 1024)
 }
 

@@ -3,11 +3,14 @@
 pub mod asking;
 pub mod flood;
 pub mod load;
+pub mod node;
 pub mod pressure;
 pub mod probe;
+pub mod sealed;
 pub mod server;
 pub mod speed;
 pub mod table;
+pub mod writing;
 
 use std::path::PathBuf;
 
@@ -28,6 +31,10 @@ pub struct Bench {
     pub exact: u64,
     /// Texts taught to each server. rspamd keeps 33 keys for each in its Redis, some 8 KB.
     pub texts: u64,
+    /// Texts of the one large node.
+    pub node_texts: u64,
+    /// Seconds in which it takes writes.
+    pub writing_seconds: u64,
     /// Core of the servers, where there are two.
     pub server_core: Option<usize>,
     /// Core of the clients.

@@ -22,10 +22,28 @@ struct Known {
 impl Estimate {
     /// Learns one response time. A slow one is believed at once; a fast one is believed by and by.
     pub(crate) fn observe(&mut self, time: Duration, now: Instant, settings: &Settings) {
+        let time_s = self.learn(time, now, settings);
+        if let Some(known) = &mut self.known {
+            known.learn_tail(time_s, settings);
+        }
+    }
+
+    /// Learns what a question without an answer costs. It says nothing of when answers come: a hedge that waited for the
+    /// time in which questions are given up would rescue none of them.
+    pub(crate) fn observe_failure(&mut self, cost: Duration, now: Instant, settings: &Settings) {
+        let is_first = self.known.is_none();
+        self.learn(cost, now, settings);
+        if let Some(known) = self.known.as_mut().filter(|_| is_first) {
+            known.tail_s = settings.first_guess.as_secs_f64();
+        }
+    }
+
+    /// All but the tail; the time in seconds.
+    fn learn(&mut self, time: Duration, now: Instant, settings: &Settings) -> f64 {
         let time_s = time.min(settings.patience).as_secs_f64();
         let Some(known) = &mut self.known else {
             self.known = Some(Known::first(time_s, now));
-            return;
+            return time_s;
         };
         let elapsed = now.saturating_duration_since(known.at);
         let expected_s = known.expected_s(now, settings);
@@ -34,8 +52,8 @@ impl Estimate {
         known.mean_s = known.mean_s * kept + time_s * (1.0 - kept);
         let excess_s = (expected_s - known.mean_s).max(0.0) / 2.0;
         known.excess_s = if time_s > expected_s { time_s - known.mean_s } else { excess_s };
-        known.learn_tail(time_s, settings);
         known.at = known.at.max(now);
+        time_s
     }
 
     /// Learns that an answer took *at least* this long: news only when it is longer than expected.
@@ -196,6 +214,24 @@ mod tests {
         let (estimate, _) = fed(&samples);
         let tail_us = estimate.tail_s().map_or(-1.0, |s| s * 1e6);
         assert!(tail_us < 600.0, "{tail_us}");
+    }
+
+    #[test]
+    fn lost_questions_do_not_teach_to_wait_for_answers_until_questions_are_given_up() {
+        let (settings, mut estimate, mut now) =
+            (Settings::datagrams(), Estimate::default(), Instant::now());
+        estimate.observe_failure(settings.failure_cost, now, &settings);
+        for question in 0..2_000 {
+            now += us(1000);
+            if question % 10 == 0 {
+                estimate.observe_failure(settings.failure_cost, now, &settings);
+            } else {
+                estimate.observe(us(2000), now, &settings);
+            }
+        }
+        let tail_us = estimate.tail_s().map_or(-1.0, |s| s * 1e6);
+        assert!((2_000.0..10_000.0).contains(&tail_us), "{tail_us}");
+        assert!(expected_us(&estimate, now) > 2_500.0, "they still cost");
     }
 
     #[test]

@@ -174,7 +174,8 @@ impl<K: Clone> Server<K> {
         settings: &Settings,
     ) {
         self.flights.settled(flight.sent_at);
-        self.estimate.observe(flight.waited(now).max(settings.failure_cost), now, settings);
+        let cost = flight.waited(now).max(settings.failure_cost);
+        self.estimate.observe_failure(cost, now, settings);
         self.counters.failed += 1;
         self.strike(failure == Failure::Refused, flight.sent_at, now, settings);
     }

@@ -3,18 +3,18 @@
 //! Needs the release build of `tamis` beside it (`cargo build --release -p tamis`), the Debian packages `rspamd`,
 //! `redis-server` and `redis-tools` for what is measured beside them, and root for the flood.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tamis_load_tests::report::{self, Figure};
 use tamis_load_tests::reputation::asking::{Asking, Language};
 use tamis_load_tests::reputation::load::{self, Pace, Seen};
-use tamis_load_tests::reputation::{Bench, flood, pressure, speed, table};
+use tamis_load_tests::reputation::{Bench, flood, node, pressure, speed, table, writing};
 use tamis_load_tests::{echo, process};
 
-const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sockets|table|all \
-    [--seconds N] [--rounds N] [--exact N] [--texts N] [--long] [--binary PATH] [--out FILE]";
+const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sealed-flood|sockets|table|all|node \
+    [--seconds N] [--rounds N] [--exact N] [--texts N] [--writing SECONDS] [--long] [--binary PATH] [--out FILE]";
 /// Seconds of the long overload.
 const LONG_S: u64 = 600;
 
@@ -23,8 +23,12 @@ fn main() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["serve-echo", address, bytes] => echo::serve(address.parse()?, bytes.parse()?),
-        ["probe-from-here", seconds] => flood::probe_from_here(seconds.parse()?),
-        ["flood-from-here", seconds] => flood::flood_from_here(seconds.parse()?),
+        ["probe-from-here", way, seconds] => flood::probe_from_here(way.parse()?, seconds.parse()?),
+        ["flood-from-here", way, seconds] => flood::flood_from_here(way.parse()?, seconds.parse()?),
+        ["write-from-here", grpc, per_second, seconds] => {
+            let time = Duration::from_secs(seconds.parse()?);
+            writing::write_from_here(grpc.parse()?, per_second.parse()?, time)
+        }
         ["table-of", way, texts, rounds] => table::table_of(way, texts.parse()?, rounds.parse()?),
         ["ask", server, per_second, seconds] => ask(server, per_second, seconds),
         [what, ref options @ ..] => measure(what, options),
@@ -61,10 +65,14 @@ fn measure(what: &str, options: &[&str]) -> Result<()> {
         rounds: 3,
         exact: 1_000_000,
         texts: 1_000_000,
+        node_texts: node::TEXTS,
+        writing_seconds: node::WRITING_SECONDS,
         server_core: (cores > 1).then_some(0),
         client_core: (cores > 1).then_some(1),
     };
-    let mut out = PathBuf::from("load-tests/results/reputation.md");
+    let is_node = what == "node";
+    let file = if is_node { "reputation-node.md" } else { "reputation.md" };
+    let mut out = Path::new("load-tests/results").join(file);
     let mut rest = options.iter();
     while let Some(option) = rest.next() {
         if *option == "--long" {
@@ -76,7 +84,11 @@ fn measure(what: &str, options: &[&str]) -> Result<()> {
             "--seconds" => bench.seconds = value.parse()?,
             "--rounds" => bench.rounds = value.parse()?,
             "--exact" => bench.exact = value.parse()?,
-            "--texts" => bench.texts = value.parse()?,
+            "--texts" => {
+                bench.texts = value.parse()?;
+                bench.node_texts = bench.texts;
+            }
+            "--writing" => bench.writing_seconds = value.parse()?,
             "--binary" => bench.binary = value.into(),
             "--out" => out = value.into(),
             _ => bail!("{USAGE}"),
@@ -88,7 +100,11 @@ fn measure(what: &str, options: &[&str]) -> Result<()> {
     }
     let figures =
         done.with_context(|| format!("what the programs said is in {}", folder.display()))?;
-    report::write(&out, "Reputation over UDP", &notes(&bench), &figures)?;
+    let (title, notes) = match is_node {
+        true => ("One reputation node with many texts", node_notes(&bench)),
+        false => ("Reputation over UDP", notes(&bench)),
+    };
+    report::write(&out, title, &notes, &figures)?;
     println!("written to {}", out.display());
     if figures.iter().any(|figure| !figure.is_met) {
         bail!("a goal was missed");
@@ -133,7 +149,14 @@ fn scenarios(what: &str, bench: &Bench) -> Result<Vec<Figure>> {
         say(pressure::sockets(bench)?);
     }
     if is(&["flood"]) {
-        say(flood::measure(bench)?);
+        say(flood::measure(bench, flood::Way::Clear)?);
+    }
+    if is(&["sealed-flood"]) {
+        say(flood::measure(bench, flood::Way::Sealed)?);
+    }
+    // Not among all: fifty million texts take gigabytes of disk and memory, and minutes.
+    if what == "node" {
+        say(node::measure(bench)?);
     }
     if all.is_empty() {
         bail!("{USAGE}");
@@ -151,5 +174,16 @@ fn notes(bench: &Bench) -> Vec<String> {
         "Ours and the echo are offered more than they can take; rspamd is kept at 64 questions under way. Times are taken at 20,000 questions a second (rspamd: 5,000), from the moment when a question was due.".to_owned(),
         "Flood: the attacker shares the client's core and gives way to it (SCHED_IDLE), since the server has the other one.".to_owned(),
         format!("The overload lasts {} s.", bench.overload_seconds),
+    ]
+}
+
+fn node_notes(bench: &Bench) -> Vec<String> {
+    let Bench { seconds, writing_seconds, node_texts, .. } = bench;
+    vec![
+        format!("`reputation node --texts {node_texts} --seconds {seconds} --writing {writing_seconds}`: the release build of `tamis reputation`, loopback."),
+        "The load may use all cores; then the service has one core for everything, and the clients the other.".to_owned(),
+        "Each question is about one text by its sketch; half of them resemble a listed one in 24 of 32 lanes, half nothing. Times count from when a question left.".to_owned(),
+        format!("quiet_R: R questions a second for {seconds} s; writing_R: the same, {} s each, while reports of new texts arrive over gRPC, 100 in a request, each on disk before it is acknowledged.", writing_seconds / 2),
+        "The writer gives way to the client on their core (SCHED_IDLE).".to_owned(),
     ]
 }

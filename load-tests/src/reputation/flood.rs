@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::asking::{Asking, Language, QUESTION_BYTES_MAX, mixed};
-use super::{Bench, probe};
+use super::{Bench, load, probe, sealed};
 use crate::process::{Program, on_core};
 use crate::report::Figure;
 
@@ -33,6 +34,40 @@ pub const DATAGRAMS: u64 = 1_000_000;
 const HEADERS_BYTES: usize = 28;
 /// Datagrams in one call.
 const BATCH: usize = 64;
+
+/// How the genuine client asks, and what the flood looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In clear; half of the flood has no proof of address, half a guessed one.
+    Clear,
+    /// Under a seal; the flood has sealed questions of guessed sessions and handshakes, see [`sealed::forged`].
+    Sealed,
+}
+
+impl Way {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Sealed => "sealed",
+        }
+    }
+
+    fn name(self, what: &str) -> String {
+        match self {
+            Self::Clear => format!("flood.{what}"),
+            Self::Sealed => format!("sealed_flood.{what}"),
+        }
+    }
+}
+
+impl FromStr for Way {
+    type Err = anyhow::Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        let ways = [Self::Clear, Self::Sealed];
+        ways.into_iter().find(|way| way.word() == word).context("clear or sealed")
+    }
+}
 
 /// The two namespaces; gone with the value.
 struct Spaces;
@@ -104,54 +139,66 @@ fn inside(space: &str, program: &Path) -> Command {
 ///
 /// # Errors
 /// No root, or the system's.
-pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
+pub fn measure(bench: &Bench, way: Way) -> Result<Vec<Figure>> {
     let _spaces = Spaces::make()?;
-    let config = bench.folder.join("flood.toml");
-    std::fs::write(
-        &config,
-        format!("[reputation]\nlisten = \"{SERVER}:{PORT}\"\ngrpc = \"\"\nadmin = \"\"\n"),
-    )?;
-    let mut command = inside(SERVER_SPACE, &bench.binary);
-    command.arg("reputation").arg("--config").arg(&config);
-    let server = Program::start(command, bench.server_core, &bench.folder.join("flood.log"))?;
+    let server = started(bench, way)?;
     std::thread::sleep(Duration::from_secs(2));
     let seconds = bench.seconds.max(5);
-    let quiet = probed(bench, seconds)?;
+    let quiet = probed(bench, way, seconds)?;
     let (cpu, myself) = (server.cpu_seconds()?, std::env::current_exe()?);
     let attacker = on_core(bench.client_core, || {
         let mut command = Command::new("chrt");
         // It gives way to the genuine client, which has the same core only because there are no more.
         command.args(["--idle", "0", "ip", "netns", "exec", CLIENT_SPACE]).arg(&myself);
-        command.args(["flood-from-here", &(seconds + 2).to_string()]);
+        command.args(["flood-from-here", way.word(), &(seconds + 2).to_string()]);
         command.stdout(Stdio::piped()).spawn()
     })??;
     std::thread::sleep(Duration::from_secs(1));
-    let flooded = probed(bench, seconds)?;
+    let flooded = probed(bench, way, seconds)?;
     let said = attacker.wait_with_output()?;
     let sent: f64 =
         String::from_utf8_lossy(&said.stdout).trim().parse().context("the flood failed")?;
     let cpu = server.cpu_seconds()? - cpu;
     let rate = sent / (seconds + 2) as f64;
-    let figure = Figure::plain;
+    let figure = |what: &str, value, unit| Figure::plain(way.name(what), value, unit);
+    let ratio = flooded[3] / quiet[3];
     Ok(vec![
-        figure("flood.datagrams", sent, "datagrams").at_least(DATAGRAMS as f64),
-        figure("flood.rate", rate, "datagrams/s"),
-        figure("flood.server_cpu", cpu / sent * 1e6, "us/datagram"),
-        figure("flood.p50_without", quiet[2], "us"),
-        figure("flood.p50_with", flooded[2], "us"),
-        figure("flood.p99_without", quiet[3], "us"),
-        figure("flood.p99_with", flooded[3], "us"),
-        figure("flood.p99_ratio", flooded[3] / quiet[3], "times").at_most(2.0),
-        figure("flood.answered", flooded[1] / flooded[0], "share").at_least(0.99),
+        figure("datagrams", sent, "datagrams").at_least(DATAGRAMS as f64),
+        figure("rate", rate, "datagrams/s"),
+        figure("server_cpu", cpu / sent * 1e6, "us/datagram"),
+        figure("first_without", quiet[4], "ms").beside("proof, and handshake if sealed"),
+        figure("first_with", flooded[4], "ms"),
+        figure("p50_without", quiet[2], "us"),
+        figure("p50_with", flooded[2], "us"),
+        figure("p99_without", quiet[3], "us"),
+        figure("p99_with", flooded[3], "us"),
+        figure("p99_ratio", ratio, "times").at_most(2.0),
+        figure("answered", flooded[1] / flooded[0], "share").at_least(0.99),
     ])
 }
 
-/// Runs the genuine client in its namespace: sent, answered, median and 99th percentile in microseconds.
-fn probed(bench: &Bench, seconds: u64) -> Result<[f64; 4]> {
+fn started(bench: &Bench, way: Way) -> Result<Program> {
+    let config = bench.folder.join("flood.toml");
+    let mut text =
+        format!("[reputation]\nlisten = \"{SERVER}:{PORT}\"\ngrpc = \"\"\nadmin = \"\"\n");
+    if way == Way::Sealed {
+        let keys = bench.folder.join("client-keys");
+        std::fs::write(&keys, sealed::KEY)?;
+        text += &format!("client_keys = {:?}\n", keys.display().to_string());
+    }
+    std::fs::write(&config, text)?;
+    let mut command = inside(SERVER_SPACE, &bench.binary);
+    command.arg("reputation").arg("--config").arg(&config);
+    Program::start(command, bench.server_core, &bench.folder.join("flood.log"))
+}
+
+/// Runs the genuine client in its namespace: sent, answered, median and 99th percentile in microseconds, and the
+/// milliseconds that its first answer took.
+fn probed(bench: &Bench, way: Way, seconds: u64) -> Result<[f64; 5]> {
     let myself = std::env::current_exe()?;
     let done = on_core(bench.client_core, || {
         let mut command = inside(CLIENT_SPACE, &myself);
-        command.args(["probe-from-here", &seconds.to_string()]).output()
+        command.args(["probe-from-here", way.word(), &seconds.to_string()]).output()
     })??;
     if !done.status.success() {
         bail!("the client failed: {}", String::from_utf8_lossy(&done.stderr));
@@ -165,33 +212,38 @@ fn probed(bench: &Bench, seconds: u64) -> Result<[f64; 4]> {
 ///
 /// # Errors
 /// The server does not answer.
-pub fn probe_from_here(seconds: u64) -> Result<()> {
+pub fn probe_from_here(way: Way, seconds: u64) -> Result<()> {
     let from = SocketAddr::from((CLIENT, 0));
     let server = SocketAddr::from((SERVER, PORT));
-    let felt = probe::run(from, server, PER_SECOND, Duration::from_secs(seconds))?;
+    let (time, began) = (Duration::from_secs(seconds), Instant::now());
+    let (felt, first_ms) = match way {
+        Way::Sealed => sealed::run(from, server, PER_SECOND, time)?,
+        Way::Clear => {
+            let mut asking = Asking::new(Language::Exact(1), 1_000, 1);
+            load::prove(from, server, &mut asking)?;
+            let first_ms = began.elapsed().as_secs_f64() * 1000.0;
+            (probe::proved(asking, from, server, PER_SECOND, time)?, first_ms)
+        }
+    };
     let (p50, p99) = (felt.times.quantile_us(0.5), felt.times.quantile_us(0.99));
-    println!("{} {} {p50} {p99}", felt.sent, felt.answered);
+    println!("{} {} {p50} {p99} {first_ms}", felt.sent, felt.answered);
     Ok(())
 }
 
-/// The attacker, inside its namespace: true questions with random forged sources, half of them without proof and half
-/// with a guessed one, as fast as one core can.
+/// The attacker, inside its namespace: datagrams of this way with random forged sources, as fast as one core can.
 ///
 /// # Errors
 /// No right to open a raw socket.
-pub fn flood_from_here(seconds: u64) -> Result<()> {
+pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
     let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Raw)?;
     let to = [Some(SockaddrIn::from(SocketAddrV4::new(SERVER, 0))); BATCH];
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-    let mut asking = Asking::new(Language::Exact(1), 1_000, 2);
     let mut packets = vec![(0, [0; HEADERS_BYTES + QUESTION_BYTES_MAX]); BATCH];
     let (began, mut sent) = (Instant::now(), 0_u64);
     while began.elapsed() < Duration::from_secs(seconds) {
         for (place, (length, packet)) in packets.iter_mut().enumerate() {
             let index = sent + place as u64;
-            asking.cookie =
-                if index.is_multiple_of(2) { [0; 8] } else { mixed(index).to_be_bytes() };
-            *length = forged(&asking, index, packet);
+            *length = forged(way, index, packet);
         }
         let slices: Vec<_> =
             packets.iter().map(|(length, packet)| [IoSlice::new(&packet[..*length])]).collect();
@@ -207,14 +259,19 @@ pub fn flood_from_here(seconds: u64) -> Result<()> {
 }
 
 /// One whole packet from somewhere in 198.18.0.0/15; the kernel fills in lengths and the sum of the header.
-fn forged(
-    asking: &Asking,
-    index: u64,
-    packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES_MAX],
-) -> usize {
+fn forged(way: Way, index: u64, packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES_MAX]) -> usize {
     let chance = mixed(!index);
     let mut question = [0; QUESTION_BYTES_MAX];
-    let length = asking.write(index, &mut question);
+    let length = match way {
+        Way::Sealed => sealed::forged(index, &mut question),
+        Way::Clear => {
+            let mut asking = Asking::new(Language::Exact(1), 1_000, 2);
+            if !index.is_multiple_of(2) {
+                asking.cookie = mixed(index).to_be_bytes();
+            }
+            asking.write(index, &mut question)
+        }
+    };
     packet[..20].fill(0);
     packet[0] = 0x45;
     packet[8] = 64;

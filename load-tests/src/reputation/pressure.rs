@@ -94,7 +94,8 @@ pub fn sockets(bench: &Bench) -> Result<Vec<Figure>> {
     let start = |sockets| {
         let address = Ipv4Addr::LOCALHOST.into();
         let (binary, folder) = (&bench.binary, &bench.folder);
-        let server = Tamis::start(Wanted { binary, folder, core: None, sockets, address })?;
+        let server =
+            Tamis::start(Wanted { binary, folder, core: None, sockets, address, more: "" })?;
         server.teach(bench.exact.min(100_000), 0)?;
         anyhow::Ok((sockets, server))
     };

@@ -20,6 +20,8 @@ pub struct Felt {
     pub sent: u64,
     /// Answers.
     pub answered: u64,
+    /// Answers that knew something.
+    pub known: u64,
     /// Their times.
     pub times: Times,
 }
@@ -31,6 +33,20 @@ pub struct Felt {
 pub fn run(from: SocketAddr, server: SocketAddr, per_second: f64, time: Duration) -> Result<Felt> {
     let mut asking = Asking::new(Language::Exact(1), 1_000, 1);
     load::prove(from, server, &mut asking)?;
+    proved(asking, from, server, per_second, time)
+}
+
+/// [`run`] with other questions, of a client that has its proof of address.
+///
+/// # Errors
+/// The system's.
+pub fn proved(
+    mut asking: Asking,
+    from: SocketAddr,
+    server: SocketAddr,
+    per_second: f64,
+    time: Duration,
+) -> Result<Felt> {
     let socket = UdpSocket::bind(from)?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(LAST_ANSWERS))?;
@@ -41,13 +57,14 @@ pub fn run(from: SocketAddr, server: SocketAddr, per_second: f64, time: Duration
             let socket = &socket;
             move || send(socket, &questions, began, per_second, time)
         });
-        let mut felt = Felt { sent: 0, answered: 0, times: Times::default() };
+        let mut felt = Felt { sent: 0, answered: 0, known: 0, times: Times::default() };
         let mut answer = [0; QUESTION_BYTES_MAX];
         while began.elapsed() < time + LAST_ANSWERS {
             let Ok(length) = socket.recv(&mut answer) else { continue };
             let now_ns = began.elapsed().as_nanos() as u64;
-            if let Some((sent_ns, _)) = asking.read(&answer[..length]) {
+            if let Some((sent_ns, is_known)) = asking.read(&answer[..length]) {
                 felt.answered += 1;
+                felt.known += u64::from(is_known);
                 felt.times.add(now_ns.saturating_sub(sent_ns));
             }
         }

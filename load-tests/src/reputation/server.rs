@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub struct Tamis {
     pub program: Program,
     /// Where it answers.
     pub address: SocketAddr,
-    grpc: SocketAddr,
+    /// Where it takes reports.
+    pub grpc: SocketAddr,
 }
 
 /// How it is to run.
@@ -43,14 +44,36 @@ pub struct Wanted<'a> {
     pub sockets: u16,
     /// Address to answer at.
     pub address: IpAddr,
+    /// More lines of its section of the configuration.
+    pub more: &'a str,
+}
+
+impl Wanted<'_> {
+    /// What it says goes here.
+    fn log(&self, port: u16) -> PathBuf {
+        self.folder.join(format!("tamis-{port}.log"))
+    }
 }
 
 impl Tamis {
-    /// Starts it, in memory: what is measured is answering.
+    /// Starts it and waits until it takes reports.
     ///
     /// # Errors
     /// It does not start.
     pub fn start(wanted: Wanted<'_>) -> Result<Self> {
+        let mut tamis = Self::begin(wanted)?;
+        let grpc = tamis.grpc;
+        let is_up = || TcpStream::connect(grpc).is_ok();
+        let log = wanted.log(tamis.address.port());
+        tamis.program.wait_until(is_up).with_context(|| format!("see {}", log.display()))?;
+        Ok(tamis)
+    }
+
+    /// Starts it, in memory unless `more` names a state directory, and waits for nothing.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn begin(wanted: Wanted<'_>) -> Result<Self> {
         let (port, grpc, admin) = (free_port()?, local(free_port()?), local(free_port()?));
         let address = SocketAddr::new(wanted.address, port);
         let config = wanted.folder.join(format!("tamis-{port}.toml"));
@@ -59,17 +82,13 @@ impl Tamis {
             &config,
             format!(
                 "[reputation]\nlisten = \"{address}\"\ngrpc = \"{grpc}\"\nadmin = \"{admin}\"\nsockets = {}\n\
-                 answers_per_second = 0\n",
-                wanted.sockets
+                 answers_per_second = 0\n{}",
+                wanted.sockets, wanted.more
             ),
         )?;
         let mut command = Command::new(wanted.binary);
         command.arg("reputation").arg("--config").arg(&config);
-        let log = wanted.folder.join(format!("tamis-{port}.log"));
-        let mut program = Program::start(command, wanted.core, &log)?;
-        program
-            .wait_until(|| TcpStream::connect(grpc).is_ok())
-            .with_context(|| format!("see {}", log.display()))?;
+        let program = Program::start(command, wanted.core, &wanted.log(port))?;
         Ok(Self { program, address, grpc })
     }
 
@@ -102,16 +121,23 @@ impl Tamis {
     }
 }
 
+/// A report of a text that nobody has, as the door for reports takes it.
+#[must_use]
+pub fn text(number: u64) -> wire::Signature {
+    let (value, sketch) = (value(number).to_vec(), sketch(number).to_bytes().to_vec());
+    wire::Signature { kind: wire::SignatureKind::Text.into(), value, sketch }
+}
+
 async fn teach(channel: Channel, worker: u64, exact: u64, texts: u64) -> Result<()> {
     let mut client = ReputationClient::new(channel);
     for (kind, count) in [(wire::SignatureKind::Part, exact), (wire::SignatureKind::Text, texts)] {
         for first in (worker * PER_REQUEST..count).step_by((PER_REQUEST * REQUESTS) as usize) {
-            let signature = |number| wire::Signature {
-                kind: kind.into(),
-                value: value(number).to_vec(),
-                sketch: match kind {
-                    wire::SignatureKind::Text => sketch(number).to_bytes().to_vec(),
-                    _ => Vec::new(),
+            let signature = |number| match kind {
+                wire::SignatureKind::Text => text(number),
+                _ => wire::Signature {
+                    kind: kind.into(),
+                    value: value(number).to_vec(),
+                    sketch: Vec::new(),
                 },
             };
             let request = wire::AddRequest {

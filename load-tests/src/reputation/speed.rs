@@ -158,6 +158,7 @@ pub fn taught(bench: &Bench) -> Result<(Tamis, Vec<Figure>)> {
         core: bench.server_core,
         sockets: 1,
         address: std::net::Ipv4Addr::LOCALHOST.into(),
+        more: "",
     })?;
     tamis.teach(bench.exact, bench.texts)?;
     let resident = tamis.program.resident_bytes()? as f64 / f64::from(1 << 20);

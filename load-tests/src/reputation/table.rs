@@ -26,8 +26,8 @@ const BATCH: usize = tamis_reputation::serve::BATCH_MAX;
 /// Questions of one round.
 const QUESTIONS: u64 = 400_000;
 /// Goals: bytes of a text signature, signatures loaded a second.
-const BYTES_MAX: f64 = 150.0;
-const LOADED_MIN: f64 = 0.5e6;
+pub(super) const BYTES_MAX: f64 = 150.0;
+pub(super) const LOADED_MIN: f64 = 0.5e6;
 /// From this size on memory is promised: below, what is there anyway counts more than the texts.
 const PROMISED_FROM: u64 = 200_000;
 /// Growing tables are looked at so often from one doubling to the next.
@@ -127,12 +127,9 @@ fn loaded(texts: u64) -> Result<(Table, f64)> {
     let mut table = Table::new(rules());
     table.reserve(0, usize::try_from(texts)?);
     let mut spent = Duration::ZERO;
-    // Values that ascend, as in a snapshot.
-    let step = u128::MAX / u128::from(texts);
     for first in (0..texts).step_by(256) {
-        let some: Vec<_> = (first..texts.min(first + 256))
-            .map(|number| saved(number, (u128::from(number) * step).to_be_bytes()))
-            .collect();
+        let some: Vec<_> =
+            (first..texts.min(first + 256)).map(|number| saved(number, texts)).collect();
         let began = Instant::now();
         for saved in &some {
             table.load(saved)?;
@@ -191,7 +188,9 @@ fn change(number: u64) -> Change {
     }
 }
 
-fn saved(number: u64, value: [u8; 16]) -> Saved {
+/// Text `number` of so many as a snapshot has it: the values ascend with the numbers.
+pub(super) fn saved(number: u64, texts: u64) -> Saved {
+    let value = (u128::from(number) * (u128::MAX / u128::from(texts.max(1)))).to_be_bytes();
     let told = ReportTold {
         reporter: "load".to_owned(),
         class: Class::Spam,

@@ -140,7 +140,7 @@ pub fn kind(behaviour: Behaviour) -> &'static str {
     match behaviour {
         Behaviour::Healthy => "healthy",
         Behaviour::Slow(_) | Behaviour::SlowUntil(..) => "slow",
-        Behaviour::Lossy(_) => "lossy",
+        Behaviour::Lossy(_) | Behaviour::LossyAndFar(..) => "lossy",
         Behaviour::Stale => "stale",
         Behaviour::CutOff => "cut off",
         Behaviour::Flapping(_) => "flapping",

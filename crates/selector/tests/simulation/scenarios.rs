@@ -209,6 +209,27 @@ fn loss_is_avoided_where_another_server_has_none() {
     assert!(outcome.lost * 20 <= robin.lost, "{} and {}", outcome.lost, robin.lost);
 }
 
+/// Over a way of milliseconds, where the price of a loss is no longer many times that of an answer: what is lost is asked
+/// again when an answer would be late, not when the question is given up.
+#[test]
+fn a_near_server_that_loses_a_tenth_leaves_the_tail_to_the_other_near_one() {
+    let near = Behaviour::Slow(2 * MS);
+    let far = Behaviour::Slow(20 * MS);
+    let load = |servers: &[Behaviour]| Scene {
+        clients: 1,
+        questions_per_second: 1_000,
+        ..scene(servers, 10_000)
+    };
+    let ours = over_seeds::<Ours>(&load(&[near, Behaviour::LossyAndFar(0.1, 2 * MS), far, far]));
+    let alone = over_seeds::<Ours>(&load(&[near]));
+    show::<Ours>(&ours, &[]);
+    show::<Ours>(&alone, &[]);
+    let (ours_us, alone_us) = (ours.percentile_us(990), alone.percentile_us(990));
+    assert!(ours_us * 10 <= alone_us * 13, "p99 {ours_us} us, alone {alone_us} us");
+    assert!(ours.lost * 2_000 <= ours.times.len(), "{} lost", ours.lost);
+    assert_cap(&ours);
+}
+
 #[test]
 fn loss_everywhere_is_hedged_as_far_as_the_cap_goes() {
     let servers = [Behaviour::Lossy(0.01); 3];

@@ -72,6 +72,8 @@ pub enum Behaviour {
     SlowUntil(Nanos, Nanos),
     /// Loses this part of the questions.
     Lossy(f64),
+    /// The same, and every answer takes so much longer.
+    LossyAndFar(f64, Nanos),
     /// Healthy, but its data stand still from the start.
     Stale,
     /// The same, and it says so in its answers.
@@ -361,7 +363,9 @@ impl<P: Policy> World<P> {
             Behaviour::SlowUntil(more, until) if now < until => late = more,
             Behaviour::SlowUntil(..) => {}
             Behaviour::Lossy(part) if lost < part => return (None, false),
+            Behaviour::LossyAndFar(part, _) if lost < part => return (None, false),
             Behaviour::Lossy(_) => {}
+            Behaviour::LossyAndFar(_, more) => late = more,
             Behaviour::Flapping(period) if now % period >= period / 2 => return (None, false),
             Behaviour::Flapping(_) => {}
             Behaviour::Dead => return (None, false),
