@@ -226,7 +226,10 @@ fn a_near_server_that_loses_a_tenth_leaves_the_tail_to_the_other_near_one() {
     show::<Ours>(&alone, &[]);
     let (ours_us, alone_us) = (ours.percentile_us(990), alone.percentile_us(990));
     assert!(ours_us * 10 <= alone_us * 13, "p99 {ours_us} us, alone {alone_us} us");
-    assert!(ours.lost * 2_000 <= ours.times.len(), "{} lost", ours.lost);
+    // Hedged when a question is given up, it was 26.6 ms.
+    let given_up_us = Nature::Datagrams.timeout() / US;
+    assert!(ours.percentile_us(999) * 2 <= given_up_us, "p99.9 {} us", ours.percentile_us(999));
+    assert!(ours.lost * 1_000 <= ours.times.len(), "{} lost", ours.lost);
     assert_cap(&ours);
 }
 
