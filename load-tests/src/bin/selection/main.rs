@@ -25,7 +25,7 @@ use anyhow::{Result, bail};
 
 /// Ways to call it.
 const HELP: &str = "selection simulate [SEEDS]
-selection wire [QUESTIONS PER_SECOND]    (as root)
+selection wire [QUESTIONS PER_SECOND [SCENE]]    (as root)
 selection filter FOLDER INDEX [large]";
 
 fn main() -> Result<()> {
@@ -37,8 +37,11 @@ fn main() -> Result<()> {
         ["filter", folder, index, rest @ ..] => {
             filter::run(Path::new(folder), Path::new(index), *rest == ["large"])
         }
-        ["wire"] => wire::run(20_000, 1000),
-        ["wire", questions, per_second] => wire::run(questions.parse()?, per_second.parse()?),
+        ["wire"] => wire::run(20_000, 1000, None),
+        ["wire", questions, per_second] => wire::run(questions.parse()?, per_second.parse()?, None),
+        ["wire", questions, per_second, scene] => {
+            wire::run(questions.parse()?, per_second.parse()?, Some(scene.parse()?))
+        }
         ["wire-serve", address] => wire::serve(address),
         ["wire-ask", questions, per_second, servers @ ..] => {
             wire::ask(questions.parse()?, per_second.parse()?, servers)

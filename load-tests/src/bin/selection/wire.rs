@@ -35,13 +35,14 @@ const SCENES: [(&str, Wires); 3] = [
 
 const PORT: u16 = 7060;
 
-/// Plays all scenes, each with `questions` questions for each way of choosing.
-pub fn run(questions: u32, per_second: u32) -> Result<()> {
+/// Plays all scenes, or the one with this number, each with `questions` questions for each way of choosing.
+pub fn run(questions: u32, per_second: u32, only: Option<usize>) -> Result<()> {
     println!(
         "{questions} questions for each way of choosing, {per_second} a second, open loop, budget 50 ms."
     );
     println!("An unanswered question counts 50 ms.\n");
-    for (number, (title, wires)) in SCENES.iter().enumerate() {
+    let is_wanted = |number| only.is_none_or(|only| only == number + 1);
+    for (number, (title, wires)) in SCENES.iter().enumerate().filter(|(at, _)| is_wanted(*at)) {
         println!("### {title}\n");
         play(number as u64 + 1, wires, questions, per_second)?;
         println!();

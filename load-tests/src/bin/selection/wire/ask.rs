@@ -96,10 +96,18 @@ async fn ours(name: &str, load: Load, servers: &[&str]) -> f64 {
     .await;
     let report = service.report();
     let extra = report.iter().map(|it| it.probed + it.hedged).sum::<u64>() - before;
-    let mut shares: Vec<_> = report.iter().map(|it| (it.server, it.share)).collect();
-    shares.sort_unstable_by_key(|(server, _)| *server);
-    let shares: Vec<f64> = shares.iter().map(|(_, share)| *share).collect();
-    row(name, load, times, 100.0 * extra as f64 / f64::from(load.questions), &shares)
+    let mut report = report;
+    report.sort_unstable_by_key(|it| it.server);
+    let shares: Vec<f64> = report.iter().map(|it| it.share).collect();
+    let p99 = row(name, load, times, 100.0 * extra as f64 / f64::from(load.questions), &shares);
+    for it in report {
+        let tail_ms = it.tail.unwrap_or_default().as_secs_f64() * 1000.0;
+        eprintln!(
+            "{name}: {} chosen {} failed {} hedged {} probed {} tail {tail_ms:.1} ms",
+            it.server, it.chosen, it.failed, it.hedged, it.probed
+        );
+    }
+    p99
 }
 
 /// A rival's choice, and one client of one server for each server.
