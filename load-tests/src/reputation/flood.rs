@@ -156,10 +156,11 @@ pub fn measure(bench: &Bench, way: Way) -> Result<Vec<Figure>> {
     std::thread::sleep(Duration::from_secs(1));
     let flooded = probed(bench, way, seconds)?;
     let said = attacker.wait_with_output()?;
-    let sent: f64 =
-        String::from_utf8_lossy(&said.stdout).trim().parse().context("the flood failed")?;
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let numbers = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let [sent, flooded_s] = numbers[..] else { bail!("the flood failed") };
     let cpu = server.cpu_seconds()? - cpu;
-    let rate = sent / (seconds + 2) as f64;
+    let rate = sent / flooded_s;
     let figure = |what: &str, value, unit| Figure::plain(way.name(what), value, unit);
     let ratio = flooded[3] / quiet[3];
     Ok(vec![
@@ -240,7 +241,9 @@ pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     let mut packets = vec![(0, [0; HEADERS_BYTES + QUESTION_BYTES_MAX]); BATCH];
     let (began, mut sent) = (Instant::now(), 0_u64);
-    while began.elapsed() < Duration::from_secs(seconds) {
+    let (least, most) = (Duration::from_secs(seconds), Duration::from_secs(4 * seconds));
+    // Of a machine that does other things too the promised number takes longer.
+    while began.elapsed() < least || (sent < DATAGRAMS && began.elapsed() < most) {
         for (place, (length, packet)) in packets.iter_mut().enumerate() {
             let index = sent + place as u64;
             *length = forged(way, index, packet);
@@ -254,7 +257,7 @@ pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    println!("{sent}");
+    println!("{sent} {}", began.elapsed().as_secs_f64());
     Ok(())
 }
 
