@@ -30,7 +30,7 @@ const SMALL_BYTES: usize = 512;
 const MUTATIONS_MIN: usize = 4;
 
 /// One run takes milliseconds. So many seconds even on a busy machine mean that time grows faster than the input.
-const RUN_TIME_MAX: Duration = Duration::from_secs(5);
+const RUN_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Bytes of all seeds together: they are read by people, and copied with each checkout.
 const SEEDS_BYTES_MAX: usize = 300 * 1024;

@@ -10,7 +10,7 @@ use tamis_runtime::config::ConfigError;
 use tamis_runtime::listen::ListenAddress;
 
 use crate::ask::authentication::Plan as Authentication;
-use crate::ask::reputation::{Plan, TypedShard, map_of};
+use crate::ask::reputation::{LOOK_PERIOD, Plan, TypedShard, map_of};
 use crate::memory::FarSettings;
 use tamis_runtime::redis_address::Address;
 
@@ -243,6 +243,7 @@ impl Config {
             map,
             map_file: self.reputation_map.clone(),
             filter_file: self.reputation_filter.clone(),
+            look_period: LOOK_PERIOD,
             filter_age_max: self.reputation_filter_age_max,
             is_sighting: self.reputation_sightings,
             key: self.reputation_key.clone(),

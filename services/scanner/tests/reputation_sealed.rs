@@ -16,7 +16,7 @@ use tamis_reputation_protocol::sharding::{Shard, ShardMap};
 use tamis_reputation_protocol::signatures::{Authority, Change, Rules, Table};
 use tamis_runtime::clock;
 use tamis_scanner::ask::questions::Asked;
-use tamis_scanner::ask::reputation::{Heard, Plan, Service};
+use tamis_scanner::ask::reputation::{Heard, LOOK_PERIOD, Plan, Service};
 use tamis_scanner::metrics::Metrics;
 use tokio::net::UdpSocket;
 
@@ -134,6 +134,7 @@ fn client(server: &Server, key: Option<&str>, is_sighting: bool) -> Service {
         map: ShardMap::new(vec![shard]).unwrap(),
         map_file: None,
         filter_file: None,
+        look_period: LOOK_PERIOD,
         filter_age_max: None,
         is_sighting,
         key: key.map(|text| Key::parse(text).unwrap()),

@@ -434,7 +434,7 @@ fn bombs_and_torn_pictures_are_refused_at_once() {
     ] {
         assert_eq!(look(&[head, &[0xff; 2000]].concat()), None);
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -444,5 +444,5 @@ fn ten_megabytes_of_anything_are_named_in_bounded_time() {
     let _ = text_name(&text);
     let _ = text_name(&"v1agra.".repeat(10 * 1024 * 1024 / 7));
     let _ = file_sketch(text.as_bytes());
-    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
 }

@@ -8,7 +8,7 @@ use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::sharding::{Shard, ShardMap};
 use tamis_runtime::clock;
 use tamis_scanner::ask::questions::Asked;
-use tamis_scanner::ask::reputation::{Heard, Plan, Service};
+use tamis_scanner::ask::reputation::{Heard, LOOK_PERIOD, Plan, Service};
 use tamis_scanner::metrics::Metrics;
 use tamis_testkit::peers::{Redis, Tamis};
 use tokio::time::Instant;
@@ -41,6 +41,7 @@ fn client(nodes: &[&Tamis; 4]) -> Service {
         map,
         map_file: None,
         filter_file: None,
+        look_period: LOOK_PERIOD,
         filter_age_max: None,
         is_sighting: false,
         key: None,

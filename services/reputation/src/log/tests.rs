@@ -98,7 +98,9 @@ pub(super) fn many(dir: &Path) {
     let (mut opened, mut table) = open(dir).unwrap();
     for number in 0..=u8::MAX {
         let reporters = (0..100).map(|reporter| add_by(number, &format!("organisation{reporter}")));
-        commit(&mut opened.log, &mut table, &reporters.collect::<Vec<_>>());
+        let changes: Vec<_> = reporters.collect();
+        opened.log.append(table.epoch(), None, &changes, Durability::Buffered).unwrap();
+        replay(&mut table, &changes);
     }
     compact(&mut opened.log, &table);
 }

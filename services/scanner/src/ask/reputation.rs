@@ -33,6 +33,9 @@ use sieve::Sieve;
 
 pub use routing::{BadMap, TypedShard, map_of};
 
+/// How often map and filter are looked at. Shorter than anybody waits for new bases, long enough to cost nothing.
+pub const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
 /// Whether there was an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -75,6 +78,8 @@ pub struct Plan {
     pub map_file: Option<PathBuf>,
     /// A filter of all that is listed, read again when it changes.
     pub filter_file: Option<PathBuf>,
+    /// From one look at these two files to the next; ordinarily [`LOOK_PERIOD`].
+    pub look_period: Duration,
     /// A filter older than this is not believed: what was listed since is not in it. `None`: it is believed at any age.
     pub filter_age_max: Option<Duration>,
     /// Whether servers may count questions as sightings. Then every question is sent, whatever the filter says.

@@ -10,7 +10,7 @@ use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::sharding::ShardMap;
 use tamis_runtime::clock;
 use tamis_scanner::ask::questions::Asked;
-use tamis_scanner::ask::reputation::{Heard, Plan, Service};
+use tamis_scanner::ask::reputation::{Heard, LOOK_PERIOD, Plan, Service};
 use tamis_scanner::metrics::Metrics;
 use tamis_selector::{Failure, Settings};
 use tokio::task::JoinSet;
@@ -53,6 +53,7 @@ fn service(servers: &[&str]) -> Option<Service> {
         map: ShardMap::unsharded(servers).ok()?,
         map_file: None,
         filter_file: None,
+        look_period: LOOK_PERIOD,
         filter_age_max: None,
         is_sighting: false,
         key: None,

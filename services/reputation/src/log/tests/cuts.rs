@@ -39,20 +39,34 @@ fn after_a_cut_at_any_byte_every_acknowledged_commit_is_there() {
     drop(opened);
     let whole = fs::read(only(dir.path(), "log-")).unwrap();
     assert_eq!(whole.len() as u64, acknowledged.last().unwrap().0);
-    for cut in 0..=whole.len() {
-        let copy = tempdir().unwrap();
-        fs::write(copy.path().join(format!("log-{:020}", 0)), &whole[..cut]).unwrap();
-        let (opened, table) = open(copy.path()).unwrap();
-        let (length, expected) = acknowledged.iter().rfind(|(at, _)| *at <= cut as u64).unwrap();
-        assert_eq!(told(&opened.log, &table), *expected, "cut at {cut}");
-        assert_eq!(opened.warnings.len(), usize::from(*length != cut as u64), "cut at {cut}");
-        // And it goes on from there.
-        let (mut opened, mut table) = (opened, table);
-        commit(&mut opened.log, &mut table, &[add(8)]);
-        let before = told(&opened.log, &table);
-        drop(opened);
-        assert_eq!(told_by(copy.path()), before, "cut at {cut}");
-    }
+    // Most of the time goes by in synchronisations, so some cuts wait for theirs at the same time.
+    std::thread::scope(|scope| {
+        for first in 0..AT_ONCE {
+            let (whole, acknowledged) = (&whole, &acknowledged);
+            scope.spawn(move || {
+                (first..=whole.len())
+                    .step_by(AT_ONCE)
+                    .for_each(|cut| starts_from_a_cut(whole, cut, acknowledged));
+            });
+        }
+    });
+}
+
+/// Cuts that are tried at the same time.
+const AT_ONCE: usize = 4;
+
+/// What is told after a start from the first `cut` bytes, and after going on from there.
+fn starts_from_a_cut(whole: &[u8], cut: usize, acknowledged: &[(u64, Vec<String>)]) {
+    let copy = tempdir().unwrap();
+    fs::write(copy.path().join(format!("log-{:020}", 0)), &whole[..cut]).unwrap();
+    let (mut opened, mut table) = open(copy.path()).unwrap();
+    let (length, expected) = acknowledged.iter().rfind(|(at, _)| *at <= cut as u64).unwrap();
+    assert_eq!(told(&opened.log, &table), *expected, "cut at {cut}");
+    assert_eq!(opened.warnings.len(), usize::from(*length != cut as u64), "cut at {cut}");
+    commit(&mut opened.log, &mut table, &[add(8)]);
+    let before = told(&opened.log, &table);
+    drop(opened);
+    assert_eq!(told_by(copy.path()), before, "cut at {cut}");
 }
 
 #[test]

@@ -3,13 +3,10 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::sieve::Sieve;
 use super::{Inner, routing};
-
-/// How often files are looked at. Shorter than anybody waits for new bases, long enough to cost nothing.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// What tells one file from its successor: time, length, device and inode. One renamed into place has another inode.
 type Stamp = (SystemTime, u64, u64, u64);
@@ -34,8 +31,9 @@ pub(super) async fn follow(service: Weak<Inner>) {
             Seen::Same => {}
         }
         is_used = tell_use(&inner, is_used);
+        let look_period = inner.plan.look_period;
         drop(inner);
-        tokio::time::sleep(LOOK_PERIOD).await;
+        tokio::time::sleep(look_period).await;
     }
 }
 
