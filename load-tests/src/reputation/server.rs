@@ -46,7 +46,8 @@ pub struct Wanted<'a> {
 }
 
 impl Tamis {
-    /// Starts it, in memory: what is measured is answering.
+    /// Starts it with a state directory, as it runs anywhere: without one it keeps all histories in memory, and that is
+    /// more than the whole table.
     ///
     /// # Errors
     /// It does not start.
@@ -54,11 +55,13 @@ impl Tamis {
         let (port, grpc, admin) = (free_port()?, local(free_port()?), local(free_port()?));
         let address = SocketAddr::new(wanted.address, port);
         let config = wanted.folder.join(format!("tamis-{port}.toml"));
+        let state = wanted.folder.join(format!("state-{port}"));
+        fs::create_dir_all(&state)?;
         // The limit for one client is lifted, since one client stands here for all of them.
         fs::write(
             &config,
             format!(
-                "[reputation]\nlisten = \"{address}\"\ngrpc = \"{grpc}\"\nadmin = \"{admin}\"\nsockets = {}\n\
+                "[reputation]\nstate_dir = {state:?}\nlisten = \"{address}\"\ngrpc = \"{grpc}\"\nadmin = \"{admin}\"\nsockets = {}\n\
                  answers_per_second = 0\n",
                 wanted.sockets
             ),
