@@ -333,7 +333,7 @@ mod tests {
             let (mut fast, mut slow) = (Words::new(), Words::new());
             for _ in 0..length {
                 state = mix(state.wrapping_add(KEY));
-                let letters = if state % 7 == 0 { signs.len() } else { 22 };
+                let letters = if state.is_multiple_of(7) { signs.len() } else { 22 };
                 let piece: String = (0..state >> 32 & 31)
                     .map(|at| char::from(signs[mix(state ^ at) as usize % letters]))
                     .collect();
