@@ -213,7 +213,10 @@ pub fn find_links(text: &str, links: &mut LinkList) {
 }
 
 fn is_link_end(c: char) -> bool {
-    c.is_whitespace() || "<>\"|^`{}「」《》“”".contains(c)
+    matches!(
+        c,
+        '<' | '>' | '"' | '|' | '^' | '`' | '{' | '}' | '「' | '」' | '《' | '》' | '“' | '”'
+    ) || c.is_whitespace()
 }
 
 /// `www.` at the start of a word, perhaps behind punctuation.

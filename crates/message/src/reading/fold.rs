@@ -20,6 +20,9 @@ pub struct Folded {
 /// Folds text. Linear in its length.
 #[must_use]
 pub fn fold(visible: &str) -> Folded {
+    if visible.is_ascii() && visible.len() <= FOLDED_BYTES_MAX {
+        return Folded { text: visible.to_ascii_lowercase(), ..Folded::default() };
+    }
     let mut folded = Folded { invisible_chars: invisible_in_words(visible), ..Folded::default() };
     // A blank composes with nothing, so each piece between blanks can be folded alone; most are ASCII.
     for piece in visible.split_inclusive([' ', '\n']) {
@@ -27,7 +30,9 @@ pub fn fold(visible: &str) -> Folded {
             break;
         }
         if piece.is_ascii() {
-            folded.text.extend(piece.bytes().map(|byte| char::from(byte.to_ascii_lowercase())));
+            let start = folded.text.len();
+            folded.text.push_str(piece);
+            folded.text[start..].make_ascii_lowercase();
         } else {
             folded.piece(piece);
         }

@@ -81,9 +81,11 @@ struct Flow {
 
 impl Flow {
     fn push(&mut self, text: &str) {
-        for c in text.chars() {
-            if c.is_whitespace() {
+        for (at, run) in text.split(char::is_whitespace).enumerate() {
+            if at > 0 {
                 self.gap = self.gap.or(Some(' '));
+            }
+            if run.is_empty() {
                 continue;
             }
             if let Some(gap) = self.gap.take()
@@ -91,7 +93,7 @@ impl Flow {
             {
                 self.text.push(gap);
             }
-            self.text.push(c);
+            self.text.push_str(run);
         }
     }
 

@@ -18,7 +18,7 @@
 
 use tamis_domain::digest::{PartDigest, Sketch};
 
-use super::{Different, KEY, Minima, fnv, mix};
+use super::{Different, KEY, Minima, Order, fnv, mix};
 
 /// Different windows that a page must have. Mail that a program wrote around a few paragraphs has a dozen.
 pub const WINDOWS_MIN: usize = 32;
@@ -78,7 +78,7 @@ const NAME_BYTES_MAX: usize = 64;
 /// Collects the tokens of a page as its tags come.
 #[derive(Debug)]
 pub(crate) struct Build {
-    hasher: blake3::Hasher,
+    order: Order,
     windows: Minima<0, { Sketch::LANES }>,
     different: Different<WINDOWS_MIN>,
     last: [u64; 2],
@@ -88,7 +88,7 @@ pub(crate) struct Build {
 impl Default for Build {
     fn default() -> Self {
         Self {
-            hasher: blake3::Hasher::new(),
+            order: Order::default(),
             windows: Minima::new(),
             different: Different::default(),
             last: [0; 2],
@@ -117,7 +117,7 @@ impl Build {
             return;
         }
         self.tokens += 1;
-        self.hasher.update(&token.to_be_bytes());
+        self.order.add(token);
         self.last = [second, token];
         if self.tokens < 3 {
             return;
@@ -133,10 +133,9 @@ impl Build {
     }
 
     pub(crate) fn finish(self) -> Option<Skeleton> {
-        self.different.is_enough().then(|| Skeleton {
-            exact: PartDigest(*self.hasher.finalize().as_bytes()),
-            sketch: self.windows.sketch(),
-        })
+        self.different
+            .is_enough()
+            .then(|| Skeleton { exact: self.order.finish(), sketch: self.windows.sketch() })
     }
 }
 

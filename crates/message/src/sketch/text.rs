@@ -34,7 +34,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::shape::{shape, stands_for_a_letter};
-use super::{Different, Minima, fnv, mix};
+use super::{Different, FNV_OFFSET, Minima, Order, fnv, fnv_with, mix};
 
 /// Different words that a text must have. At half of them the frame of a mailing list or a form letter made honest mail
 /// a copy of spam; all that shorter texts gave on recall is found by their exact names.
@@ -72,26 +72,76 @@ pub fn text_sketch(folded: &str) -> Option<Sketch> {
 #[must_use]
 pub fn text_name(folded: &str) -> Option<TextName> {
     let mut words = Words::new();
-    for piece in folded.split_whitespace() {
-        words.piece(piece);
+    let (mut start, mut kinds) = (0, 0);
+    for (at, byte) in folded.bytes().enumerate() {
+        let kind = KINDS[usize::from(byte)];
+        if kind & BLANK == 0 {
+            kinds |= kind;
+            continue;
+        }
+        words.pieces(&folded[start..at], kinds);
+        (start, kinds) = (at + 1, 0);
     }
+    words.pieces(&folded[start..], kinds);
     words.finish()
 }
+
+/// White space.
+const BLANK: u8 = 1;
+/// May make a piece a link or an address.
+const LINKING: u8 = 2;
+/// Part of a character that is not ASCII.
+const FOREIGN: u8 = 4;
+
+/// What each byte of UTF-8 is. Nearly all of a text is ASCII: it is taken byte by byte.
+const KINDS: [u8; 256] = {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'\t'..=b'\r' | b' ' => BLANK,
+            b':' | b'@' => LINKING,
+            128.. => FOREIGN,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// The shape of each ASCII character that makes words, 0 for the others, with [`SIGN`] for digits and signs.
+const SHAPES: [u8; 128] = {
+    let mut shapes = [0; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        let c = byte as u8 as char;
+        if stands_for_a_letter(c) {
+            shapes[byte] = shape(c) as u8 | SIGN;
+        } else if c.is_ascii_alphabetic() {
+            shapes[byte] = shape(c) as u8;
+        }
+        byte += 1;
+    }
+    shapes
+};
+
+/// Beside a shape: a digit or a sign that stands for a letter.
+const SIGN: u8 = 0x80;
 
 struct Words {
     singles: Minima<0, WORD_LANES>,
     pairs: Minima<WORD_LANES, PAIR_LANES>,
     different: Different<WORDS_MIN>,
-    hasher: blake3::Hasher,
+    order: Order,
     last: Option<u64>,
     word: Word,
     plain: String,
 }
 
 /// The word under way.
-#[derive(Default)]
 struct Word {
-    text: String,
+    /// FNV-1a of its shapes.
+    hash: u64,
     letters: usize,
     signs: usize,
     signs_at_end: usize,
@@ -104,10 +154,21 @@ impl Words {
             singles: Minima::new(),
             pairs: Minima::new(),
             different: Different::default(),
-            hasher: blake3::Hasher::new(),
+            order: Order::default(),
             last: None,
-            word: Word::default(),
+            word: Word::EMPTY,
             plain: String::new(),
+        }
+    }
+
+    /// What stands between two blanks of ASCII, with the kinds of all its bytes.
+    fn pieces(&mut self, pieces: &str, kinds: u8) {
+        if kinds & FOREIGN != 0 {
+            pieces.split(char::is_whitespace).for_each(|piece| self.piece(piece));
+        } else if kinds & LINKING != 0 || pieces.starts_with("www.") {
+            self.piece(pieces);
+        } else {
+            self.ascii(pieces.as_bytes());
         }
     }
 
@@ -119,7 +180,7 @@ impl Words {
             return;
         }
         if piece.is_ascii() {
-            self.characters(piece);
+            self.ascii(piece.as_bytes());
         } else {
             let mut plain = std::mem::take(&mut self.plain);
             plain.clear();
@@ -127,6 +188,26 @@ impl Words {
             self.characters(&plain);
             self.plain = plain;
         }
+    }
+
+    /// As [`Self::characters`], of a piece that is ASCII.
+    fn ascii(&mut self, piece: &[u8]) {
+        let mut word = Word::EMPTY;
+        let mut gap = 0;
+        for byte in piece {
+            let shape = SHAPES[usize::from(*byte & 0x7f)];
+            if shape == 0 {
+                gap += 1;
+                continue;
+            }
+            if gap > 1 {
+                self.has(&word);
+                word = Word::EMPTY;
+            }
+            gap = 0;
+            word.take(shape & !SIGN, shape & SIGN != 0);
+        }
+        self.has(&word);
     }
 
     fn characters(&mut self, piece: &str) {
@@ -163,20 +244,21 @@ impl Words {
     }
 
     fn end_word(&mut self) {
-        let word = &mut self.word;
+        let word = std::mem::replace(&mut self.word, Word::EMPTY);
+        self.has(&word);
+    }
+
+    fn has(&mut self, word: &Word) {
         if word.letters >= 2 && word.letters <= WORD_LETTERS_MAX && !word.is_number() {
-            let feature = mix(fnv(word.text.bytes()));
-            let counts = word.letters >= WORD_LETTERS_MIN;
-            self.counts(feature, counts);
+            self.counts(mix(word.hash), word.letters >= WORD_LETTERS_MIN);
         }
-        self.word.clear();
     }
 
     fn counts(&mut self, feature: u64, counts: bool) {
         if counts && self.singles.add(feature) {
             self.different.add(feature);
         }
-        self.hasher.update(&feature.to_be_bytes());
+        self.order.add(feature);
         if let Some(last) = self.last.replace(feature) {
             let (a, b) = (last.min(feature), last.max(feature));
             self.pairs.add(mix(a.wrapping_mul(3).wrapping_add(b.wrapping_mul(5))));
@@ -191,38 +273,40 @@ impl Words {
         self.singles.write(&mut lanes);
         self.pairs.write(&mut lanes);
         Some(TextName {
-            exact: PartDigest(*self.hasher.finalize().as_bytes()),
+            exact: self.order.finish(),
             sketch: self.different.is_enough().then_some(Sketch(lanes)),
         })
     }
 }
 
 impl Word {
+    const EMPTY: Self =
+        Self { hash: FNV_OFFSET, letters: 0, signs: 0, signs_at_end: 0, unspaced: None };
+
     fn push(&mut self, c: char) {
         if self.unspaced.take().is_some() {
-            self.clear();
+            *self = Self::EMPTY;
         }
+        self.counted(stands_for_a_letter(c) || c.is_numeric());
+        let mut bytes = [0; 4];
+        let shape = shape(c).encode_utf8(&mut bytes);
+        self.hash = shape.bytes().fold(self.hash, fnv_with);
+    }
+
+    /// Takes a shape that is one byte.
+    const fn take(&mut self, shape: u8, is_sign: bool) {
+        self.counted(is_sign);
+        self.hash = fnv_with(self.hash, shape);
+    }
+
+    const fn counted(&mut self, is_sign: bool) {
         self.letters += 1;
-        if stands_for_a_letter(c) || c.is_numeric() {
-            self.signs += 1;
-            self.signs_at_end += 1;
-        } else {
-            self.signs_at_end = 0;
-        }
-        // Of a word too long only its length is wanted.
-        if self.letters <= WORD_LETTERS_MAX {
-            self.text.push(shape(c));
-        }
+        self.signs += is_sign as usize;
+        self.signs_at_end = if is_sign { self.signs_at_end + 1 } else { 0 };
     }
 
     const fn is_number(&self) -> bool {
         self.signs_at_end >= 2 || 3 * self.signs > self.letters
-    }
-
-    fn clear(&mut self) {
-        self.text.clear();
-        (self.letters, self.signs, self.signs_at_end) = (0, 0, 0);
-        self.unspaced = None;
     }
 }
 
@@ -233,4 +317,40 @@ pub const fn is_unspaced(c: char) -> bool {
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
         | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KEY;
+    use super::*;
+
+    /// One way is fast, the other follows the rules word by word: names must not depend on which was taken.
+    #[test]
+    fn ascii_is_named_as_by_the_way_for_all_characters() {
+        let signs = b"abcdefghilnorstuwyABZ0123456789@$|+.,:;-_/!'\"()*#%&=\x0b\x1c\x7f";
+        let mut state = KEY;
+        for length in 1..400_usize {
+            let (mut fast, mut slow) = (Words::new(), Words::new());
+            for _ in 0..length {
+                state = mix(state.wrapping_add(KEY));
+                let letters = if state.is_multiple_of(7) { signs.len() } else { 22 };
+                let piece: String = (0..state >> 32 & 31)
+                    .map(|at| char::from(signs[mix(state ^ at) as usize % letters]))
+                    .collect();
+                fast.ascii(piece.as_bytes());
+                slow.characters(&piece);
+            }
+            assert_eq!(fast.finish(), slow.finish(), "{length} pieces");
+        }
+    }
+
+    #[test]
+    fn blanks_of_all_kinds_part_words() {
+        let words = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima";
+        let name = text_name(words);
+        assert!(name.is_some());
+        for blank in ["\u{b}", "\t", "\r\n", "\u{85}", "\u{a0}", "\u{2028}", " \u{3000} "] {
+            assert_eq!(text_name(&words.replace(' ', blank)), name, "{blank:?}");
+        }
+    }
 }
