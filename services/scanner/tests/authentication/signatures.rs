@@ -1,6 +1,7 @@
 //! Signatures: the ARC validation suite, DKIM vectors of another verifier, and mails signed here.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::time::Duration;
 
 use tamis_domain::authentication::{Arc, DkimResult, DmarcPolicy, DmarcResult, Spf, SpfResult};
@@ -23,9 +24,14 @@ async fn verify_with(server: &Server, mail: &[u8], spf: Option<&Spf>) -> Verifie
     let dns = server.dns();
     let session = dns.session(clock::now() + Duration::from_secs(5));
     let outline = dissect(mail).outline;
-    let of =
-        Signed { header: &outline.header, is_whole: true, body_hashes: &outline.body_hashes, spf };
-    Verifier::new().unwrap().verify(&session, of).await
+    let of = Signed {
+        header: &outline.header,
+        is_whole: true,
+        body_hashes: &outline.body_hashes,
+        spf_domain: spf.map_or("", |spf| &spf.domain),
+        trusted_sealers: &["example.org".to_owned()],
+    };
+    Verifier::new().unwrap().verify(&session, of, ready(spf.cloned())).await.1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,8 +153,11 @@ async fn without_the_bodys_hash_nothing_is_claimed_about_it() {
     let outline = dissect(mail.as_bytes()).outline;
     let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
     for (is_whole, body_hashes) in [(true, &[][..]), (false, &outline.body_hashes[..])] {
-        let of = Signed { header: &outline.header, is_whole, body_hashes, spf: Some(&spf) };
-        let found = Verifier::new().unwrap().verify(&session, of).await;
+        let header = &outline.header;
+        let (spf_domain, trusted_sealers) = ("example.org", &[][..]);
+        let of = Signed { header, is_whole, body_hashes, spf_domain, trusted_sealers };
+        let spf = ready(Some(spf.clone()));
+        let (_, found) = Verifier::new().unwrap().verify(&session, of, spf).await;
         assert_eq!(found.dkim[0].result, DkimResult::Unknown);
         assert_eq!(found.dmarc.result, DmarcResult::Unknown, "it may have been signed");
     }
