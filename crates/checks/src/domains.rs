@@ -1,11 +1,7 @@
-//! What the checks know of domain names: which belong together, who gives mailboxes away, what is an address.
+//! What the checks know of domain names: which belong together (by the public suffix list), who gives mailboxes away,
+//! what is an address.
 
-use std::net::Ipv4Addr;
-
-/// Labels that stand before a country code as if they were part of it (`co.uk`). The public suffix list knows
-/// thousands; these cover what is common, and a miss only makes two domains of one owner look related or not.
-const SECOND_LEVELS: [&str; 12] =
-    ["ac", "co", "com", "edu", "gob", "gov", "ltd", "net", "ne", "or", "org", "gouv"];
+use tamis_domain::suffix::owner;
 
 /// Providers that give mailboxes to anybody, first label of the domain only: they have many country domains.
 const FREE_MAIL: [&str; 24] = [
@@ -34,23 +30,6 @@ const FREE_MAIL: [&str; 24] = [
     "yahoo",
     "yandex",
 ];
-
-/// The part of a host name that one owner holds, by rule of thumb: the last two labels, or three before a country
-/// code with a general second level. An address literal is its own owner.
-#[must_use]
-pub fn owner(host: &str) -> &str {
-    let host = host.trim_end_matches('.');
-    if host.parse::<Ipv4Addr>().is_ok() || host.contains(':') {
-        return host;
-    }
-    let mut dots = host.rmatch_indices('.').map(|(at, _)| at);
-    let (Some(last), Some(second)) = (dots.next(), dots.next()) else { return host };
-    let country = host.len() - last == 3;
-    if country && SECOND_LEVELS.contains(&&host[second + 1..last]) {
-        return dots.next().map_or(host, |third| &host[third + 1..]);
-    }
-    &host[second + 1..]
-}
 
 /// Whether both hosts have the same owner, in any case. Unknown (empty) hosts have none.
 #[must_use]
@@ -86,23 +65,6 @@ fn is_number(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn owners_are_told_apart_by_rule_of_thumb() {
-        for (host, expect) in [
-            ("www.example.org", "example.org"),
-            ("example.org", "example.org"),
-            ("a.b.example.co.uk", "example.co.uk"),
-            ("co.uk", "co.uk"),
-            ("x.co.uk", "x.co.uk"),
-            ("a.b.de", "b.de"),
-            ("localhost", "localhost"),
-            ("192.0.2.1", "192.0.2.1"),
-            ("", ""),
-        ] {
-            assert_eq!(owner(host), expect, "{host}");
-        }
-    }
 
     #[test]
     fn addresses_are_known_in_every_form_a_browser_takes() {

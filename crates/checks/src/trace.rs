@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use tamis_domain::envelope::{Envelope, domain_of};
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::reading::HeaderReading;
+use tamis_domain::suffix::owner;
 
-use crate::domains::{is_free_mail, is_ipv4_host, owner, same_owner};
+use crate::domains::{is_free_mail, is_ipv4_host, same_owner};
 use crate::headers::is_bulk;
 
 /// Relays beyond which mail has been going round (RFC 5321 section 6.3 suggests 100 as the end of a loop).

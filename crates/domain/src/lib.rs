@@ -22,5 +22,6 @@ pub mod policy;
 pub mod reading;
 pub mod reputation;
 pub mod status;
+pub mod suffix;
 pub mod verdict;
 pub mod weigh;

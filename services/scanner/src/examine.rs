@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tamis_checks::bases::Bases;
-use tamis_checks::domains::owner;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::evidence::Evidence;
@@ -24,6 +23,7 @@ use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
 use tamis_domain::reputation::{Answered, Class, Listing};
 use tamis_domain::status::Rung;
+use tamis_domain::suffix::owner;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_message::digesting::{part_digest, reading_key};
 use tamis_message::sketch::image::{Budget, is_picture};

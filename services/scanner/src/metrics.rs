@@ -35,6 +35,7 @@ struct Inner {
     reputation_elsewhere: Counter,
     dns: Family<DnsLabels, Counter>,
     dns_recalled: Counter,
+    dns_lists: Family<ListLabels, Counter>,
     dns_seconds: Histogram,
     needed_parts: Counter,
     supplied_bytes: Counter,
@@ -84,6 +85,12 @@ struct DnsLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ListLabels {
+    list: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ShardLabels {
     shard: String,
 }
@@ -120,6 +127,7 @@ impl Default for Inner {
             reputation_elsewhere: Counter::default(),
             dns: Family::default(),
             dns_recalled: Counter::default(),
+            dns_lists: Family::default(),
             dns_seconds: duration_histogram(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
@@ -168,6 +176,11 @@ impl Inner {
             "dns_recalled",
             "Questions that the cache of DNS answered",
             self.dns_recalled.clone(),
+        );
+        to.register(
+            "dns_lists",
+            "Answers of lists in DNS, by list: listed, not_listed, failed, refused; resting is one that was left alone",
+            self.dns_lists.clone(),
         );
         to.register(
             "dns_seconds",
@@ -329,6 +342,12 @@ impl Metrics {
     /// The cache knew what would have been asked.
     pub fn dns_recalled(&self) {
         self.0.dns_recalled.inc();
+    }
+
+    /// A list was asked, or left alone. Names are from the configuration, so there are few.
+    pub fn dns_list(&self, list: &str, outcome: &'static str) {
+        let labels = ListLabels { list: list.to_owned(), outcome };
+        self.0.dns_lists.get_or_create(&labels).inc();
     }
 
     /// A mail's questions to DNS took this long.

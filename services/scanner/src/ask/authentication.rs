@@ -19,15 +19,14 @@ use tamis_runtime::clock;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use super::dns::{Answer, Dns, Kind, Plan as DnsPlan, Record, Session};
+use super::dns::{
+    Answer, Asker, CLIENT_NAMES_MAX, Dns, Kind, Plan as DnsPlan, Purpose, Record, Session,
+};
 use super::lists::{List, Lists, Subjects};
 use super::signatures::{Signed, Verifier};
 use super::spf::{self, Who};
 use super::upstream::Upstream;
 use crate::metrics::Metrics;
-
-/// Names of the client that are tried (RFC 8601 section 3 leaves the number open): honest ones have one or two.
-const CLIENT_NAMES_MAX: usize = 4;
 
 /// Domains of the sender that lists are asked about: envelope, author, HELO.
 const SENDERS_MAX: usize = 3;
@@ -35,8 +34,8 @@ const SENDERS_MAX: usize = 3;
 /// Whom to ask, and whom to believe.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How DNS is asked.
-    pub dns: DnsPlan,
+    /// How DNS is asked; `None`: it is not, and only border servers are believed.
+    pub dns: Option<DnsPlan>,
     /// Lists that are asked.
     pub lists: Vec<List>,
     /// Border servers whose results are believed.
@@ -48,11 +47,11 @@ pub struct Plan {
 /// What all mails share.
 #[derive(Debug)]
 pub struct Authenticator {
-    dns: Dns,
+    dns: Option<Dns>,
     verifier: Verifier,
     lists: Arc<Lists>,
     upstream: Upstream,
-    trusted_sealers: Vec<String>,
+    trusted_sealers: Arc<[String]>,
     metrics: Metrics,
 }
 
@@ -69,10 +68,18 @@ pub struct Findings {
 
 /// The questions about one mail, under way.
 #[derive(Debug)]
-pub struct Asking {
-    session: Arc<Session>,
-    began: Instant,
-    task: JoinHandle<(Authentication, Vec<ListAnswer>)>,
+pub enum Asking {
+    /// DNS is not asked: this is all that there is.
+    Known(Box<Authentication>),
+    /// DNS is asked.
+    UnderWay {
+        /// What is left to ask, and until when.
+        session: Arc<Session>,
+        /// When it began.
+        began: Instant,
+        /// What does not wait for the contents.
+        task: JoinHandle<(Authentication, Vec<ListAnswer>)>,
+    },
 }
 
 impl Authenticator {
@@ -82,11 +89,14 @@ impl Authenticator {
     /// There is nobody to ask: ours, said at the start.
     pub fn start(plan: Plan, metrics: Metrics) -> Result<Self, String> {
         Ok(Self {
-            dns: Dns::start(plan.dns, metrics.clone()).map_err(|error| error.to_string())?,
+            dns: plan
+                .dns
+                .map(|dns| Dns::start(dns, metrics.clone()).map_err(|error| error.to_string()))
+                .transpose()?,
             verifier: Verifier::new()?,
-            lists: Arc::new(Lists::new(plan.lists)),
+            lists: Arc::new(Lists::new(plan.lists, metrics.clone())),
             upstream: plan.upstream,
-            trusted_sealers: plan.trusted_sealers,
+            trusted_sealers: plan.trusted_sealers.into(),
             metrics,
         })
     }
@@ -94,21 +104,26 @@ impl Authenticator {
     /// Begins to ask about a mail.
     #[must_use]
     pub fn begin(&self, offer: &Offer, header: &HeaderReading, until: Instant) -> Asking {
-        let session = Arc::new(self.dns.session(until));
+        let upstream = self.upstream.read(header);
+        let Some(dns) = &self.dns else {
+            return Asking::Known(Box::new(upstream.unwrap_or_default()));
+        };
+        let session = Arc::new(dns.session(until));
         let mail = Mail {
             envelope: offer.envelope.clone(),
             outline: Outline { parts: Vec::new(), ..offer.outline.clone() },
             author: header.from.first().map_or_else(String::new, |from| domain(&from.address)),
-            upstream: self.upstream.read(header),
+            upstream,
         };
         let (verifier, lists) = (self.verifier.clone(), Arc::clone(&self.lists));
-        let asked = Arc::clone(&session);
+        let (asked, sealers) = (Arc::clone(&session), Arc::clone(&self.trusted_sealers));
         let task = async move {
             let subjects = mail.subjects();
-            tokio::join!(mail.authenticate(&verifier, &asked), lists.ask(&asked, &subjects))
+            let authenticated = mail.authenticate(&verifier, &asked, &sealers);
+            tokio::join!(authenticated, lists.ask(asked.of(Purpose::Lists), &subjects))
         };
         let task = tokio::spawn(task.instrument(tracing::info_span!("scanner.dns")));
-        Asking { session, began: clock::now(), task }
+        Asking::UnderWay { session, began: clock::now(), task }
     }
 
     /// Domains whose ARC seals are believed.
@@ -120,14 +135,21 @@ impl Authenticator {
     /// Whether hosts of links are wanted at the end.
     #[must_use]
     pub fn wants_links(&self) -> bool {
-        self.lists.want_links()
+        self.dns.is_some() && self.lists.want_links()
     }
 
     /// Asks about the links, and waits for everything as long as there is time.
     pub async fn end(&self, asking: Asking, links: Vec<String>) -> Findings {
-        let Asking { session, began, mut task } = asking;
+        let (session, began, mut task) = match asking {
+            Asking::Known(authentication) => {
+                return Findings { authentication: *authentication, ..Findings::default() };
+            }
+            Asking::UnderWay { session, began, task } => (session, began, task),
+        };
         let subjects = Subjects { links, ..Subjects::default() };
-        let all = async { tokio::join!(&mut task, self.lists.ask(&session, &subjects)) };
+        let all = async {
+            tokio::join!(&mut task, self.lists.ask(session.of(Purpose::Lists), &subjects))
+        };
         // Every question ends with the session; this wait only guards against our own slowness.
         let done = tokio::time::timeout_at(session.until().into(), all).await;
         let mut findings = Findings::default();
@@ -186,28 +208,35 @@ impl Mail {
         Subjects { client, senders, links: Vec::new() }
     }
 
-    async fn authenticate(&self, verifier: &Verifier, dns: &Session) -> Authentication {
+    async fn authenticate(
+        &self,
+        verifier: &Verifier,
+        dns: &Session,
+        trusted_sealers: &[String],
+    ) -> Authentication {
         let upstream = self.upstream.as_ref();
         let spf = async {
             match upstream.and_then(|upstream| upstream.spf.clone()) {
                 Some(known) => Some(known),
-                None => self.spf(dns).await,
+                None => self.spf(dns.of(Purpose::Spf)).await,
             }
         };
         let reverse = async {
             match self.stranger() {
-                Some(client) => reverse(dns, client).await,
+                Some(client) => reverse(dns.of(Purpose::Reverse), client).await,
                 None => Reverse::NotAsked,
             }
         };
-        let (spf, reverse) = tokio::join!(spf, reverse);
+        let known = upstream.and_then(|upstream| upstream.spf.as_ref());
+        let spf_domain = known.map_or_else(|| self.spf_domain(), |known| known.domain.clone());
         let signed = Signed {
             header: &self.outline.header,
             is_whole: self.outline.oddities.iter().all(|(it, _)| *it != Oddity::HeaderTooLong),
             body_hashes: &self.outline.body_hashes,
-            spf: spf.as_ref(),
+            spf_domain: &spf_domain,
+            trusted_sealers,
         };
-        let verified = verifier.verify(dns, signed).await;
+        let ((spf, verified), reverse) = tokio::join!(verifier.verify(dns, signed, spf), reverse);
         let mut found = Authentication {
             spf,
             dkim: verified.dkim,
@@ -222,12 +251,20 @@ impl Mail {
         found
     }
 
-    async fn spf(&self, dns: &Session) -> Option<Spf> {
-        let client = self.stranger()?;
-        let helo = self.envelope.helo.as_deref().unwrap_or_default();
-        let who = Who { client, helo, sender: &self.envelope.sender };
+    async fn spf(&self, dns: Asker<'_>) -> Option<Spf> {
+        let who = self.who(self.stranger()?);
         let result = spf::check(dns, who).await;
         Some(Spf { result, domain: domain(&who.mailbox()) })
+    }
+
+    /// The domain whose record counts, whoever the client is.
+    fn spf_domain(&self) -> String {
+        domain(&self.who(IpAddr::from([0; 4])).mailbox())
+    }
+
+    fn who(&self, client: IpAddr) -> Who<'_> {
+        let helo = self.envelope.helo.as_deref().unwrap_or_default();
+        Who { client, helo, sender: &self.envelope.sender }
     }
 }
 
@@ -249,7 +286,7 @@ fn domain(address: &str) -> String {
 }
 
 /// Names of the client, and whether one of them has its address.
-async fn reverse(dns: &Session, client: IpAddr) -> Reverse {
+async fn reverse(dns: Asker<'_>, client: IpAddr) -> Reverse {
     let names = match dns.ask_reverse(client).await {
         Answer::Found(names) => names,
         Answer::Failed(_) => return Reverse::Unknown,

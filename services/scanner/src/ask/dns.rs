@@ -31,7 +31,8 @@ use breaker::Breaker;
 use cache::Cache;
 
 pub use question::{Answer, Failure, Kind, Question, Record, reversed};
-pub use session::{QUESTIONS_PER_MAIL_MAX, SEATS_PER_MAIL, Session, Tally};
+pub use session::{Asker, Purpose, Session, Tally};
+pub use wire::RECORDS_MAX;
 
 /// Questions under way at the same time, of all mails. One more is not asked, and its mail goes on without it: four
 /// times what the mails that a scanner judges at once (200) can wait for is no sign of honest load.
@@ -39,6 +40,9 @@ pub const FLIGHTS_MAX: usize = 4096;
 
 /// Attempts at one server after the first. A datagram is lost now and then; more attempts outlast every mail.
 const RETRIES: usize = 1;
+
+/// Names of the client that are tried (RFC 8601 section 3 leaves the number open): honest ones have one or two.
+pub const CLIENT_NAMES_MAX: usize = 4;
 
 /// Servers that can be configured: a resolver of the system has three at most.
 pub const SERVERS_MAX: usize = 16;

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use tamis_domain::authentication::{ListAnswer, ListSubject};
 use tamis_runtime::clock;
 
-use super::dns::{Answer, Kind, Record, Session, reversed};
+use super::dns::{Answer, Asker, Kind, Record, reversed};
+use crate::metrics::Metrics;
 
 /// Lists that can be configured. Each costs a question a subject.
 pub const LISTS_MAX: usize = 32;
@@ -150,8 +151,11 @@ impl Subjects {
 }
 
 /// All lists that are asked, and how they behave.
-#[derive(Debug, Default)]
-pub struct Lists(Vec<(List, Mutex<Manners>)>);
+#[derive(Debug)]
+pub struct Lists {
+    all: Vec<(List, Mutex<Manners>)>,
+    metrics: Metrics,
+}
 
 /// Whether a list is worth asking now.
 #[derive(Debug, Default)]
@@ -176,21 +180,21 @@ impl Manners {
 impl Lists {
     /// These lists.
     #[must_use]
-    pub fn new(lists: Vec<List>) -> Self {
-        Self(lists.into_iter().map(|list| (list, Mutex::default())).collect())
+    pub fn new(lists: Vec<List>, metrics: Metrics) -> Self {
+        Self { all: lists.into_iter().map(|list| (list, Mutex::default())).collect(), metrics }
     }
 
     /// Whether some list is about links.
     #[must_use]
     pub fn want_links(&self) -> bool {
-        self.0.iter().any(|(list, _)| list.subject == ListSubject::Link)
+        self.all.iter().any(|(list, _)| list.subject == ListSubject::Link)
     }
 
     /// Asks all of them at the same time; an answer for each list that knows something.
-    pub async fn ask(&self, dns: &Session, subjects: &Subjects) -> Vec<ListAnswer> {
-        let asked = self.0.iter().map(|(list, manners)| async move {
+    pub async fn ask(&self, dns: Asker<'_>, subjects: &Subjects) -> Vec<ListAnswer> {
+        let asked = self.all.iter().map(|(list, manners)| async move {
             let names = subjects.names(list.subject);
-            let asked = names.iter().map(|name| ask_one(dns, list, manners, name));
+            let asked = names.iter().map(|name| self.ask_one(dns, list, manners, name));
             let codes: Vec<Ipv4Addr> = join_all(asked).await.concat();
             (!codes.is_empty()).then(|| ListAnswer {
                 list: list.name.clone(),
@@ -201,31 +205,41 @@ impl Lists {
         });
         join_all(asked).await.into_iter().flatten().collect()
     }
-}
 
-async fn ask_one(
-    dns: &Session,
-    list: &List,
-    manners: &Mutex<Manners>,
-    name: &str,
-) -> Vec<Ipv4Addr> {
-    let lock = || manners.lock().unwrap_or_else(PoisonError::into_inner);
-    if lock().until.is_some_and(|until| clock::now() < until) {
-        return Vec::new();
+    async fn ask_one(
+        &self,
+        dns: Asker<'_>,
+        list: &List,
+        manners: &Mutex<Manners>,
+        name: &str,
+    ) -> Vec<Ipv4Addr> {
+        let lock = || manners.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock().until.is_some_and(|until| clock::now() < until) {
+            self.metrics.dns_list(&list.name, "resting");
+            return Vec::new();
+        }
+        let answer = dns.ask(&format!("{name}.{}", list.zone), Kind::A).await;
+        let said = answer.records().iter().filter_map(|record| match record {
+            Record::A(address) if address.octets()[0] == 127 => Some(*address),
+            _ => None,
+        });
+        let (refusals, mut codes): (Vec<_>, Vec<_>) =
+            said.partition(|code| code.octets()[1..3] == [255, 255]);
+        // 127.0.0.1 is what a name has that nobody listed (RFC 5782 section 2.1 leaves it out).
+        codes.retain(|code| *code != Ipv4Addr::LOCALHOST);
+        let outcome = match (&answer, refusals.first()) {
+            (_, Some(code)) => {
+                tracing::warn!(list = list.name, %code, "the list does not serve us; it is left alone for a while");
+                "refused"
+            }
+            (Answer::Failed(_), None) => "failed",
+            _ if codes.is_empty() => "not_listed",
+            _ => "listed",
+        };
+        self.metrics.dns_list(&list.name, outcome);
+        lock().heard(&answer, !refusals.is_empty(), clock::now());
+        codes
     }
-    let answer = dns.ask(&format!("{name}.{}", list.zone), Kind::A).await;
-    let said = answer.records().iter().filter_map(|record| match record {
-        Record::A(address) if address.octets()[0] == 127 => Some(*address),
-        _ => None,
-    });
-    let (refusals, codes): (Vec<_>, Vec<_>) =
-        said.partition(|code| code.octets()[1..3] == [255, 255]);
-    lock().heard(&answer, !refusals.is_empty(), clock::now());
-    if let Some(code) = refusals.first() {
-        tracing::warn!(list = list.name, %code, "the list does not serve us; it is not asked for a while");
-    }
-    // 127.0.0.1 is what a name has that nobody listed (RFC 5782 section 2.1 leaves it out).
-    codes.into_iter().filter(|code| *code != Ipv4Addr::LOCALHOST).collect()
 }
 
 #[cfg(test)]

@@ -29,8 +29,11 @@ use tamis_domain::authentication::{
     Arc as Chain, Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfResult,
 };
 use tamis_domain::outline::{BodyForm, BodyHash};
+use tamis_domain::suffix::owner;
 
-use super::dns::{Answer, Kind, Record as Found, Session};
+use super::dns::{Answer, Kind, Purpose, Record as Found, Session};
+
+mod chain;
 
 /// DKIM signatures of one mail that are verified, the topmost first. Honest mail has up to four; each costs a question
 /// and a public-key operation.
@@ -61,8 +64,10 @@ pub struct Signed<'a> {
     pub is_whole: bool,
     /// Hashes of the body.
     pub body_hashes: &'a [BodyHash],
-    /// SPF, if it was checked; of the envelope sender's domain.
-    pub spf: Option<&'a Spf>,
+    /// Domain that SPF is about; empty if nobody knows.
+    pub spf_domain: &'a str,
+    /// Domains whose seals are believed, in lower case: chains of others change nothing, and cost nothing.
+    pub trusted_sealers: &'a [String],
 }
 
 /// What came out.
@@ -88,35 +93,50 @@ impl Verifier {
         MessageAuthenticator::new(config, options).map(Self).map_err(|error| error.to_string())
     }
 
-    /// Verifies all that the header says about itself.
-    pub async fn verify(&self, dns: &Session, signed: Signed<'_>) -> Verified {
+    /// Verifies all that the header says about itself, while SPF is checked beside it: servers of the sender that are slow
+    /// in one place take no time from the other.
+    pub async fn verify(
+        &self,
+        dns: &Session,
+        signed: Signed<'_>,
+        spf: impl Future<Output = Option<Spf>>,
+    ) -> (Option<Spf>, Verified) {
         let header = crlf(signed.header);
         let Some(mut message) = AuthenticatedMessage::parse(&header) else {
-            return Verified::default();
+            return (spf.await, Verified::default());
         };
         let unknown = trim(&mut message, &signed);
-        let domains = Domains::of(&message, signed.spf);
-        let texts = Texts::ask(dns, &message, &domains).await;
+        let domains = Domains::of(&message, signed.spf_domain);
+        let (spf, texts) = futures_util::join!(spf, Texts::ask(dns, &message, &domains));
         let dkim = self.0.verify_dkim(texts.for_params(&message)).await;
-        let arc = self.0.verify_arc(texts.for_params(&message)).await;
-        let spf = their_spf(signed.spf);
-        let sender = signed.spf.map_or("", |spf| spf.domain.as_str());
-        let params = DmarcParameters::new(&message, &dkim, sender, &spf);
-        let dmarc = self.0.verify_dmarc(texts.for_params(params)).await;
+        let arc = match unknown.arc {
+            Some(known) => known,
+            Option::None => our_arc(&self.0.verify_arc(texts.for_params(&message)).await),
+        };
         let mut ours: Vec<Dkim> = dkim.iter().map(our_dkim).collect();
         ours.extend(unknown.dkim);
-        let is_open = signed.spf.is_none_or(|spf| spf.result == SpfResult::TempError)
-            || ours.iter().any(|dkim| dkim.result == DkimResult::Unknown);
-        let arc = if unknown.is_arc { Chain::Unknown } else { our_arc(&arc) };
+        // Only what its owner holds, too, can authenticate the author: below a public suffix everybody is a stranger to
+        // everybody else, whatever policy stands there.
+        let of_author = |domain: &str| owner(domain) == owner(&domains.author);
+        let aligned: Vec<DkimOutput<'_>> =
+            dkim.iter().filter(|it| of_author(&our_dkim(it).domain)).cloned().collect();
+        let aligned_spf = spf.as_ref().filter(|spf| of_author(&spf.domain));
+        let their_spf = their_spf(aligned_spf);
+        let sender = aligned_spf.map_or("", |spf| spf.domain.as_str());
+        let params = DmarcParameters::new(&message, &aligned, sender, &their_spf);
+        let dmarc = self.0.verify_dmarc(texts.for_params(params)).await;
+        let is_open = spf.is_none()
+            || aligned_spf.is_some_and(|spf| spf.result == SpfResult::TempError)
+            || ours.iter().any(|it| it.result == DkimResult::Unknown && of_author(&it.domain));
         let dmarc = our_dmarc(&dmarc, &domains, &texts, is_open);
-        Verified { dkim: ours, arc, dmarc }
+        (spf, Verified { dkim: ours, arc, dmarc })
     }
 }
 
 /// What could not be handed over for verification.
 struct Unverified {
     dkim: Vec<Dkim>,
-    is_arc: bool,
+    arc: Option<Chain>,
 }
 
 /// Puts the body's hashes in, and takes out what cannot be verified: signatures beyond the limit, those whose hash
@@ -130,7 +150,7 @@ fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverifi
     let hashed = |form: Canonicalization| {
         signed.is_whole && signed.body_hashes.iter().any(|known| is_form(form, known.form))
     };
-    let mut unverified = Unverified { dkim: Vec::new(), is_arc: false };
+    let mut unverified = Unverified { dkim: Vec::new(), arc: Option::None };
     message.dkim_headers.truncate(SIGNATURES_MAX);
     message.errors.truncate(SIGNATURES_MAX);
     message.dkim_headers.retain(|header| {
@@ -144,11 +164,18 @@ fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverifi
         unverified.dkim.push(Dkim { domain: signature.d.to_ascii_lowercase(), result });
         false
     });
-    let last = message.ams_headers.last();
-    unverified.is_arc =
-        last.is_some_and(|last| !hashed(last.header.cb)) || message.ams_headers.len() > SEALS_MAX;
-    if unverified.is_arc {
+    let last = message.ams_headers.last().map(|last| last.header.cb);
+    let is_believed = |sealer: &String| signed.trusted_sealers.contains(sealer);
+    unverified.arc = match chain::sealer(message) {
+        _ if !chain::is_there(message) => Some(Chain::None),
+        Some(sealer) if !is_believed(&sealer) => Some(Chain::Unknown),
+        _ if message.as_headers.len() > SEALS_MAX || !chain::is_sound(message) => Some(Chain::Fail),
+        _ if last.is_some_and(|form| !hashed(form)) => Some(Chain::Unknown),
+        _ => Option::None,
+    };
+    if unverified.arc.is_some() {
         message.ams_headers.clear();
+        message.as_headers.clear();
     }
     unverified
 }
@@ -180,23 +207,19 @@ struct Domains {
 }
 
 impl Domains {
-    fn of(message: &AuthenticatedMessage<'_>, spf: Option<&Spf>) -> Self {
+    fn of(message: &AuthenticatedMessage<'_>, spf: &str) -> Self {
         let author = message.from.iter().find_map(|from| from.rsplit_once('@'));
         let author = author.map_or_else(String::new, |(_, domain)| domain.to_ascii_lowercase());
         let signers = message.dkim_headers.iter().map(|header| header.header.d.as_str());
         let mut others: Vec<String> = signers
-            .chain(spf.map(|spf| spf.domain.as_str()))
+            .chain([spf])
             .map(str::to_ascii_lowercase)
-            .filter(|domain| *domain != author && last_label(domain) == last_label(&author))
+            .filter(|domain| *domain != author && owner(domain) == owner(&author))
             .collect();
         others.sort_unstable();
         others.dedup();
         Self { author, others }
     }
-}
-
-fn last_label(domain: &str) -> &str {
-    domain.rsplit('.').next().unwrap_or_default()
 }
 
 /// Names of one walk up the tree: the domain, then from seven labels downwards (RFC 9989 section 4.10).
@@ -226,25 +249,27 @@ impl Texts {
         let dkim = message.dkim_headers.iter().map(|header| header.header.domain_key());
         let seals = message.as_headers.iter().map(|header| header.header.domain_key());
         let sealed = message.ams_headers.iter().map(|header| header.header.domain_key());
-        let mut keys: Vec<String> = dkim.chain(seals).chain(sealed).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut policies = walk(&domains.author);
-        // An aligned signer is below or above the author's domain; anything else needs no walk of its own.
-        policies.extend(domains.others.iter().flat_map(|domain| walk(domain)));
-        policies.sort_unstable();
-        policies.dedup();
-        let keys = join_all(keys.iter().map(|name| async move {
-            (name.as_str(), read::<DomainKey>(&dns.ask(name, Kind::Txt).await, false))
+        let of_dkim = once_each(dkim.collect());
+        let of_chain = once_each(seals.chain(sealed).filter(|it| !of_dkim.contains(it)).collect());
+        // The author's own walk first, should there be more than may be asked. An aligned signer has the author's owner;
+        // anything else needs no walk of its own.
+        let names = std::iter::once(&domains.author).chain(&domains.others);
+        let policies = once_each(names.flat_map(|domain| walk(domain)).collect());
+        let of_dkim = of_dkim.into_iter().map(|name| (name, Purpose::Keys));
+        let of_chain = of_chain.into_iter().map(|name| (name, Purpose::Seals));
+        let keys = join_all(of_dkim.chain(of_chain).map(|(name, purpose)| async move {
+            let answer = dns.of(purpose).ask(&name, Kind::Txt).await;
+            (name, read::<DomainKey>(&answer, false))
         }));
-        let policies = join_all(policies.iter().map(|name| async move {
-            (format!("{name}."), read::<Record>(&dns.ask(name, Kind::Txt).await, true))
-        }));
+        let dns = dns.of(Purpose::Policies);
         let author = async {
             let domain = &domains.author;
             !domain.is_empty() && dns.ask(domain, Kind::A).await == Answer::NoName
         };
-        let (keys, policies, author_is_absent) = futures_util::join!(keys, policies, author);
+        let policies = join_all(policies.iter().map(|name| async move {
+            (format!("{name}."), read::<Record>(&dns.ask(name, Kind::Txt).await, true))
+        }));
+        let (author_is_absent, policies, keys) = futures_util::join!(author, policies, keys);
         let keys = keys.into_iter().map(|(name, text)| (name.into(), text));
         let policies = policies.into_iter().map(|(name, text)| (name.into(), text));
         Self { known: keys.chain(policies).collect(), author_is_absent }
@@ -263,6 +288,12 @@ impl Texts {
             cache_ipv6: Option::None,
         }
     }
+}
+
+/// The names in their order, each once.
+fn once_each(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
 }
 
 type None<T> = NoCache<Box<str>, RecordSet<T>>;

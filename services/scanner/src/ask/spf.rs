@@ -10,7 +10,7 @@ use std::pin::Pin;
 use tamis_domain::authentication::SpfResult;
 use tamis_domain::envelope::domain_of;
 
-use super::dns::{Answer, Kind, Record as Found, Session};
+use super::dns::{Answer, Asker, Kind, Record as Found};
 
 mod macros;
 mod record;
@@ -52,7 +52,7 @@ impl Who<'_> {
 }
 
 /// Checks one mail.
-pub async fn check(dns: &Session, who: Who<'_>) -> SpfResult {
+pub async fn check(dns: Asker<'_>, who: Who<'_>) -> SpfResult {
     let sender = who.mailbox();
     let mut check = Check {
         dns,
@@ -83,7 +83,7 @@ impl From<Malformed> for Stop {
 type Checked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Stop>> + Send + 'a>>;
 
 struct Check<'a> {
-    dns: &'a Session,
+    dns: Asker<'a>,
     client: IpAddr,
     helo: &'a str,
     sender: &'a str,

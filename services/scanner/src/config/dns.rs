@@ -1,7 +1,7 @@
 //! The `[scanner.dns]` section.
 //!
-//! Off unless the administrator turns it on: its questions tell the asked servers, and lists of strangers, who writes to
-//! this site.
+//! DNS is asked as soon as a server is named: its questions tell that server, and lists of strangers, who writes to this
+//! site, so the administrator says whom to ask. `enabled` decides whatever is named.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::ask::upstream::Upstream;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TypedDns {
-    /// Whether anything is asked.
-    pub enabled: bool,
+    /// Whether anything is asked. Left out: if servers are named.
+    pub enabled: Option<bool>,
     /// Recursive servers, `address` or `address:port`. Empty: the system's.
     pub servers: Vec<String>,
     /// Milliseconds a mail waits for all its questions at most.
@@ -42,7 +42,7 @@ pub struct TypedDns {
 impl Default for TypedDns {
     fn default() -> Self {
         Self {
-            enabled: false,
+            enabled: None,
             servers: Vec::new(),
             budget_ms: 1500,
             timeout_ms: 700,
@@ -57,7 +57,7 @@ impl Default for TypedDns {
 }
 
 impl TypedDns {
-    /// Says what the section means; `None`: nothing is asked.
+    /// Says what the section means; `None`: nothing is asked, and nobody's results are believed.
     ///
     /// # Errors
     /// The key whose value makes no sense, and what would.
@@ -87,14 +87,16 @@ impl TypedDns {
         let lists = self.lists.into_iter().map(TypedList::check).collect::<Result<Vec<_>, _>>();
         let lower =
             |names: Vec<String>| names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let is_asked = self.enabled.unwrap_or(!servers.is_empty());
+        let dns = DnsPlan {
+            servers,
+            budget: Duration::from_millis(self.budget_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            concurrent_per_server: self.concurrent_max,
+            cache_bytes_max: self.cache_bytes_max,
+        };
         let plan = Plan {
-            dns: DnsPlan {
-                servers,
-                budget: Duration::from_millis(self.budget_ms),
-                timeout: Duration::from_millis(self.timeout_ms),
-                concurrent_per_server: self.concurrent_max,
-                cache_bytes_max: self.cache_bytes_max,
-            },
+            dns: Some(dns).filter(|_| is_asked),
             lists: lists.map_err(|fault| format!("dns.lists: {fault}"))?,
             upstream: Upstream {
                 ids: lower(self.trusted_authserv_ids),
@@ -102,7 +104,8 @@ impl TypedDns {
             },
             trusted_sealers: lower(self.trusted_sealers),
         };
-        Ok(Some(plan).filter(|_| self.enabled))
+        let has_work = plan.dns.is_some() || !plan.upstream.ids.is_empty();
+        Ok(Some(plan).filter(|_| has_work))
     }
 }
 
@@ -115,12 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_asked_unless_it_is_turned_on() {
-        assert!(check("").unwrap().is_none());
-        let plan = check("enabled = true\nservers = ['192.0.2.1', '[2001:db8::1]:5353']").unwrap();
+    fn dns_is_asked_as_soon_as_a_server_is_named_unless_it_is_turned_off() {
+        assert!(check("").unwrap().is_none(), "a site that names nobody tells nobody");
+        let asked = |text: &str| check(text).unwrap().and_then(|plan| plan.dns);
+        let named = "servers = ['192.0.2.1', '[2001:db8::1]:5353']";
         let servers: Vec<String> =
-            plan.unwrap().dns.servers.iter().map(ToString::to_string).collect();
+            asked(named).unwrap().servers.iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["192.0.2.1:53", "[2001:db8::1]:5353"]);
+        assert!(asked(&format!("enabled = false\n{named}")).is_none());
+        let of_system = asked("enabled = true").unwrap();
+        assert!(of_system.servers.is_empty(), "those of the system, once somebody says so");
+        let alone = check("trusted_authserv_ids = ['MX.example.org']").unwrap().unwrap();
+        assert!(alone.dns.is_none(), "a border server is believed without a question");
+        assert_eq!(alone.upstream.ids, ["mx.example.org"]);
     }
 
     #[test]

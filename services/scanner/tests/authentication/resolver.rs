@@ -6,10 +6,20 @@ use futures_util::future::join_all;
 use hickory_resolver::proto::op::ResponseCode;
 use tamis_runtime::clock;
 use tamis_scanner::ask::dns::{
-    Answer, Failure, Kind, QUESTIONS_PER_MAIL_MAX, Record, SEATS_PER_MAIL, Tally,
+    Answer, Asker, Dns, Failure, Kind, Purpose, RECORDS_MAX, Record, Session, Tally,
 };
 
-use crate::server::{Entry, Server, Zone, a, cname, mx, txt};
+use crate::server::{Entry, Lie, Server, Zone, a, cname, mx, txt};
+
+/// Asks for what has the largest share.
+const fn of(session: &Session) -> Asker<'_> {
+    session.of(Purpose::Lists)
+}
+
+/// One address, asked for by a mail of its own.
+async fn address(dns: &Dns, name: &str) -> Answer {
+    of(&dns.session(until())).ask(name, Kind::A).await
+}
 
 fn until() -> Instant {
     clock::now() + Duration::from_secs(20)
@@ -46,7 +56,7 @@ async fn each_kind_of_answer_is_told_apart() {
         ("refused.example", Kind::A, Answer::Failed(Failure::Server)),
         ("silent.example", Kind::A, Answer::Failed(Failure::Timeout)),
     ] {
-        assert_eq!(session.ask(name, kind).await, expect, "{name}");
+        assert_eq!(of(&session).ask(name, kind).await, expect, "{name}");
     }
     assert_eq!(session.tally(), Tally { heard: 8, silent: 1 });
 }
@@ -58,9 +68,9 @@ async fn equal_questions_of_many_mails_are_one_question() {
         Server::start(Zone::from([("a.example".into(), vec![late, a("192.0.2.1")])])).await;
     let dns = server.dns();
     let sessions: Vec<_> = (0..50).map(|_| dns.session(until())).collect();
-    let answers = join_all(sessions.iter().map(|it| it.ask("a.example", Kind::A))).await;
+    let answers = join_all(sessions.iter().map(|it| of(it).ask("a.example", Kind::A))).await;
     assert!(answers.iter().all(|answer| !answer.records().is_empty()));
-    assert_eq!(dns.session(until()).ask("a.example", Kind::A).await, answers[0]);
+    assert_eq!(address(&dns, "a.example").await, answers[0]);
     assert_eq!(server.asked(), 1);
 }
 
@@ -71,48 +81,124 @@ async fn a_mail_that_gives_up_leaves_the_answer_to_the_next_one() {
         Server::start(Zone::from([("a.example".into(), vec![late, a("192.0.2.1")])])).await;
     let dns = server.dns_with(|plan| plan.budget = Duration::from_millis(50));
     let began = Instant::now();
-    let answer = dns.session(until()).ask("a.example", Kind::A).await;
+    let answer = address(&dns, "a.example").await;
     assert_eq!(answer, Answer::Failed(Failure::Timeout));
     assert!(began.elapsed() < Duration::from_millis(200), "no longer than its budget");
     while server.asked() == 0 {
         tokio::task::yield_now().await;
     }
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let answer = dns.session(until()).ask("a.example", Kind::A).await;
+    let answer = address(&dns, "a.example").await;
     assert!(!answer.records().is_empty());
     assert_eq!(server.asked(), 1);
 }
 
 #[tokio::test]
-async fn one_mail_asks_n_questions_and_no_more() {
+async fn one_mail_asks_n_questions_for_each_purpose_and_no_more_and_starves_no_other_purpose() {
     let server = Server::start(Zone::new()).await;
     let dns = server.dns();
     let session = dns.session(until());
-    for number in 0..QUESTIONS_PER_MAIL_MAX {
-        let answer = session.ask(&format!("n{number}.example"), Kind::A).await;
-        assert_eq!(answer, Answer::NoName, "{number}");
+    for purpose in Purpose::ALL {
+        let asker = session.of(purpose);
+        for number in 0..purpose.questions_max() {
+            let answer = asker.ask(&format!("n{number}.{purpose:?}.example"), Kind::A).await;
+            assert_eq!(answer, Answer::NoName, "{purpose:?} {number}");
+        }
+        let more = format!("one.more.{purpose:?}.example");
+        let answer = asker.ask(&more, Kind::A).await;
+        assert_eq!(answer, Answer::Failed(Failure::TooMany), "{purpose:?}");
+        let known = format!("n0.{purpose:?}.example");
+        assert_eq!(asker.ask(&known, Kind::A).await, Answer::NoName, "the cache is free");
+        assert_eq!(address(&dns, &more).await, Answer::NoName, "another mail has its own share");
     }
-    let answer = session.ask("one.more.example", Kind::A).await;
-    assert_eq!(answer, Answer::Failed(Failure::TooMany));
-    assert_eq!(session.ask("n0.example", Kind::A).await, Answer::NoName, "the cache is free");
-    let other = dns.session(until());
-    assert_eq!(other.ask("one.more.example", Kind::A).await, Answer::NoName, "of another mail");
 }
 
 #[tokio::test]
-async fn one_mail_has_n_questions_under_way_at_a_time() {
-    let zone = (0..2 * SEATS_PER_MAIL)
-        .map(|number| (format!("n{number}.example"), vec![Entry::Silence]))
-        .collect();
+async fn one_mail_has_n_questions_under_way_at_a_time_for_each_purpose() {
+    for purpose in Purpose::ALL {
+        let count = (purpose.questions_max() as usize).min(purpose.seats() + 1);
+        let names: Vec<String> = (0..count).map(|it| format!("n{it}.example")).collect();
+        let zone = names.iter().map(|name| (name.clone(), vec![Entry::Silence])).collect();
+        let server = Server::start(zone).await;
+        let dns = server.dns_with(|plan| plan.budget = Duration::from_millis(150));
+        let session = dns.session(until());
+        join_all(names.iter().map(|name| session.of(purpose).ask(name, Kind::A))).await;
+        let mut asked = server.names.lock().unwrap().clone();
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(asked.len(), purpose.seats(), "{purpose:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_has_n_records_and_no_more() {
+    let (blocks, rest) = ((RECORDS_MAX / 255) as u8, (RECORDS_MAX % 255) as u8);
+    let server = Server::start(Zone::from([
+        ("n.example".into(), vec![Entry::Addresses(blocks, rest)]),
+        ("more.example".into(), vec![Entry::Addresses(blocks, rest + 1)]),
+    ]))
+    .await;
+    let dns = server.dns();
+    assert_eq!(address(&dns, "n.example").await.records().len(), RECORDS_MAX);
+    assert_eq!(address(&dns, "more.example").await.records().len(), RECORDS_MAX);
+    let largest = vec![b'x'; 60_000];
+    server.say("large.example", vec![txt(&largest)]);
+    let answer = of(&dns.session(until())).ask("large.example", Kind::Txt).await;
+    assert_eq!(answer, Answer::Found([Record::Txt(largest)].into()), "as much as a message holds");
+}
+
+#[tokio::test]
+async fn aliases_that_lead_in_a_circle_or_nowhere_end() {
+    let server = Server::start(Zone::from([
+        ("a.example".into(), vec![cname("b.example")]),
+        ("b.example".into(), vec![cname("a.example")]),
+        ("self.example".into(), vec![cname("self.example")]),
+        ("nowhere.example".into(), vec![cname("none.example")]),
+    ]))
+    .await;
+    let dns = server.dns();
+    for name in ["a.example", "self.example", "nowhere.example"] {
+        let began = Instant::now();
+        let answer = address(&dns, name).await;
+        assert!(answer.records().is_empty(), "{name}: {answer:?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{name}");
+    }
+    assert!(server.asked() < 40, "{}", server.asked());
+}
+
+#[tokio::test]
+async fn what_was_not_asked_is_not_believed() {
+    let stray = |text: &str| match a(text) {
+        Entry::Data(data) => Entry::Stray("other.example", data),
+        _ => unreachable!(),
+    };
+    let server = Server::start(Zone::from([
+        ("a.example".into(), vec![stray("203.0.113.66"), a("192.0.2.1")]),
+        ("b.example".into(), vec![stray("203.0.113.66")]),
+    ]))
+    .await;
+    let dns = server.dns();
+    let right = Answer::Found([Record::A([192, 0, 2, 1].into())].into());
+    assert_eq!(address(&dns, "a.example").await, right, "only its own records");
+    assert!(address(&dns, "b.example").await.records().is_empty(), "none of another name");
+    for lie in Lie::ALL {
+        let name = format!("{lie:?}.example");
+        server.say(&name.to_lowercase(), vec![Entry::Before(lie), a("192.0.2.1")]);
+        let answer = address(&dns, &name).await;
+        let is_lie = answer.records().iter().any(|it| *it != Record::A([192, 0, 2, 1].into()));
+        assert!(!is_lie, "{lie:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_and_has_no_rest_is_a_failure_in_time() {
+    let zone = Zone::from([("cut.example".into(), vec![Entry::Cut, a("192.0.2.1")])]);
     let server = Server::start(zone).await;
-    let dns = server.dns_with(|plan| plan.budget = Duration::from_millis(150));
-    let session = dns.session(until());
-    let names: Vec<String> = (0..2 * SEATS_PER_MAIL).map(|it| format!("n{it}.example")).collect();
-    join_all(names.iter().map(|name| session.ask(name, Kind::A))).await;
-    let mut asked = server.names.lock().unwrap().clone();
-    asked.sort_unstable();
-    asked.dedup();
-    assert_eq!(asked.len(), SEATS_PER_MAIL);
+    let dns = server.dns_with(|plan| plan.budget = Duration::from_millis(900));
+    let began = Instant::now();
+    let answer = address(&dns, "cut.example").await;
+    assert!(matches!(answer, Answer::Failed(_)), "{answer:?}");
+    assert!(began.elapsed() < Duration::from_millis(1100));
 }
 
 #[tokio::test]
@@ -122,14 +208,14 @@ async fn servers_that_answer_nothing_at_all_are_left_alone_until_one_question_co
     let server = Server::start(zone).await;
     let dns = server.dns_with(|plan| plan.timeout = Duration::from_millis(50));
     let (one, two) = (dns.session(until()), dns.session(until()));
-    let ask = async |session: &tamis_scanner::ask::dns::Session, names: &[String]| {
-        join_all(names.iter().map(|name| session.ask(name, Kind::A))).await
+    let ask = async |session: &Session, names: &[String]| {
+        join_all(names.iter().map(|name| of(session).ask(name, Kind::A))).await
     };
     ask(&one, &names[..15]).await;
     ask(&two, &names[15..]).await;
     let before = server.asked();
     let began = Instant::now();
-    let answer = dns.session(until()).ask("other.example", Kind::A).await;
+    let answer = address(&dns, "other.example").await;
     assert_eq!(answer, Answer::Failed(Failure::Resting));
     assert!(began.elapsed() < Duration::from_millis(40), "it is told at once");
     assert_eq!(server.asked(), before);

@@ -44,8 +44,16 @@ fn list(name: &str, about: &str, rating: f32) -> TypedList {
 }
 
 fn scanner(server: &Server, lists: Vec<TypedList>, budget_ms: u64) -> Arc<Scanner> {
+    scanner_with(server, lists, budget_ms, &tamis_runtime::metrics::Metrics::new())
+}
+
+fn scanner_with(
+    server: &Server,
+    lists: Vec<TypedList>,
+    budget_ms: u64,
+    registry: &tamis_runtime::metrics::Metrics,
+) -> Arc<Scanner> {
     let dns = TypedDns {
-        enabled: true,
         servers: vec![server.address.to_string()],
         budget_ms,
         timeout_ms: 400,
@@ -53,12 +61,16 @@ fn scanner(server: &Server, lists: Vec<TypedList>, budget_ms: u64) -> Arc<Scanne
         ..TypedDns::default()
     };
     let config = Typed { reputation: Vec::new(), dns, ..Typed::default() }.check().unwrap();
-    let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+    let metrics = Metrics::new(registry);
     let snapshot = Snapshot::load(Policy::default(), None).unwrap();
     Arc::new(Scanner::new(&config, snapshot, metrics))
 }
 
 async fn judge(scanner: &Scanner, mail: &str, client: &str) -> Verdict {
+    judge_from(scanner, mail, client, "ann@example.org").await
+}
+
+async fn judge_from(scanner: &Scanner, mail: &str, client: &str, sender: &str) -> Verdict {
     let dissected = dissect(mail.as_bytes());
     let inline = (0_u16..)
         .zip(&dissected.spans)
@@ -71,7 +83,7 @@ async fn judge(scanner: &Scanner, mail: &str, client: &str) -> Verdict {
     let envelope = Envelope {
         client,
         helo: Some("mx.example.org".into()),
-        sender: "ann@example.org".into(),
+        sender: sender.into(),
         recipients: vec!["bob@example.com".into()],
         door: Door::Smtp,
         verified: true,
@@ -186,4 +198,107 @@ async fn a_domain_whose_servers_fail_lowers_no_rung() {
     let verdict = judge(&scanner, &plain("www.example.org"), "198.51.100.7").await;
     assert_eq!(verdict.rung, Rung::Full);
     assert_eq!(found(&verdict), [("reverse_none", 0.8)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_forger_makes_slow_or_long_hides_nothing() {
+    let server = Server::start(zone()).await;
+    let silent = |name: &str| server.say(name, vec![Entry::Silence]);
+    silent("forger.example");
+    silent("7.100.51.198.in-addr.arpa");
+    let mut mail = String::new();
+    for number in 1..=49 {
+        silent(&format!("s{number}._domainkey.forger.example"));
+        let tags = format!("a=rsa-sha256; d=forger.example; s=s{number}; b=AAAA");
+        mail.push_str(&format!("ARC-Seal: i={number}; cv=none; {tags}\r\n"));
+        let signed = format!("c=relaxed/relaxed; h=from; bh=AAAA; {tags}");
+        mail.push_str(&format!("ARC-Message-Signature: i={number}; {signed}\r\n"));
+        mail.push_str(&format!("DKIM-Signature: v=1; {signed}\r\n"));
+    }
+    mail.push_str(&plain("www.example.org"));
+    for number in 0..40 {
+        mail.push_str(&format!("http://host{number}.example/\r\n"));
+    }
+    let lists = vec![list("one", "link", 1.0), list("two", "client", 1.5)];
+    server.say("7.100.51.198.two.list.example", vec![a("127.0.0.2")]);
+    let scanner = scanner(&server, lists, 1200);
+    let began = Instant::now();
+    let verdict = judge_from(&scanner, &mail, "198.51.100.7", "x@forger.example").await;
+    let waited = began.elapsed();
+    let found = found(&verdict);
+    assert!(found.contains(&("dmarc_reject", 3.0)), "{found:?}");
+    assert!(found.contains(&("dns_list_client", 1.5)), "{found:?}");
+    assert!(waited < Duration::from_millis(1200 + 700), "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_a_public_suffix_a_neighbour_is_a_stranger_whatever_policy_stands_there() {
+    let server = Server::start(Zone::from([
+        ("_dmarc.co.uk".into(), vec![txt(b"v=DMARC1; p=reject")]),
+        ("neighbour.co.uk".into(), vec![txt(b"v=spf1 ip4:192.0.2.0/24 -all")]),
+        ("9.2.0.192.in-addr.arpa".into(), vec![ptr("mx.example.org")]),
+        ("mx.example.org".into(), vec![a("192.0.2.9")]),
+        ("example.co.uk".into(), vec![a("192.0.2.1")]),
+    ]))
+    .await;
+    let scanner = scanner(&server, Vec::new(), 5000);
+    let mail = plain("www.example.org").replace("ann@example.org", "ann@example.co.uk");
+    let verdict = judge_from(&scanner, &mail, "192.0.2.9", "x@neighbour.co.uk").await;
+    assert_eq!(found(&verdict), [("dmarc_reject", 3.0)], "his SPF passes, and it is not hers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_border_servers_results_are_believed_without_a_question() {
+    let dns =
+        TypedDns { trusted_authserv_ids: vec!["mx.example.com".into()], ..TypedDns::default() };
+    let config = Typed { reputation: Vec::new(), dns, ..Typed::default() }.check().unwrap();
+    let metrics = Metrics::new(&tamis_runtime::metrics::Metrics::new());
+    let snapshot = Snapshot::load(Policy::default(), None).unwrap();
+    let scanner = Scanner::new(&config, snapshot, metrics);
+    let results = "Authentication-Results: mx.example.com; dmarc=fail (p=reject) \
+                   header.from=example.org policy.dmarc=reject\r\n";
+    let mail = format!("{results}{}", plain("www.example.org"));
+    let verdict = judge(&scanner, &mail, "10.0.0.1").await;
+    assert_eq!(found(&verdict), [("dmarc_reject", 3.0)]);
+    assert_eq!(verdict.rung, Rung::Full);
+    let verdict =
+        judge(&scanner, &mail.replace("mx.example.com", "mx.example.net"), "10.0.0.1").await;
+    assert_eq!(found(&verdict), [], "nobody believes a stranger's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_list_has_its_own_figures_and_links_are_asked_about_by_their_owner() {
+    let server = Server::start(zone()).await;
+    server.say("9.2.0.192.one.list.example", vec![a("127.0.0.2")]);
+    server.say("9.2.0.192.refused.list.example", vec![a("127.255.255.254")]);
+    server.say("9.2.0.192.broken.list.example", vec![Entry::Code(ResponseCode::ServFail)]);
+    let lists = vec![
+        list("one", "client", 1.0),
+        list("refused", "client", 1.0),
+        list("broken", "client", 1.0),
+        list("links", "link", 1.0),
+    ];
+    let registry = tamis_runtime::metrics::Metrics::new();
+    let scanner = scanner_with(&server, lists, 5000, &registry);
+    judge(&scanner, &plain("a.b.shop.co.uk"), "192.0.2.9").await;
+    judge(&scanner, &plain("other.shop.co.uk"), "192.0.2.9").await;
+    let text = registry.text().unwrap();
+    for (list, outcome, count) in [
+        ("one", "listed", 2),
+        ("refused", "refused", 1),
+        ("refused", "resting", 1),
+        ("broken", "failed", 2),
+        ("links", "not_listed", 2),
+    ] {
+        let line = format!("{{list=\"{list}\",outcome=\"{outcome}\"}} {count}\n");
+        let of_lists = text.lines().filter(|line| line.contains("dns_lists"));
+        assert!(
+            of_lists.map(|line| format!("{line}\n")).any(|it| it.ends_with(&line)),
+            "{line}{text}"
+        );
+    }
+    let asked = server.names.lock().unwrap();
+    let of_links: Vec<_> =
+        asked.iter().filter(|name| name.ends_with("links.list.example")).collect();
+    assert_eq!(of_links, ["shop.co.uk.links.list.example"], "one owner, one question");
 }

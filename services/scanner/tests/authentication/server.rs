@@ -26,6 +26,54 @@ pub(crate) enum Entry {
     Code(ResponseCode),
     /// The answer comes late.
     Late(Duration),
+    /// This many records of the kind asked for.
+    Addresses(u8, u8),
+    /// A record of another name beside the answer.
+    Stray(&'static str, RData),
+    /// Before the true answer, from the same place.
+    Before(Lie),
+    /// "Ask by TCP", where nobody answers.
+    Cut,
+}
+
+/// What somebody says who does not see the question, or a server that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// Another number than the question has.
+    Number,
+    /// Another question.
+    Question,
+    /// The question in plain letters.
+    Letters,
+    /// No message at all.
+    Noise,
+}
+
+impl Lie {
+    pub(crate) const ALL: [Self; 4] = [Self::Number, Self::Question, Self::Letters, Self::Noise];
+
+    /// A datagram that brings `203.0.113.66`.
+    fn tell(self, question: &Message) -> Vec<u8> {
+        if self == Self::Noise {
+            return vec![0xff; 40];
+        }
+        let mut id = question.metadata.id;
+        if self == Self::Number {
+            id = id.wrapping_add(1);
+        }
+        let mut query = question.queries[0].clone();
+        match self {
+            Self::Question => query.name = name("other.example"),
+            Self::Letters => query.name = query.name().to_lowercase(),
+            _ => {}
+        }
+        let mut lie = Message::response(id, question.metadata.op_code);
+        lie.metadata.recursion_available = true;
+        let address = RData::A(A([203, 0, 113, 66].into()));
+        lie.add_answer(Record::from_rdata(query.name().clone(), 300, address));
+        lie.add_query(query);
+        lie.to_vec().unwrap()
+    }
 }
 
 pub(crate) type Zone = HashMap<String, Vec<Entry>>;
@@ -106,9 +154,12 @@ impl Server {
                 let (server, udp) = (by_udp.clone(), Arc::clone(&udp));
                 let question = Message::from_vec(&buffer[..length]).unwrap();
                 tokio::spawn(async move {
+                    if let Some(lie) = server.lie(&question) {
+                        let _ = udp.send_to(&lie.tell(&question), from).await;
+                    }
                     if let Some(mut answer) = server.answer(&question).await {
                         let mut bytes = answer.to_vec().unwrap();
-                        if bytes.len() > 1232 {
+                        if bytes.len() > 1232 || server.has(&question, &Entry::Cut) {
                             answer.answers.clear();
                             answer.metadata.truncation = true;
                             bytes = answer.to_vec().unwrap();
@@ -127,6 +178,9 @@ impl Server {
                         let mut bytes = vec![0; usize::from(length)];
                         stream.read_exact(&mut bytes).await.unwrap();
                         let question = Message::from_vec(&bytes).unwrap();
+                        if server.has(&question, &Entry::Cut) {
+                            break;
+                        }
                         if let Some(answer) = server.answer(&question).await {
                             let bytes = answer.to_vec().unwrap();
                             stream.write_u16(bytes.len() as u16).await.unwrap();
@@ -147,6 +201,24 @@ impl Server {
     /// Says something else from now on.
     pub(crate) fn say(&self, name: &str, entries: Vec<Entry>) {
         self.zone.lock().unwrap().insert(name.to_owned(), entries);
+    }
+
+    fn entries(&self, question: &Message) -> Vec<Entry> {
+        let asked = question.queries.first().map(|query| plain(query.name()));
+        let zone = self.zone.lock().unwrap();
+        asked.and_then(|asked| zone.get(&asked).cloned()).unwrap_or_default()
+    }
+
+    fn lie(&self, question: &Message) -> Option<Lie> {
+        self.entries(question).iter().find_map(|entry| match entry {
+            Entry::Before(lie) => Some(*lie),
+            _ => None,
+        })
+    }
+
+    fn has(&self, question: &Message, wanted: &Entry) -> bool {
+        let same = std::mem::discriminant::<Entry>;
+        self.entries(question).iter().any(|entry| same(entry) == same(wanted))
     }
 
     /// A resolver of the scanner that asks this server.
@@ -202,6 +274,20 @@ impl Server {
                     Entry::SilenceFor(_) => {}
                     Entry::Code(code) => answer.metadata.response_code = code,
                     Entry::Late(late) => tokio::time::sleep(late).await,
+                    Entry::Addresses(blocks, rest) => {
+                        is_found = true;
+                        let of_block = |block: u8| if block < blocks { 255 } else { rest };
+                        for block in 0..=blocks {
+                            for last in 0..of_block(block) {
+                                let data = RData::A(A([10, 0, block, last].into()));
+                                answer.add_answer(Record::from_rdata(owner.clone(), 300, data));
+                            }
+                        }
+                    }
+                    Entry::Stray(of, data) => {
+                        answer.add_answer(Record::from_rdata(name(of), 300, data));
+                    }
+                    Entry::Before(_) | Entry::Cut => {}
                 }
             }
             match alias {

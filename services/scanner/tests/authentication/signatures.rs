@@ -1,6 +1,8 @@
 //! Signatures: the ARC validation suite, DKIM vectors of another verifier, and mails signed here.
 
 use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tamis_domain::authentication::{Arc, DkimResult, DmarcPolicy, DmarcResult, Spf, SpfResult};
@@ -14,18 +16,30 @@ use crate::suites::{compare, documents, file};
 
 const KNOWN: &str = include_str!("arc.failing");
 
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| Verifier::new().unwrap());
+
 /// Verifies a mail with these records.
 async fn verify(mail: &[u8], zone: Zone, spf: Option<&Spf>) -> Verified {
-    verify_with(&Server::start(zone).await, mail, spf).await
+    verify_with(&Server::start(zone).await, mail, spf, &[]).await
 }
 
-async fn verify_with(server: &Server, mail: &[u8], spf: Option<&Spf>) -> Verified {
+async fn verify_with(
+    server: &Server,
+    mail: &[u8],
+    spf: Option<&Spf>,
+    trusted_sealers: &[String],
+) -> Verified {
     let dns = server.dns();
     let session = dns.session(clock::now() + Duration::from_secs(5));
     let outline = dissect(mail).outline;
-    let of =
-        Signed { header: &outline.header, is_whole: true, body_hashes: &outline.body_hashes, spf };
-    Verifier::new().unwrap().verify(&session, of).await
+    let of = Signed {
+        header: &outline.header,
+        is_whole: true,
+        body_hashes: &outline.body_hashes,
+        spf_domain: spf.map_or("", |spf| &spf.domain),
+        trusted_sealers,
+    };
+    VERIFIER.verify(&session, of, ready(spf.cloned())).await.1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +60,13 @@ async fn the_arc_validation_suite_comes_out_as_the_list_says() {
         let server = Server::start(zone).await;
         for (case, test) in scenario["tests"].as_object().unwrap() {
             let mail = test["message"].as_str().unwrap_or_default().replace('\n', "\r\n");
-            let found = verify_with(&server, mail.as_bytes(), None).await.arc;
+            // The suite knows no trust: whoever seals is believed.
+            let sealers: Vec<String> = mail
+                .split(|c: char| c == ';' || c.is_whitespace())
+                .filter_map(|tag| tag.strip_prefix("d="))
+                .map(str::to_lowercase)
+                .collect();
+            let found = verify_with(&server, mail.as_bytes(), None, &sealers).await.arc;
             let word = match found {
                 Arc::None => "none",
                 Arc::Pass { .. } => "pass",
@@ -147,10 +167,30 @@ async fn without_the_bodys_hash_nothing_is_claimed_about_it() {
     let outline = dissect(mail.as_bytes()).outline;
     let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
     for (is_whole, body_hashes) in [(true, &[][..]), (false, &outline.body_hashes[..])] {
-        let of = Signed { header: &outline.header, is_whole, body_hashes, spf: Some(&spf) };
-        let found = Verifier::new().unwrap().verify(&session, of).await;
+        let header = &outline.header;
+        let (spf_domain, trusted_sealers) = ("example.org", &[][..]);
+        let of = Signed { header, is_whole, body_hashes, spf_domain, trusted_sealers };
+        let spf = ready(Some(spf.clone()));
+        let (_, found) = VERIFIER.verify(&session, of, spf).await;
         assert_eq!(found.dkim[0].result, DkimResult::Unknown);
         assert_eq!(found.dmarc.result, DmarcResult::Unknown, "it may have been signed");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_somebody_who_is_not_believed_costs_no_question() {
+    let seal = "a=ed25519-sha256; d=list.example; s=s1; i=1; b=AAAA";
+    let mail = format!(
+        "ARC-Seal: cv=none; {seal}\r\nARC-Message-Signature: {seal}; c=relaxed/relaxed; h=from; bh=AAAA\r\n\
+         ARC-Authentication-Results: i=1; mx.list.example; none\r\nFrom: ann@example.org\r\n\r\nHello\r\n"
+    );
+    for (trusted, expect) in [(vec![], Arc::Unknown), (vec!["list.example".to_owned()], Arc::Fail)]
+    {
+        let server = Server::start(zone()).await;
+        let found = verify_with(&server, mail.as_bytes(), None, &trusted).await.arc;
+        assert_eq!(found, expect);
+        let asked = server.names.lock().unwrap().iter().any(|name| name.contains("list.example"));
+        assert_eq!(asked, !trusted.is_empty());
     }
 }
 

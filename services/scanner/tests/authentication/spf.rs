@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hickory_resolver::proto::rr::RecordType;
 use serde_json::Value;
 use tamis_runtime::clock;
+use tamis_scanner::ask::dns::Purpose;
 use tamis_scanner::ask::spf::{Who, check};
 
 use crate::server::{Entry, Server, Zone, a, cname, mx, ptr, txt};
@@ -75,7 +76,7 @@ async fn the_suite_of_rfc_7208_comes_out_as_the_list_says() {
                 helo: of("helo"),
                 sender: of("mailfrom"),
             };
-            let result = check(&session, who).await.word();
+            let result = check(session.of(Purpose::Spf), who).await.word();
             let expected: Vec<&str> = match &test["result"] {
                 Value::Array(any) => any.iter().filter_map(Value::as_str).collect(),
                 one => one.as_str().into_iter().collect(),

@@ -1,4 +1,4 @@
-//! What one mail asks: bounded in number, in what is under way, and in time.
+//! What one mail asks: bounded in number, in what is under way, and in time, for each purpose apart.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,22 +12,83 @@ use tokio::time::timeout_at;
 use super::Inner;
 use super::question::{Answer, Failure, Kind, Question};
 
-/// Questions of one mail that go beyond the cache. SPF needs 10 mechanisms and the addresses of 10 exchangers, twice
-/// (RFC 7208 section 4.6.4); DKIM and DMARC some 20 more; the rest is for lists.
-pub const QUESTIONS_PER_MAIL_MAX: u32 = 150;
+/// What a mail asks for. Each purpose has its own share of questions and of seats: most names come from the sender, and
+/// what he makes us ask in one place (an SPF record of a hundred names, fifty seals, servers that are slow) must not keep
+/// us from asking what speaks against him in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Records of SPF, and the hosts that they name.
+    Spf,
+    /// Names of the client.
+    Reverse,
+    /// Keys of DKIM signatures.
+    Keys,
+    /// DMARC policies.
+    Policies,
+    /// Keys of ARC seals.
+    Seals,
+    /// Lists.
+    Lists,
+}
 
-/// Questions of one mail under way at the same time.
-pub const SEATS_PER_MAIL: usize = 16;
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Spf, Self::Reverse, Self::Keys, Self::Policies, Self::Seals, Self::Lists];
+
+    /// Questions of one mail that go beyond the cache.
+    #[must_use]
+    pub const fn questions_max(self) -> u32 {
+        match self {
+            // A record, ten mechanisms, ten exchangers of each (RFC 7208 section 4.6.4).
+            Self::Spf => 111,
+            // The address, and the names that are tried.
+            Self::Reverse => 1 + super::CLIENT_NAMES_MAX as u32,
+            Self::Keys => 10,
+            // Two walks up the tree and the author's domain; names above are shared.
+            Self::Policies => 17,
+            // A seal and a signature of each instance (RFC 8617 section 4.2.1).
+            Self::Seals => 100,
+            // Ten lists about all links, and others about the client and the sender.
+            Self::Lists => 250,
+        }
+    }
+
+    /// Questions of one mail under way at the same time.
+    #[must_use]
+    pub const fn seats(self) -> usize {
+        match self {
+            Self::Spf | Self::Reverse => 4,
+            Self::Seals => 8,
+            Self::Keys => 10,
+            Self::Policies => 17,
+            Self::Lists => 32,
+        }
+    }
+}
 
 /// The questions of one mail.
 #[derive(Debug)]
 pub struct Session {
     inner: Arc<Inner>,
     until: Instant,
-    seats: Semaphore,
-    left: AtomicU32,
+    shares: [Share; Purpose::ALL.len()],
     heard: AtomicU32,
     silent: AtomicU32,
+}
+
+/// What is left for one purpose.
+#[derive(Debug)]
+struct Share {
+    seats: Semaphore,
+    left: AtomicU32,
+}
+
+/// The questions of one mail for one purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    session: &'a Session,
+    purpose: Purpose,
 }
 
 /// How the questions of one mail went that the cache could not answer.
@@ -44,24 +105,19 @@ impl Session {
         Self {
             inner,
             until,
-            seats: Semaphore::new(SEATS_PER_MAIL),
-            left: AtomicU32::new(QUESTIONS_PER_MAIL_MAX),
+            shares: Purpose::ALL.map(|purpose| Share {
+                seats: Semaphore::new(purpose.seats()),
+                left: AtomicU32::new(purpose.questions_max()),
+            }),
             heard: AtomicU32::new(0),
             silent: AtomicU32::new(0),
         }
     }
 
-    /// Asks for records of a name. A name that cannot be does not exist.
-    pub async fn ask(&self, name: &str, kind: Kind) -> Answer {
-        match Question::new(name, kind) {
-            Some(question) => self.ask_this(question).await,
-            None => Answer::NoName,
-        }
-    }
-
-    /// Asks for the names of an address.
-    pub async fn ask_reverse(&self, address: IpAddr) -> Answer {
-        self.ask_this(Question::reverse(address)).await
+    /// Whoever asks for this purpose.
+    #[must_use]
+    pub const fn of(&self, purpose: Purpose) -> Asker<'_> {
+        Asker { session: self, purpose }
     }
 
     /// When this mail stops waiting.
@@ -78,37 +134,55 @@ impl Session {
             silent: self.silent.load(Ordering::Relaxed),
         }
     }
+}
 
-    async fn ask_this(&self, question: Question) -> Answer {
+impl Asker<'_> {
+    /// Asks for records of a name. A name that cannot be does not exist.
+    pub async fn ask(self, name: &str, kind: Kind) -> Answer {
+        match Question::new(name, kind) {
+            Some(question) => self.ask_this(question).await,
+            None => Answer::NoName,
+        }
+    }
+
+    /// Asks for the names of an address.
+    pub async fn ask_reverse(self, address: IpAddr) -> Answer {
+        self.ask_this(Question::reverse(address)).await
+    }
+
+    async fn ask_this(self, question: Question) -> Answer {
         let now = clock::now();
-        if let Some(known) = self.inner.cache.recall(&question, now) {
-            self.inner.metrics.dns_recalled();
+        if let Some(known) = self.session.inner.cache.recall(&question, now) {
+            self.session.inner.metrics.dns_recalled();
             return known;
         }
         let answer = self.answer(question).await;
         let count = match answer {
-            Answer::Failed(failure) if failure.is_silence() => &self.silent,
-            _ => &self.heard,
+            Answer::Failed(failure) if failure.is_silence() => &self.session.silent,
+            _ => &self.session.heard,
         };
         count.fetch_add(1, Ordering::Relaxed);
         answer
     }
 
-    async fn answer(&self, question: Question) -> Answer {
+    async fn answer(self, question: Question) -> Answer {
         let take = |left: u32| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+        let share = &self.session.shares[self.purpose as usize];
+        if share.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
             return Answer::Failed(Failure::TooMany);
         }
         let asked = async {
-            let _seat = self.seats.acquire().await;
-            if !self.inner.breaker().may_ask(clock::now()) {
+            let _seat = share.seats.acquire().await;
+            if !self.session.inner.breaker().may_ask(clock::now()) {
                 return Answer::Failed(Failure::Resting);
             }
-            match self.inner.board(&question) {
+            match self.session.inner.board(&question) {
                 Some(flight) => flight.await.unwrap_or(Answer::Failed(Failure::Busy)),
                 None => Answer::Failed(Failure::Busy),
             }
         };
-        timeout_at(self.until.into(), asked).await.unwrap_or(Answer::Failed(Failure::Timeout))
+        timeout_at(self.session.until.into(), asked)
+            .await
+            .unwrap_or(Answer::Failed(Failure::Timeout))
     }
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-use super::question::{Answer, Failure, Kind, Question, Record};
+use super::question::{Answer, Failure, Kind, Question, Record as Ours};
 
 /// Records of one answer that are read. Honest names have a few; a large answer over TCP can hold thousands.
-pub(super) const RECORDS_MAX: usize = 256;
+pub const RECORDS_MAX: usize = 256;
+
+/// Aliases of one answer that are followed. Resolvers give up after some 8 to 16; a loop ends here.
+const ALIASES_MAX: usize = 16;
 
 /// Asks, and says how long the answer may be believed.
 pub(super) async fn ask(
@@ -24,15 +27,33 @@ pub(super) async fn ask(
     name.set_fqdn(true);
     match resolver.lookup(name, kind(question.kind())).await {
         Ok(found) => {
-            let records = found.answers().iter();
-            let ttl = records.clone().map(|record| record.ttl).min();
+            let (owner, mut ttl) = followed(question, found.answers());
+            let records = found.answers().iter().filter(|record| text(&record.name) == owner);
+            let of_kind = kind(question.kind());
+            let records = records.filter(|record| record.record_type() == of_kind);
+            ttl = records.clone().map(|record| record.ttl).chain(ttl).min();
             let ours = records.filter_map(|record| ours(question.kind(), &record.data));
-            let ours: Arc<[Record]> = ours.take(RECORDS_MAX).collect();
+            let ours: Arc<[Ours]> = ours.take(RECORDS_MAX).collect();
             let answer = if ours.is_empty() { Answer::NoData } else { Answer::Found(ours) };
             (answer, ttl.map(seconds))
         }
         Err(error) => failed(&error),
     }
+}
+
+/// Where the aliases of an answer lead, and how long they hold. Records of any other name are nobody's answer.
+fn followed(question: &Question, answers: &[Record<RData>]) -> (String, Option<u32>) {
+    let (mut owner, mut ttl) = (question.name().to_owned(), None);
+    for _ in 0..ALIASES_MAX {
+        let alias = answers.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) if text(&record.name) == owner => Some((text(target), record.ttl)),
+            _ => None,
+        });
+        let Some((target, seconds)) = alias else { break };
+        ttl = Some(ttl.map_or(seconds, |ttl: u32| ttl.min(seconds)));
+        owner = target;
+    }
+    (owner, ttl)
 }
 
 const fn kind(kind: Kind) -> RecordType {
@@ -46,15 +67,15 @@ const fn kind(kind: Kind) -> RecordType {
 }
 
 /// A record of the kind that was asked for; aliases on the way are none.
-fn ours(kind: Kind, data: &RData) -> Option<Record> {
+fn ours(kind: Kind, data: &RData) -> Option<Ours> {
     Some(match (kind, data) {
-        (Kind::A, RData::A(address)) => Record::A(address.0),
-        (Kind::Aaaa, RData::AAAA(address)) => Record::Aaaa(address.0),
+        (Kind::A, RData::A(address)) => Ours::A(address.0),
+        (Kind::Aaaa, RData::AAAA(address)) => Ours::Aaaa(address.0),
         (Kind::Mx, RData::MX(mx)) => {
-            Record::Mx { preference: mx.preference, exchange: text(&mx.exchange) }
+            Ours::Mx { preference: mx.preference, exchange: text(&mx.exchange) }
         }
-        (Kind::Ptr, RData::PTR(name)) => Record::Ptr(text(&name.0)),
-        (Kind::Txt, RData::TXT(text)) => Record::Txt(text.txt_data.concat()),
+        (Kind::Ptr, RData::PTR(name)) => Ours::Ptr(text(&name.0)),
+        (Kind::Txt, RData::TXT(text)) => Ours::Txt(text.txt_data.concat()),
         _ => return None,
     })
 }
