@@ -23,13 +23,7 @@ const ID_BITS_MAX: u32 = 26;
 /// Fewer bits would make longer tags than there is a use for.
 const ID_BITS_MIN: u32 = 16;
 const LINES: usize = PAGE_BYTES / size_of::<Line>();
-const FILL: Fill = Fill { full: 95, rebuilt: 88 };
-
-/// Room that a full segment gets when it is laid out anew, in hundredths of what it needs: each time another, as its
-/// hashes say. All segments fill alike, and if all grew alike all would be rebuilt at once, and then nearly a fifth of
-/// all places would be free. As it is some have just grown and some are nearly full at any time: in the same memory a
-/// segment can grow by more at a time, and an entry is laid out anew 6 times for each that comes, and not 15 times.
-const ROOM: std::ops::RangeInclusive<usize> = 104..=122;
+const FILL: Fill = Fill { full: 92, rebuilt: 88 };
 type Lines = Pages<LINES>;
 type Memory = Arena<Line, LINES>;
 
@@ -234,13 +228,6 @@ const fn lines_for(entries: usize) -> usize {
     FILL.places(entries).div_ceil(LINE)
 }
 
-/// Lines for the entries of a segment that was full, with room for more, see [`ROOM`].
-const fn lines_grown(entries: usize, chance: u64) -> usize {
-    let choices = (*ROOM.end() - *ROOM.start() + 1) as u64;
-    let room = *ROOM.start() + (chance % choices) as usize;
-    (entries * room).div_ceil(FILL.full).div_ceil(LINE)
-}
-
 /// Bits for the numbers of so many entries, and for the one that stands for none.
 fn id_bits_for(entries: usize) -> u8 {
     (usize::BITS - (entries + 1).leading_zeros()).clamp(ID_BITS_MIN, ID_BITS_MAX) as u8
@@ -370,12 +357,11 @@ impl Segment {
         }
     }
 
-    /// Lays all entries out anew, with room for more; the upper half comes back where even
+    /// Lays all entries out anew, with a page more if they need it; the upper half comes back where even
     /// [`PAGES_MAX`] pages are too few.
     fn make_room(&mut self, owners: &impl Owners, memory: &mut Memory) -> Option<Self> {
         let mut entries = self.hashed(owners, memory);
-        let chance = entries.first().map_or(0, |(hash, _)| *hash);
-        let pages = Lines::holding(lines_grown(entries.len(), chance));
+        let pages = Lines::holding(lines_for(entries.len()));
         if pages <= PAGES_MAX {
             self.lay_out(pages, &entries, memory);
             return None;
@@ -383,12 +369,9 @@ impl Segment {
         let bit = 1 << (63 - self.depth);
         self.depth += 1;
         let upper: Vec<_> = entries.extract_if(.., |(hash, _)| *hash & bit != 0).collect();
-        let wanted = |entries: &[_], chance| {
-            Lines::holding(lines_grown(entries.len(), chance)).min(PAGES_MAX)
-        };
-        self.lay_out(wanted(&entries, chance), &entries, memory);
-        let pages = wanted(&upper, chance.wrapping_mul(SECOND));
-        let mut other = Self::new(pages, self.depth, self.id_bits, memory);
+        let wanted = |entries: &[_]| Lines::holding(lines_for(entries.len())).min(PAGES_MAX);
+        self.lay_out(wanted(&entries), &entries, memory);
+        let mut other = Self::new(wanted(&upper), self.depth, self.id_bits, memory);
         upper.iter().for_each(|(hash, entry)| other.put(*hash, *entry, memory));
         Some(other)
     }
