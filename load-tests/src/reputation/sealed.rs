@@ -82,7 +82,11 @@ impl Site {
         socket.connect(server)?;
         let key = Key::parse(KEY).context("the key")?;
         let felt = Felt { sent: 0, answered: 0, known: 0, times: load::Times::default() };
-        let (cookies, seals) = (Cookies::default(), Client::new(key, [11; 32]));
+        // Each process draws other secrets, as clients do: the same hello again would be given its session of before, in
+        // which the numbers of its first questions are used up.
+        let mut seed = [11; 32];
+        seed[..4].copy_from_slice(&std::process::id().to_be_bytes());
+        let (cookies, seals) = (Cookies::default(), Client::new(key, seed));
         Ok(Self { socket, server, cookies, seals, asked: HashMap::new(), felt, next: 0 })
     }
 
