@@ -55,7 +55,7 @@ impl Upstream {
 /// The results of one field, and how many there were. Of each method the topmost field that has it counts.
 fn results<'a>(parts: impl Iterator<Item = &'a str>, found: &mut Authentication) -> usize {
     let mut said = Authentication::default();
-    let count = parts.map(|part| result(part, &mut said)).count();
+    let count = parts.inspect(|part| result(part, &mut said)).count();
     found.spf = found.spf.take().or(said.spf);
     if found.dkim.is_empty() {
         found.dkim = said.dkim;
