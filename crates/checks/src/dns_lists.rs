@@ -1,5 +1,5 @@
-//! What lists in DNS say. Ratings of the administrator add up, within bounds: several lists often copy one source, so
-//! lists alone make no spam, and lists of good senders do not excuse everything.
+//! What lists in DNS say. Ratings of the administrator add up for each kind of subject, within bounds: several lists often
+//! copy one source, so what they say of a client alone makes no spam, and lists of good senders do not excuse everything.
 
 use tamis_domain::authentication::{ListAnswer, ListSubject};
 use tamis_domain::evidence::{Evidence, Source};

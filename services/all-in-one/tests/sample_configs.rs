@@ -42,6 +42,20 @@ fn every_sample_is_read() {
 }
 
 #[test]
+fn every_example_of_the_document_on_authentication_is_read() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/authentication.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let examples: Vec<&str> = text.split("```toml\n").skip(1).collect();
+    assert!(examples.len() >= 4);
+    for example in examples {
+        let example = example.split("```").next().unwrap();
+        let output = check_config(example);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{example}\n{said}");
+    }
+}
+
+#[test]
 fn a_misspelt_key_is_refused_with_its_line_and_exit_code_78() {
     for (text, needles) in [
         ("[edge]\nmiltr = \"\"\n", ["miltr", "tamis.toml:2"]),

@@ -13,6 +13,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use crate::Scanner;
+use crate::ask::authentication::Authenticator;
 use crate::door;
 
 /// Window of one stream. Contents of a mail wait here when the scanner is slower than the edge.
@@ -71,6 +72,9 @@ where
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ScannerServer<door::Door>>().await;
     Scanner::keep_gauges(&scanner);
+    if !scanner.authenticator.as_ref().is_some_and(Authenticator::asks_dns) {
+        tracing::info!("DNS is not asked: no SPF, DKIM, DMARC or lists; [scanner.dns] servers");
+    }
     is_ready.set(true);
     let drain = scanner.drain.clone();
     let asked = shutdown.clone();

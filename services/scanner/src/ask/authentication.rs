@@ -126,6 +126,12 @@ impl Authenticator {
         Asking::UnderWay { session, began: clock::now(), task }
     }
 
+    /// Whether DNS is asked at all.
+    #[must_use]
+    pub const fn asks_dns(&self) -> bool {
+        self.dns.is_some()
+    }
+
     /// Domains whose ARC seals are believed.
     #[must_use]
     pub fn trusted_sealers(&self) -> &[String] {

@@ -1,7 +1,8 @@
 //! What a border server of the same site found out: `Authentication-Results` (RFC 8601), believed only if configured.
 //!
-//! Anybody can write such a field. So it counts only with a name that the administrator gave, only the topmost one, and
-//! only above the hops that the administrator trusts to have added a Received: what stands below came with the mail.
+//! Anybody can write such a field. So it counts only with a name that the administrator gave, only above the hops that
+//! the administrator trusts to have added a Received, and only the topmost ones that no Received parts: several filters
+//! of one server write one each. What stands below came with the mail.
 
 use tamis_domain::authentication::{
     Authentication, Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfResult,
@@ -9,7 +10,7 @@ use tamis_domain::authentication::{
 use tamis_domain::envelope::domain_of;
 use tamis_domain::reading::HeaderReading;
 
-/// Results of one field that are read.
+/// Results of one mail that are read.
 const RESULTS_MAX: usize = 32;
 
 /// Whose results are believed.
@@ -25,27 +26,44 @@ impl Upstream {
     /// What the border server found, if it is one of those that are believed.
     #[must_use]
     pub fn read(&self, header: &HeaderReading) -> Option<Authentication> {
-        let mut hops = 0;
+        let (mut hops, mut left) = (0, RESULTS_MAX);
+        let mut found: Option<Authentication> = None;
         for field in &header.fields {
             if field.name.eq_ignore_ascii_case("Received") {
                 hops += 1;
-                if hops > self.hops {
-                    return None;
+                if found.is_some() || hops > self.hops {
+                    break;
                 }
             }
             if field.name.eq_ignore_ascii_case("Authentication-Results") {
                 let text = without_comments(&field.value);
                 let mut parts = text.split(';');
-                let id = parts.next()?.split_whitespace().next()?.to_ascii_lowercase();
-                if self.ids.contains(&id) {
-                    let mut found = Authentication { upstream: Some(id), ..Default::default() };
-                    parts.take(RESULTS_MAX).for_each(|part| result(part, &mut found));
-                    return Some(found);
+                let id = parts.next().and_then(|id| id.split_whitespace().next());
+                let id = id.unwrap_or_default().to_ascii_lowercase();
+                let is_same = found.as_ref().is_none_or(|it| it.upstream.as_ref() == Some(&id));
+                if is_same && self.ids.contains(&id) {
+                    let found = found.get_or_insert_with(Authentication::default);
+                    found.upstream = Some(id);
+                    left -= results(parts.take(left), found);
                 }
             }
         }
-        None
+        found
     }
+}
+
+/// The results of one field, and how many there were. Of each method the topmost field that has it counts.
+fn results<'a>(parts: impl Iterator<Item = &'a str>, found: &mut Authentication) -> usize {
+    let mut said = Authentication::default();
+    let count = parts.inspect(|part| result(part, &mut said)).count();
+    found.spf = found.spf.take().or(said.spf);
+    if found.dkim.is_empty() {
+        found.dkim = said.dkim;
+    }
+    if found.dmarc == Dmarc::default() {
+        found.dmarc = said.dmarc;
+    }
+    count
 }
 
 /// One `method=result` with its properties.
@@ -161,6 +179,28 @@ mod tests {
             (found.dmarc.result, found.dmarc.policy),
             (DmarcResult::Fail, DmarcPolicy::Reject)
         );
+    }
+
+    #[test]
+    fn several_filters_of_one_server_write_a_field_each() {
+        const SPF: (&str, &str) =
+            ("Authentication-Results", "mx.example.org; spf=pass smtp.mailfrom=a@good.example");
+        let found = read(&[PASS, SPF, FAIL], 1).unwrap();
+        assert_eq!(found.dmarc.result, DmarcResult::Pass, "the upper field's");
+        assert_eq!(found.spf.map(|spf| spf.result), Some(SpfResult::Pass), "the second one's");
+        assert_eq!(found.dkim.len(), 1, "the third one's");
+        let below = read(&[PASS, RECEIVED, SPF], 1).unwrap();
+        assert_eq!(below.spf, None, "it came with the mail");
+    }
+
+    #[test]
+    fn results_are_read_up_to_n() {
+        let many = |before: usize| {
+            let text = format!("mx.example.org{}; dmarc=pass", "; x=y".repeat(before));
+            read(&[("Authentication-Results", &text)], 1).unwrap().dmarc.result
+        };
+        assert_eq!(many(RESULTS_MAX - 1), DmarcResult::Pass, "at the limit");
+        assert_eq!(many(RESULTS_MAX), DmarcResult::None, "past the limit");
     }
 
     #[test]

@@ -186,6 +186,7 @@ async fn dns_that_is_gone_costs_one_budget_and_a_rung_and_then_nothing() {
     let verdict = judge(&scanner, &signed(), "192.0.2.9").await;
     assert_eq!(server.asked(), before);
     assert_eq!(found(&verdict), []);
+    assert_eq!(verdict.rung, Rung::Cached, "and it is said again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

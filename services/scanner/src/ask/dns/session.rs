@@ -91,12 +91,12 @@ pub struct Asker<'a> {
     purpose: Purpose,
 }
 
-/// How the questions of one mail went that the cache could not answer.
+/// How the questions of one mail went, whether a server or the cache answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Questions that a server answered, refusals included.
+    /// Questions that were answered, refusals included.
     pub heard: u32,
-    /// Questions that nobody answered in time.
+    /// Questions that nobody answered in time, now or a short while ago.
     pub silent: u32,
 }
 
@@ -154,9 +154,15 @@ impl Asker<'_> {
         let now = clock::now();
         if let Some(known) = self.session.inner.cache.recall(&question, now) {
             self.session.inner.metrics.dns_recalled();
-            return known;
+            return self.count(known);
         }
         let answer = self.answer(question).await;
+        self.count(answer)
+    }
+
+    /// What the cache knows counts as well: a mail that finds only remembered silence has heard nothing, and one whose
+    /// questions are all remembered has.
+    fn count(self, answer: Answer) -> Answer {
         let count = match answer {
             Answer::Failed(failure) if failure.is_silence() => &self.session.silent,
             _ => &self.session.heard,
