@@ -56,7 +56,7 @@ pub struct Input<'a> {
 /// The mail as one group sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
-    /// All findings with the weights of the group, heaviest first, at most `EVIDENCE_MAX`.
+    /// All findings of methods that are on, with the weights of the group, heaviest first, at most `EVIDENCE_MAX`.
     pub evidence: Vec<Evidence>,
     /// What they amount to.
     pub weighed: Weighed,
@@ -80,6 +80,7 @@ pub enum Unscanned {
 pub fn judged(input: &Input<'_>, rules: &Rules) -> Judged {
     let mut evidence: Vec<Evidence> = input.evidence.to_vec();
     evidence.extend((input.listed)(&rules.lists));
+    evidence.retain(|found| rules.is_on(found.source));
     for found in &mut evidence {
         if let Some(weight) = rules.weights.get(found.name.as_ref()) {
             found.weight = *weight;
