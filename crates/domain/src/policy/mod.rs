@@ -73,7 +73,8 @@ pub struct Group {
 }
 
 /// Rules for one group, complete: what the group did not say was taken from the global rules.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rules {
     /// Whether spam is looked for. Where it is not, mail is `trusted`; malware is still malware.
     pub detection: bool,
@@ -83,7 +84,9 @@ pub struct Rules {
     pub thresholds: Thresholds,
     /// Methods that are off, by the source of their evidence.
     pub methods_off: BTreeSet<Source>,
-    /// Lists of senders and networks, the group's own first.
+    /// Lists of senders and networks, the group's own first. They are not written down with the rules: what they said of
+    /// a mail is.
+    #[serde(skip)]
     pub lists: Lists,
     /// What happens to mail of each status.
     pub actions: Actions,

@@ -113,7 +113,8 @@ macro_rules! by_status {
         }
 
         #[doc = concat!($what, ", for every status that can be treated.")]
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct $complete {
             $(
                 #[doc = concat!("For `", stringify!($status), "`.")]
