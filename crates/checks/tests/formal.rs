@@ -108,7 +108,7 @@ fn a_bounce_with_any_fault_is_not_formal_because_spam_forges_bounces() {
     type Change = fn(&mut Mail);
     let cases: [(&str, Change); 7] = [
         ("a sender that is not null", |m| m.envelope.sender = "a@sender.example".to_owned()),
-        ("not multipart/report", |m| m.outline.parts[0].media_type = "multipart/mixed".to_owned()),
+        ("alternatives", |m| m.outline.parts[0].media_type = "multipart/alternative".to_owned()),
         ("a report deep inside", |m| m.outline.parts[2].parent = Some(1)),
         ("a report that is not well formed", |m| m.facts[2] = facts(None)),
         ("a report that nobody read", |m| m.facts[2] = None),
@@ -119,6 +119,59 @@ fn a_bounce_with_any_fault_is_not_formal_because_spam_forges_bounces() {
         let mut mail = dsn();
         change(&mut mail);
         assert_eq!(kind(&mail), None, "{fault}");
+    }
+}
+
+#[test]
+fn a_report_in_another_wrapping_is_one_still_because_mail_systems_differ() {
+    let mut mixed = dsn();
+    mixed.outline.parts[0].media_type = "multipart/mixed".to_owned();
+    assert!(kind(&mixed).is_some(), "OpenSMTPD calls it mixed");
+    let mut wrapped = dsn();
+    for part in &mut wrapped.outline.parts {
+        part.parent = part.parent.map(|parent| parent + 1).or(Some(0));
+    }
+    wrapped.outline.parts.insert(0, part(None, PartKind::Container, "multipart/mixed"));
+    wrapped.facts.insert(0, None);
+    assert!(kind(&wrapped).is_some(), "a relay added a footer");
+    wrapped.outline.parts[0].media_type = "multipart/alternative".to_owned();
+    assert_eq!(kind(&wrapped), None, "one of several ways to show the mail");
+}
+
+#[test]
+fn a_bounce_shows_words_and_nothing_to_click_on_because_spam_forges_bounces() {
+    type Change = fn(&mut Mail);
+    let cases: [(&str, bool, Change); 12] = [
+        ("a link", false, |m| m.facts[1] = linked("shop.example/x")),
+        ("a page that explains", true, |m| m.facts[1] = linked("support.google.com/mail/a")),
+        ("the same host with a page of anybody", false, |m| {
+            m.facts[1] = linked("www.google.com/url");
+        }),
+        ("a host that only begins so", false, |m| {
+            m.facts[1] = linked("support.google.com.shop.example/x");
+        }),
+        ("links in the report", true, |m| m.facts[2].as_mut().unwrap().links.push("a/b".into())),
+        ("a page", true, |m| m.outline.parts[1].kind = PartKind::Html),
+        ("a page with a link", false, |m| {
+            m.outline.parts[1].kind = PartKind::Html;
+            m.facts[1] = linked("shop.example/x");
+        }),
+        ("an icon", true, |m| add(m, 0, PartKind::Image, "image/png")),
+        ("a picture", false, |m| {
+            add(m, 0, PartKind::Image, "image/png");
+            m.outline.parts[4].size = 8 * 1024 + 1;
+        }),
+        ("a file", false, |m| add(m, 0, PartKind::Other, "application/pdf")),
+        ("properties of Outlook", true, |m| add(m, 0, PartKind::Other, "application/ms-tnef")),
+        ("a file that poses as such", false, |m| {
+            add(m, 0, PartKind::Other, "application/ms-tnef");
+            m.outline.parts[4].size = 16 * 1024 + 1;
+        }),
+    ];
+    for (what, formal, change) in cases {
+        let mut mail = dsn();
+        change(&mut mail);
+        assert_eq!(kind(&mail).is_some(), formal, "{what}");
     }
 }
 
@@ -251,6 +304,7 @@ fn automatic_answers_are_short_plain_and_answer_something() {
         (vec![replied.clone(), to.clone()], true),
         (vec![field("X-Autoreply", "yes"), to.clone()], true),
         (vec![field("Precedence", "auto_reply"), to.clone()], true),
+        (vec![field("References", "<x@y>")], false),
         (vec![replied.clone()], false),
         (vec![field("Auto-Submitted", "auto-generated"), to.clone()], false),
         (vec![field("Auto-Submitted", "no"), to.clone()], false),
@@ -305,16 +359,19 @@ fn dmarc_reports_are_known_by_subject_and_name() {
 
 #[test]
 fn a_part_proves_a_report_by_its_fields() {
-    let dsn = "reporting-mta: dns; mx.example final-recipient: rfc822; u@example.org action: failed status: 5.1.1";
+    let dsn = "reporting-mta: dns; mx.example\nfinal-recipient : rfc822; u@example.org\naction: failed\nstatus: 5.1.1";
     let without = |field: &str| dsn.replace(field, "x-none");
     let qmail = "Hi. This is the qmail-send program at mx.example. I'm afraid";
     for (media, text, expect) in [
         ("message/delivery-status", dsn.to_owned(), Some(Report::DeliveryStatus)),
-        ("message/delivery-status", without("reporting-mta"), None),
+        ("message/delivery-status", without("reporting-mta"), Some(Report::DeliveryStatus)),
+        ("message/delivery-status", without("action: failed"), Some(Report::DeliveryStatus)),
+        ("message/delivery-status", without("status:"), Some(Report::DeliveryStatus)),
         ("message/delivery-status", without("final-recipient"), None),
-        ("message/delivery-status", without("action: failed"), None),
-        ("message/delivery-status", without("status:"), None),
-        ("text/plain", dsn.to_owned(), None),
+        ("message/delivery-status", without("action: failed").replace("status:", "x:"), None),
+        ("message/delivery-status", dsn.replace("failed", "won").replace("status:", "x:"), None),
+        ("message/delivery-status", dsn.replace('\n', " "), None),
+        ("text/plain", dsn.to_owned(), Some(Report::BounceText)),
         (
             "message/disposition-notification",
             "final-recipient: rfc822;u@x disposition: manual-action/x; displayed".to_owned(),

@@ -56,10 +56,23 @@ pub struct Input<'a> {
 /// The mail as one group sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
-    /// All findings with the weights of the group, heaviest first, at most `EVIDENCE_MAX`.
+    /// All findings of methods that are on, with the weights of the group, heaviest first, at most `EVIDENCE_MAX`.
     pub evidence: Vec<Evidence>,
     /// What they amount to.
     pub weighed: Weighed,
+}
+
+/// Rules for some of the recipients, and what their lists say of the mail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share<'a> {
+    /// Name of the group.
+    pub group: &'a str,
+    /// How its mail is treated.
+    pub rules: &'a Rules,
+    /// Numbers of its recipients in the envelope.
+    pub recipients: Vec<u16>,
+    /// What was found in its lists.
+    pub listed: Vec<Evidence>,
 }
 
 /// What the edge answers when nobody judged.
@@ -78,8 +91,15 @@ pub enum Unscanned {
 /// The mail under these rules. With the rules of [`Policy::global`] this is what the verdict says for logs.
 #[must_use]
 pub fn judged(input: &Input<'_>, rules: &Rules) -> Judged {
-    let mut evidence: Vec<Evidence> = input.evidence.to_vec();
-    evidence.extend((input.listed)(&rules.lists));
+    judge(input.evidence, &(input.listed)(&rules.lists), rules)
+}
+
+/// The same for findings that are the same for everybody, and those in the lists of these rules.
+#[must_use]
+pub fn judge(evidence: &[Evidence], listed: &[Evidence], rules: &Rules) -> Judged {
+    let all = evidence.iter().chain(listed);
+    let mut evidence: Vec<Evidence> =
+        all.filter(|found| rules.is_on(found.source)).cloned().collect();
     for found in &mut evidence {
         if let Some(weight) = rules.weights.get(found.name.as_ref()) {
             found.weight = *weight;
@@ -96,12 +116,17 @@ pub fn judged(input: &Input<'_>, rules: &Rules) -> Judged {
 /// recipients (a file) gets one group that names nobody, so that its treatment can still be shown.
 #[must_use]
 pub fn decide(input: &Input<'_>) -> Plan {
+    plan(input.id, input.rung, input.evidence, &shares(input))
+}
+
+/// The same for shares that were taken before.
+#[must_use]
+pub fn plan(id: MailId, rung: Rung, evidence: &[Evidence], shares: &[Share<'_>]) -> Plan {
     let mut groups: Vec<GroupPlan> = Vec::new();
     // A hostile mail can have thousands of findings and a thousand groups to be weighed for.
-    let kept = heaviest(input.evidence);
-    let input = &Input { evidence: &kept, ..*input };
-    for (group, recipients) in shares(input) {
-        let plan = group_plan(input, group, recipients);
+    let kept = heaviest(evidence);
+    for share in shares {
+        let plan = group_plan(id, rung, &kept, share);
         match groups.iter_mut().find(|known| is_alike(known, &plan)) {
             Some(known) => {
                 known.recipients.extend(plan.recipients);
@@ -113,13 +138,25 @@ pub fn decide(input: &Input<'_>) -> Plan {
     Plan { groups }
 }
 
+/// The recipients by the rules that hold for them, with what the lists of each say.
+#[must_use]
+pub fn shares<'a>(input: &Input<'a>) -> Vec<Share<'a>> {
+    let share = |(group, recipients): (&'a Group, Vec<u16>)| Share {
+        group: group.name(),
+        rules: group.rules(),
+        recipients,
+        listed: (input.listed)(&group.rules().lists),
+    };
+    groups(input).into_iter().map(share).collect()
+}
+
 /// Whether no further finding can change what happens: every group rejects or discards mail of its blacklisted
 /// senders, this is such a mail, and malware, which outranks the list, would be treated the same. Where malware is
 /// quarantined but blacklisted mail discarded, the mail is looked at further, as anything else is.
 #[must_use]
 pub fn is_certain(input: &Input<'_>) -> bool {
     !input.envelope.recipients.is_empty()
-        && shares(input).into_iter().all(|(group, _)| {
+        && groups(input).into_iter().all(|(group, _)| {
             let rules = group.rules();
             let listed = rules.treatment(Status::Blacklisted);
             let refused =
@@ -156,7 +193,7 @@ pub fn unscanned(envelope: &Envelope, id: MailId, answer: Unscanned) -> Plan {
 }
 
 /// Recipients by policy group, in the order in which the groups first appear.
-fn shares<'a>(input: &Input<'a>) -> Vec<(&'a Group, Vec<u16>)> {
+fn groups<'a>(input: &Input<'a>) -> Vec<(&'a Group, Vec<u16>)> {
     let policy = input.policy;
     if input.envelope.recipients.is_empty() {
         return vec![(policy.global(), Vec::new())];
@@ -172,13 +209,14 @@ fn shares<'a>(input: &Input<'a>) -> Vec<(&'a Group, Vec<u16>)> {
     shares
 }
 
-fn group_plan(input: &Input<'_>, group: &Group, recipients: Vec<u16>) -> GroupPlan {
-    let rules = group.rules();
-    let judged = judged(input, rules);
+fn group_plan(id: MailId, rung: Rung, evidence: &[Evidence], share: &Share<'_>) -> GroupPlan {
+    let rules = share.rules;
+    let judged = judge(evidence, &share.listed, rules);
     let status = judged.weighed.status;
-    let action = action(rules, status, input.id);
-    let edits = if action.goes_on() { edits(input, rules, &judged) } else { Vec::new() };
-    GroupPlan { group: group.name().to_owned(), recipients, status, action, edits }
+    let action = action(rules, status, id);
+    let edits = if action.goes_on() { edits(id, rung, rules, &judged) } else { Vec::new() };
+    let (group, recipients) = (share.group.to_owned(), share.recipients.clone());
+    GroupPlan { group, recipients, status, action, edits }
 }
 
 /// Alike is what the edge would carry out alike; the name of the group that came first stands for both.
@@ -207,7 +245,7 @@ fn with_id(text: &str, id: MailId) -> String {
     format!("{text} (id {id})")
 }
 
-fn edits(input: &Input<'_>, rules: &Rules, judged: &Judged) -> Vec<HeaderEdit> {
+fn edits(id: MailId, rung: Rung, rules: &Rules, judged: &Judged) -> Vec<HeaderEdit> {
     let Weighed { score, status } = judged.weighed;
     let shown = shown(&judged.evidence);
     let mut edits: Vec<HeaderEdit> = removals().collect();
@@ -217,8 +255,8 @@ fn edits(input: &Input<'_>, rules: &Rules, judged: &Judged) -> Vec<HeaderEdit> {
         let words = shown.iter().map(|(name, weight)| format!("{name}={weight:.2}"));
         edits.push(add("X-Tamis-Evidence", &folded("X-Tamis-Evidence", "", words, ", ")));
     }
-    edits.push(add("X-Tamis-Rung", input.rung.word()));
-    edits.push(add("X-Tamis-Id", &input.id.to_string()));
+    edits.push(add("X-Tamis-Rung", rung.word()));
+    edits.push(add("X-Tamis-Id", &id.to_string()));
     if status.is_spam_flag() {
         edits.push(add("X-Spam-Flag", "YES"));
     }

@@ -75,6 +75,12 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether such findings come from others over the network, so that the same mail may have others tomorrow.
+    #[must_use]
+    pub const fn is_outside(self) -> bool {
+        matches!(self, Self::Reputation | Self::Authentication | Self::DnsList)
+    }
+
     /// The word used in logs and metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -20,6 +20,7 @@ pub mod outline;
 pub mod plan;
 pub mod policy;
 pub mod reading;
+pub mod record;
 pub mod reputation;
 pub mod status;
 pub mod suffix;

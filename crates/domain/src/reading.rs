@@ -177,4 +177,12 @@ pub enum Report {
     Feedback,
     /// The plain text bounce of qmail ("Hi. This is the ... program at").
     QmailBounce,
+    /// A bounce in words: why, and the header of the returned mail behind it.
+    PlainBounce,
+    /// A mail system's words about who could not be reached and why, without the returned mail.
+    BounceText,
+    /// The header of a returned mail, without a reason that could be told.
+    ReturnedHeader,
+    /// A provider's notice about a bounce, made for programs.
+    Notice,
 }

@@ -111,12 +111,22 @@ fn evidence(line: &str) -> Evidence {
     let evidence = Evidence { name: name.into(), ..evidence };
     match words.next() {
         None => evidence,
+        Some(word) if source(word).is_some() => {
+            Evidence { source: source(word).unwrap(), ..evidence }
+        }
         Some("infected") => evidence.marked(Mark::Infected),
         Some("suspicious") => evidence.marked(Mark::Suspicious),
         Some("formal") => evidence.marked(Mark::Formal),
         Some("spam") => evidence.marked(Mark::Spam),
         Some(other) => panic!("unknown mark {other}"),
     }
+}
+
+/// The kind of check with this word.
+fn source(word: &str) -> Option<Source> {
+    [Source::Header, Source::Link, Source::Text, Source::Malware]
+        .into_iter()
+        .find(|source| source.word() == word)
 }
 
 /// What the check of lists gives, in short.

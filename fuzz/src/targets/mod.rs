@@ -44,6 +44,8 @@ mod smtp_data;
 mod smtp_line;
 mod smtp_reply;
 mod smtp_server;
+#[cfg(feature = "services")]
+mod verdict_records;
 
 targets! { PURE:
     smtp_line in smtp_line,
@@ -79,4 +81,5 @@ targets! { SERVICES:
     scan_convert in scan_convert,
     log_records in log_records,
     redis_address in redis_address,
+    verdict_records in verdict_records,
 }

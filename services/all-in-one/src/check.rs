@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tamis_domain::record::Record;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
@@ -16,10 +17,15 @@ use tamis_scanner::Scanner;
 use tamis_scanner::metrics::Metrics;
 
 use crate::cli::Check;
+use crate::explain::{clean, explain};
+use crate::records::Place;
 use crate::{mails, start};
 
 /// Exit status when some input could not be read.
 const UNREADABLE: u8 = 2;
+
+/// What is said of an envelope that nobody vouches for.
+const UNVERIFIED: &str = "unverified: from the mail's own trace";
 
 /// How often the progress line is written.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(200);
@@ -29,30 +35,38 @@ struct Judged {
     file: PathBuf,
     bytes: usize,
     is_verified: bool,
-    result: Result<Verdict>,
+    result: Result<Told>,
+}
+
+/// A verdict, and what it followed from if somebody wants to know.
+struct Told {
+    verdict: Verdict,
+    record: Option<Box<Record>>,
 }
 
 /// Judges all that was named, one after the other or several at a time; prints in the order of the files.
 pub async fn run(options: Check) -> Result<ExitCode, Failure> {
-    let scanner = Arc::new(scanner(&options)?);
+    let scanner = Arc::new(scanner(options.config.as_deref(), options.offline)?);
     let (files, complaints) = mails::find(&options.paths);
     for complaint in &complaints {
         eprintln!("tamis check: {complaint}");
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = options.jobs.map_or(cores, usize::from);
-    let options = Arc::new(options);
     let total = files.len();
+    let records =
+        options.record.as_deref().map(|place| Place::prepare(place, total)).transpose()?;
+    let (options, records) = (Arc::new(options), records.map(Arc::new));
     let mut progress = Progress::new(total);
     let mut unreadable = complaints.len();
     let mut judged = futures_util::stream::iter(files)
-        .map(|file| judge(Arc::clone(&scanner), Arc::clone(&options), file))
+        .map(|file| judge(Arc::clone(&scanner), Arc::clone(&options), records.clone(), file))
         .buffered(jobs);
     let mut out = std::io::BufWriter::new(std::io::stdout());
     let mut written = Ok(());
     while let Some(one) = judged.next().await {
         match &one.result {
-            Ok(verdict) => written = writeln!(out, "{}", line(&options, &one, verdict)),
+            Ok(told) => written = writeln!(out, "{}", line(&options, &one, told)),
             Err(error) => {
                 unreadable += 1;
                 progress.clear();
@@ -73,7 +87,7 @@ pub async fn run(options: Check) -> Result<ExitCode, Failure> {
 
 /// How the run ends. Whoever reads our lines and stops has seen enough: no reason to judge the rest, and no error.
 /// Lines lost in any other way are one, or a full disk would look like mail without findings.
-fn ended(written: std::io::Result<()>, unreadable: usize) -> Result<ExitCode, Failure> {
+pub fn ended(written: std::io::Result<()>, unreadable: usize) -> Result<ExitCode, Failure> {
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::temporary(
             format!("standard output: {error}"),
@@ -84,30 +98,30 @@ fn ended(written: std::io::Result<()>, unreadable: usize) -> Result<ExitCode, Fa
     }
 }
 
-fn line(options: &Check, one: &Judged, verdict: &Verdict) -> String {
-    match options.json {
-        true => as_json(one, verdict).to_string(),
-        false => as_text(&one.file, verdict),
+fn line(options: &Check, one: &Judged, told: &Told) -> String {
+    match &told.record {
+        Some(record) if options.explain => explain(&printable(&one.file), record),
+        _ if options.json => {
+            let mut line = as_json(&one.file, &told.verdict);
+            line["bytes"] = json!(one.bytes);
+            let said = if one.is_verified { "as said" } else { UNVERIFIED };
+            line["envelope"] = json!(said);
+            line.to_string()
+        }
+        _ => as_text(&one.file, &told.verdict),
     }
 }
 
 /// A file name as one line of text that no terminal obeys: control characters are escaped.
-fn printable(file: &Path) -> String {
-    let mut out = String::new();
-    for c in file.to_string_lossy().chars() {
-        match c.is_control() {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out
+pub fn printable(file: &Path) -> String {
+    clean(&file.to_string_lossy())
 }
 
 /// A scanner for the command line: nothing is asked over the network unless a configuration file says whom.
-fn scanner(options: &Check) -> Result<Scanner, Failure> {
-    let started = start::settings(options.config.as_deref())?;
+pub fn scanner(file: Option<&Path>, is_offline: bool) -> Result<Scanner, Failure> {
+    let started = start::settings(file)?;
     let mut config = started.scanner;
-    if options.offline || options.config.is_none() {
+    if is_offline || file.is_none() {
         config.far = None;
         config.reputation.clear();
         config.authentication = None;
@@ -116,7 +130,12 @@ fn scanner(options: &Check) -> Result<Scanner, Failure> {
     Ok(Scanner::new(&config, snapshot, Metrics::new(&tamis_runtime::metrics::Metrics::new())))
 }
 
-async fn judge(scanner: Arc<Scanner>, options: Arc<Check>, file: PathBuf) -> Judged {
+async fn judge(
+    scanner: Arc<Scanner>,
+    options: Arc<Check>,
+    records: Option<Arc<Place>>,
+    file: PathBuf,
+) -> Judged {
     let path = file.clone();
     let task = tokio::spawn(async move {
         let mail = tokio::task::block_in_place(|| mails::read(&path))?;
@@ -124,18 +143,25 @@ async fn judge(scanner: Arc<Scanner>, options: Arc<Check>, file: PathBuf) -> Jud
         let (bytes, is_verified) = (mail.len(), offer.envelope.verified);
         drop(mail);
         let now_s = i64::try_from(clock::unix_seconds()).unwrap_or(i64::MAX);
-        Ok((bytes, is_verified, scanner.judge(offer, now_s).await?))
+        if !options.explain && records.is_none() {
+            let verdict = scanner.judge(offer, now_s).await?;
+            return Ok((bytes, is_verified, Told { verdict, record: None }));
+        }
+        let record = Box::new(scanner.judge_recorded(offer, now_s, None).await?);
+        if let Some(place) = records {
+            tokio::task::block_in_place(|| place.write(&path, &record))?;
+        }
+        Ok((bytes, is_verified, Told { verdict: record.verdict.clone(), record: Some(record) }))
     });
     let judged = task.await.map_err(anyhow::Error::from).flatten();
     match judged {
-        Ok((bytes, is_verified, verdict)) => {
-            Judged { file, bytes, is_verified, result: Ok(verdict) }
-        }
+        Ok((bytes, is_verified, told)) => Judged { file, bytes, is_verified, result: Ok(told) },
         Err(error) => Judged { file, bytes: 0, is_verified: false, result: Err(error) },
     }
 }
 
-fn as_json(one: &Judged, verdict: &Verdict) -> serde_json::Value {
+/// A verdict for programs.
+pub fn as_json(file: &Path, verdict: &Verdict) -> serde_json::Value {
     let evidence: Vec<_> = verdict
         .evidence
         .iter()
@@ -150,15 +176,13 @@ fn as_json(one: &Judged, verdict: &Verdict) -> serde_json::Value {
         })
         .collect();
     json!({
-        "file": one.file.to_string_lossy(),
+        "file": file.to_string_lossy(),
         "status": verdict.status,
         "score": decimal(verdict.score),
         "evidence": evidence,
         "rung": verdict.rung,
         "timings": verdict.timings,
         "id": verdict.id,
-        "bytes": one.bytes,
-        "envelope": if one.is_verified { "as said" } else { "unverified: from the mail's own trace" },
     })
 }
 
@@ -167,7 +191,8 @@ fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
-fn as_text(file: &Path, verdict: &Verdict) -> String {
+/// A verdict in one line.
+pub fn as_text(file: &Path, verdict: &Verdict) -> String {
     let names: Vec<&str> = verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
     format!(
         "{}: {} {:.2} ({}) {}",

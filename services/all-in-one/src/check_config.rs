@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tamis_domain::policy::Group;
 use tamis_reputation::reporters::Reporters;
 use tamis_runtime::exit::Failure;
 
@@ -21,8 +22,10 @@ pub fn run(file: &Path) -> Result<(), Failure> {
     tamis_runtime::say!("{:#?}", settings.reputation);
     tamis_runtime::say!("{:#?}", settings.bases);
     tamis_runtime::say!("{:#?}", settings.telemetry);
-    let groups: Vec<&str> = snapshot.policy.groups().map(|group| group.name()).collect();
-    tamis_runtime::say!("policy groups, first match wins: {}", groups.join(", "));
+    tamis_runtime::say!("policy groups, first match wins:");
+    for group in snapshot.policy.groups() {
+        tamis_runtime::say!("  {}", detection(group));
+    }
     tamis_runtime::say!("known malicious objects: {}", snapshot.bases.hashes.len());
     for name in snapshot.policy.weighted_names() {
         if !tamis_scanner::evidence_names().any(|known| known == name) {
@@ -30,4 +33,23 @@ pub fn run(file: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// How strictly a group's mail is judged, as it came out of global rules and its own.
+fn detection(group: &Group) -> String {
+    let rules = group.rules();
+    if !rules.detection {
+        return format!("{}: detection off, mail is trusted", group.name());
+    }
+    let own =
+        if rules.thresholds == rules.level.thresholds() { "" } else { " with own thresholds" };
+    let off: Vec<&str> = rules.methods_off.iter().map(|source| source.word()).collect();
+    format!(
+        "{}: level {}{own}, probable_spam from {}, spam from {}, methods off: {}",
+        group.name(),
+        rules.level.word(),
+        rules.thresholds.probable_spam,
+        rules.thresholds.spam,
+        if off.is_empty() { "none".to_owned() } else { off.join(" ") },
+    )
 }

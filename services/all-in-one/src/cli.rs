@@ -27,6 +27,8 @@ pub enum Command {
     Reputation(Role),
     /// Judge files and folders by the same code as the service.
     Check(Check),
+    /// Give verdicts again from their records, or say what another policy or other bases change.
+    Replay(Replay),
     /// Add, delete and explain signatures of known mail.
     Signature(Signature),
     /// Publish, pull and go back from signed bases.
@@ -52,6 +54,12 @@ pub struct Check {
     /// Print one JSON object a line.
     #[arg(long)]
     pub json: bool,
+    /// Say of each mail in sentences why it has its status, and what would change it.
+    #[arg(long, conflicts_with = "json")]
+    pub explain: bool,
+    /// Write down what each verdict follows from, for `tamis replay`: into a file for one mail, a folder for several.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub record: Option<PathBuf>,
     /// Mails judged at the same time [default: one for each core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
@@ -75,6 +83,29 @@ pub struct Check {
     pub config: Option<PathBuf>,
     /// Mails, folders of mails, or - for standard input.
     #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Options of `tamis replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Say of each mail in sentences why it has its status, and what would change it.
+    #[arg(long, conflicts_with = "json")]
+    pub explain: bool,
+    /// Judge this mail anew by the policy and the bases of now, and say how the verdict differs from the record's.
+    #[arg(long, value_name = "MAIL", conflicts_with_all = ["json", "explain"])]
+    pub now: Option<PathBuf>,
+    /// With --now: make no network look-up of any kind; what others said then holds still.
+    #[arg(long, requires = "now")]
+    pub offline: bool,
+    /// With --now: configuration file, as for check.
+    #[arg(long, value_name = "FILE", requires = "now")]
+    pub config: Option<PathBuf>,
+    /// Records, or folders of records; with --now one.
+    #[arg(required = true, value_name = "RECORD")]
     pub paths: Vec<PathBuf>,
 }
 

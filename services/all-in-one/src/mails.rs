@@ -70,7 +70,18 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     if mail.len() as u64 > MAIL_BYTES_MAX {
         bail!("longer than {MAIL_BYTES_MAX} bytes");
     }
+    end_lines(&mut mail);
     Ok(mail)
+}
+
+/// Lines of a file that was written on a classic Mac end in CR alone. No MTA passes such a mail on, so it is a way of
+/// keeping files and no trick; a file with any LF is left as it is.
+fn end_lines(mail: &mut [u8]) {
+    if mail.contains(&b'\r') && !mail.contains(&b'\n') {
+        for byte in mail.iter_mut().filter(|byte| **byte == b'\r') {
+            *byte = b'\n';
+        }
+    }
 }
 
 /// The mail as an edge would offer it, with all its contents.
@@ -137,6 +148,20 @@ fn bare(address: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail aloud")]
     use super::*;
+
+    #[test]
+    fn files_of_classic_macs_have_lines_and_mail_with_any_other_line_end_is_left_alone() {
+        for (file, read) in [
+            (&b"A: b\r\rc\r"[..], &b"A: b\n\nc\n"[..]),
+            (b"A: b\r\n\r\nc\r", b"A: b\r\n\r\nc\r"),
+            (b"A: b\rc\n", b"A: b\rc\n"),
+            (b"A: b", b"A: b"),
+        ] {
+            let mut mail = file.to_vec();
+            end_lines(&mut mail);
+            assert_eq!(mail, read);
+        }
+    }
 
     #[cfg(unix)]
     #[test]

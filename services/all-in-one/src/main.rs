@@ -9,9 +9,12 @@ mod bases;
 mod check;
 mod check_config;
 mod cli;
+mod explain;
 mod inbox;
 mod mails;
 mod one_process;
+mod records;
+mod replay;
 mod roles;
 mod signature;
 mod start;
@@ -47,6 +50,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Scanner(role) => roles::scanner(role).await?,
         Command::Reputation(role) => roles::reputation(role).await?,
         Command::Check(options) => return check::run(options).await,
+        Command::Replay(options) => return replay::run(options).await,
         Command::Signature(options) => return signature::run(options).await,
         Command::Bases(options) => return bases::run(options).await,
         Command::CheckConfig { file } => check_config::run(&file)?,

@@ -56,11 +56,36 @@ fn every_example_of_the_document_on_authentication_is_read() {
 }
 
 #[test]
+fn level_thresholds_and_methods_are_shown_as_they_come_out_for_each_group() {
+    let output = check_config(
+        "[policy]\nlevel = \"high\"\nmethods = { text = false, link = false }\n\
+         [[policy.group]]\nname = \"sales\"\nrecipients = [\"@shop.example.org\"]\n\
+         thresholds = { spam = 12.5 }\nmethods = { text = true }\n\
+         [[policy.group]]\nname = \"abuse\"\nrecipients = [\"abuse@example.org\"]\ndetection = false\n",
+    );
+    let said = String::from_utf8_lossy(&output.stdout);
+    let shown: Vec<&str> =
+        said.lines().skip_while(|line| !line.starts_with("policy groups")).take(4).collect();
+    assert_eq!(
+        shown,
+        [
+            "policy groups, first match wins:",
+            "  sales: level high with own thresholds, probable_spam from 4, spam from 12.5, methods off: link",
+            "  abuse: detection off, mail is trusted",
+            "  default: level high, probable_spam from 4, spam from 8, methods off: text link",
+        ],
+        "{said}"
+    );
+}
+
+#[test]
 fn a_misspelt_key_is_refused_with_its_line_and_exit_code_78() {
     for (text, needles) in [
         ("[edge]\nmiltr = \"\"\n", ["miltr", "tamis.toml:2"]),
         ("[edeg]\n", ["edeg", "unknown section"]),
         ("[policy]\nactions = { spam = \"burn\" }\n", ["policy", "burn"]),
+        ("[policy]\nlevel = \"paranoid\"\n", ["level", "paranoid"]),
+        ("[policy]\nmethods = { magic = false }\n", ["methods", "magic"]),
         ("[scanner]\nredis = \"mysql://h\"\n", ["redis", "mysql"]),
         ("[[policy.group]]\nname = \"a\"\nrecipients = [\"nonsense\"]\n", ["a", "nonsense"]),
         ("[edge]\ndeadline_ms = 0\n", ["edge", "deadline_ms"]),

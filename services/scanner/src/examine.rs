@@ -25,6 +25,7 @@ use tamis_domain::reputation::{Answered, Class, Listing};
 use tamis_domain::status::Rung;
 use tamis_domain::suffix::owner;
 use tamis_domain::verdict::{Timings, Verdict};
+use tamis_domain::weigh::heaviest;
 use tamis_message::digesting::{part_digest, reading_key};
 use tamis_message::sketch::image::{Budget, is_picture};
 use tamis_reputation_protocol::naming;
@@ -41,6 +42,8 @@ use crate::memory::{FarAnswer, Key};
 use crate::metrics::Recalled;
 use crate::snapshot::Snapshot;
 use crate::{Scanner, reading};
+
+mod record;
 
 /// One mail being judged.
 #[derive(Debug)]
@@ -65,12 +68,15 @@ pub struct Examination {
     heard: Heard,
     /// Names that found no room in the question.
     unasked: usize,
+    /// What the outside said of the mail when it was judged before, where nobody is asked now.
+    remembered: Vec<Evidence>,
     /// Questions to DNS under way: they run beside all else.
     asking: Option<Asking>,
     /// What came of them.
     findings: Findings,
     /// Domains whose ARC seals are believed.
     sealers: Vec<String>,
+    is_dns_asked: bool,
     is_certain: bool,
     timings: Timings,
 }
@@ -99,9 +105,11 @@ impl Examination {
             answers: Vec::new(),
             heard: Heard::NotAsked,
             unasked: 0,
+            remembered: Vec::new(),
             asking: None,
             findings: Findings::default(),
             sealers: Vec::new(),
+            is_dns_asked: false,
             is_certain: false,
             timings: Timings::default(),
         };
@@ -352,6 +360,7 @@ impl Examination {
             return;
         };
         let links = if authenticator.wants_links() { self.link_owners() } else { Vec::new() };
+        self.is_dns_asked = true;
         self.findings = authenticator.end(asking, links).await;
         self.sealers = authenticator.trusted_sealers().to_vec();
     }
@@ -398,6 +407,7 @@ impl Examination {
             &self.sealers,
         ));
         all.extend(tamis_checks::dns_lists::judge(&self.findings.lists));
+        all.extend(self.remembered.iter().cloned());
         if self.heard.may_have_missed() {
             // Whether a signature matches is not known, so nothing is taken for a mere formality.
             return all;
@@ -415,7 +425,8 @@ impl Examination {
 
     /// Puts all that a decision depends on together, and asks it.
     fn with_input<T>(&self, offer: &Offer, rung: Rung, ask: impl FnOnce(&Input<'_>) -> T) -> T {
-        let evidence = self.evidence(offer);
+        // What is kept weighs the same as all, and a record holds no more.
+        let evidence = heaviest(&self.evidence(offer));
         let listed =
             |lists: &Lists| tamis_checks::lists::judge(&offer.envelope, &self.header, lists);
         ask(&Input {

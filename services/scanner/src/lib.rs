@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tamis_domain::dialogue::{Offer, Offered};
+use tamis_domain::record::Record;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::shutdown::Drain;
 use tokio::sync::Semaphore;
@@ -27,6 +28,7 @@ pub mod flights;
 pub mod memory;
 pub mod metrics;
 pub mod reading;
+pub mod record;
 pub mod serve;
 pub mod service;
 pub mod snapshot;
@@ -101,15 +103,45 @@ impl Scanner {
         offer: Offer,
         now_s: i64,
     ) -> Result<Verdict, tamis_domain::dialogue::Broken> {
+        let (mail, offer) = self.examined(offer, now_s, None).await?;
+        let verdict = mail.verdict(&offer);
+        self.metrics.judged(&verdict);
+        Ok(verdict)
+    }
+
+    /// The same, and all that the verdict followed from. What the outside said of the mail in the record `before` holds
+    /// for whom nobody asks now.
+    ///
+    /// # Errors
+    /// As for [`Scanner::judge`].
+    pub async fn judge_recorded(
+        &self,
+        offer: Offer,
+        now_s: i64,
+        before: Option<&Record>,
+    ) -> Result<Record, tamis_domain::dialogue::Broken> {
+        let (mail, offer) = self.examined(offer, now_s, before).await?;
+        let record = mail.record(&offer, now_s);
+        self.metrics.judged(&record.verdict);
+        Ok(record)
+    }
+
+    async fn examined(
+        &self,
+        offer: Offer,
+        now_s: i64,
+        before: Option<&Record>,
+    ) -> Result<(Examination, Offer), tamis_domain::dialogue::Broken> {
         let mut offered = Offered::accept(offer, tamis_runtime::clock::now())?;
         let mut mail = Examination::begin(self.snapshot.take(), offered.offer(), now_s);
+        if let Some(before) = before {
+            mail.remember(self, before);
+        }
         let (inline, until) = (offered.take_inline(), offered.deadline());
         mail.near(self, offered.offer(), inline, until).await;
         let supplied = offered.without_need();
         mail.full(self, &supplied.offer, Vec::new(), until).await;
-        let verdict = mail.verdict(&supplied.offer);
-        self.metrics.judged(&verdict);
-        Ok(verdict)
+        Ok((mail, supplied.offer))
     }
 
     /// What the selector thinks of each reputation server, for metrics and people.

@@ -8,7 +8,8 @@ use super::pattern::{NAME_FORMS, Names};
 use super::typed::{
     Typed, TypedActions, TypedGroup, TypedLists, TypedSubjectTags, TypedThresholds,
 };
-use super::{DEFAULT_GROUP, Group, Policy, Rules, Thresholds, Treatment};
+use super::{DEFAULT_GROUP, DetectionLevel, Group, Policy, Rules, Thresholds, Treatment};
+use crate::evidence::Source;
 use crate::limits::GROUPS_MAX;
 
 /// A policy that cannot be meant: the administrator's fault; the configuration is refused as a whole.
@@ -69,7 +70,9 @@ impl TryFrom<Typed> for Policy {
             at: "policy",
             detection: typed.detection,
             reject_text: typed.reject_text.as_ref(),
+            level: typed.level,
             thresholds: typed.thresholds,
+            methods: &typed.methods,
             lists: &typed.lists,
             actions: &typed.actions,
             subject_tag: &typed.subject_tag,
@@ -106,7 +109,9 @@ fn checked_group<'a>(
         at: &at,
         detection: group.detection,
         reject_text: group.reject_text.as_ref(),
+        level: group.level,
         thresholds: group.thresholds,
+        methods: &group.methods,
         lists: &group.lists,
         actions: &group.actions,
         subject_tag: &group.subject_tag,
@@ -138,7 +143,9 @@ struct Said<'a> {
     at: &'a str,
     detection: Option<bool>,
     reject_text: Option<&'a String>,
+    level: Option<DetectionLevel>,
     thresholds: TypedThresholds,
+    methods: &'a BTreeMap<Source, bool>,
     lists: &'a TypedLists,
     actions: &'a TypedActions,
     subject_tag: &'a TypedSubjectTags,
@@ -165,7 +172,9 @@ impl Said<'_> {
         weights.extend(self.checked_weights()?.clone());
         Ok(Rules {
             detection: self.detection.unwrap_or(base.detection),
+            level: self.level.unwrap_or(base.level),
             thresholds: self.checked_thresholds(base.thresholds)?,
+            methods_off: self.methods_off(&base.methods_off),
             lists: base.lists.under(self.checked_lists()?),
             actions: self.actions.over(&base.actions),
             subject_tags: self.subject_tag.over(&base.subject_tags),
@@ -174,8 +183,10 @@ impl Said<'_> {
         })
     }
 
+    /// A level said here stands above thresholds said further away.
     fn checked_thresholds(&self, base: Thresholds) -> Result<Thresholds, PolicyError> {
-        let Thresholds { probable_spam, spam } = base;
+        let Thresholds { probable_spam, spam } =
+            self.level.map_or(base, DetectionLevel::thresholds);
         let thresholds = Thresholds {
             probable_spam: self.thresholds.probable_spam.unwrap_or(probable_spam),
             spam: self.thresholds.spam.unwrap_or(spam),
@@ -189,6 +200,18 @@ impl Said<'_> {
         let value = format!("probable_spam = {probable_spam}, spam = {spam}");
         let allowed = format!("0 < probable_spam <= spam <= {WEIGHT_MAX}");
         Err(PolicyError::NotAllowed { key, value, allowed })
+    }
+
+    fn methods_off(&self, base: &BTreeSet<Source>) -> BTreeSet<Source> {
+        let mut off = base.clone();
+        for (source, is_on) in self.methods {
+            if *is_on {
+                off.remove(source);
+            } else {
+                off.insert(*source);
+            }
+        }
+        off
     }
 
     fn checked_weights(&self) -> Result<&BTreeMap<String, f32>, PolicyError> {

@@ -5,7 +5,9 @@
 //!
 //! ```toml
 //! [policy]
-//! thresholds = { probable_spam = 5.0, spam = 10.0 }
+//! level = "standard"
+//! thresholds = { spam = 12.0 }
+//! methods = { link = true }
 //! lists = { trusted = ["partner@example.org", "192.0.2.0/24"], blacklisted = ["@spam.example", ".spam.example"] }
 //! actions = { spam = "accept", infected = "quarantine" }
 //! subject_tag = { spam = "[SPAM]" }
@@ -20,20 +22,25 @@
 //! not say, it takes from the global rules, key by key. Lists are the exception: a group's own lists are looked
 //! at first and the global ones after them, see [`lists`].
 //!
+//! Thresholds come from the nearest word that was said: a level stands for both, a threshold beside it for itself. A
+//! method that is off counts nothing for its group, neither weight nor mark; what it found is found for all others.
+//!
 //! Defaults tag, they do not destroy: everything is accepted with headers and, for spam, a tag in the subject.
 //! Only a *known* malicious object (`infected`) is quarantined, which the administrator can undo.
 
 mod check;
+mod level;
 pub mod lists;
 pub mod pattern;
 mod typed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use self::lists::Lists;
 use self::pattern::Names;
+use crate::evidence::Source;
 use crate::status::Status;
 
 pub use self::check::{
@@ -41,6 +48,7 @@ pub use self::check::{
     REJECT_TEXT_CHARS_MAX, SUBJECT_TAG_CHARS_MAX, TREATMENT_ADDRESSES_MAX, WEIGHT_MAX, WEIGHTS_MAX,
     is_evidence_name,
 };
+pub use self::level::DetectionLevel;
 pub use self::typed::{
     Actions, SubjectTags, Typed, TypedActions, TypedGroup, TypedLists, TypedSubjectTags,
     TypedThresholds,
@@ -65,13 +73,20 @@ pub struct Group {
 }
 
 /// Rules for one group, complete: what the group did not say was taken from the global rules.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rules {
     /// Whether spam is looked for. Where it is not, mail is `trusted`; malware is still malware.
     pub detection: bool,
+    /// How few signs suffice; thresholds typed beside it stand in `thresholds` alone.
+    pub level: DetectionLevel,
     /// Where `probable_spam` and `spam` begin.
     pub thresholds: Thresholds,
-    /// Lists of senders and networks, the group's own first.
+    /// Methods that are off, by the source of their evidence.
+    pub methods_off: BTreeSet<Source>,
+    /// Lists of senders and networks, the group's own first. They are not written down with the rules: what they said of
+    /// a mail is.
+    #[serde(skip)]
     pub lists: Lists,
     /// What happens to mail of each status.
     pub actions: Actions,
@@ -96,7 +111,7 @@ pub struct Thresholds {
 impl Default for Thresholds {
     /// 5 and 10: no single ordinary sign reaches the first, no two ordinary signs the second.
     fn default() -> Self {
-        Self { probable_spam: 5.0, spam: 10.0 }
+        DetectionLevel::Standard.thresholds()
     }
 }
 
@@ -175,7 +190,9 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             detection: true,
+            level: DetectionLevel::default(),
             thresholds: Thresholds::default(),
+            methods_off: BTreeSet::new(),
             lists: Lists::default(),
             actions: Actions::default(),
             subject_tags: SubjectTags::default(),
@@ -186,6 +203,12 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Whether findings of this kind of check count for the group.
+    #[must_use]
+    pub fn is_on(&self, source: Source) -> bool {
+        !self.methods_off.contains(&source)
+    }
+
     /// What happens to mail of this status. Mail that nothing speaks against, and trusted mail, is always accepted.
     #[must_use]
     pub fn treatment(&self, status: Status) -> &Treatment {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Treatment;
+use super::{DetectionLevel, Treatment};
+use crate::evidence::Source;
 
 /// Text of a rejection where the administrator wrote none.
 pub(super) const REJECT_TEXT: &str = "message refused by local policy";
@@ -19,8 +20,13 @@ pub struct Typed {
     /// Text of a rejection: printable ASCII.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_text: Option<String>,
-    /// Where `probable_spam` (5.0) and `spam` (10.0) begin.
+    /// How few signs suffice; `standard` if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<DetectionLevel>,
+    /// Where `probable_spam` and `spam` begin, instead of where the level has them.
     pub thresholds: TypedThresholds,
+    /// Kinds of checks that count (`true`) or not (`false`), by the source of their evidence; all count if not said.
+    pub methods: BTreeMap<Source, bool>,
     /// Trusted and blacklisted senders and networks.
     pub lists: TypedLists,
     /// What happens to mail of each status.
@@ -47,9 +53,15 @@ pub struct TypedGroup {
     /// See [`Typed::reject_text`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_text: Option<String>,
+    /// See [`Typed::level`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<DetectionLevel>,
     /// See [`Typed::thresholds`].
     #[serde(default)]
     pub thresholds: TypedThresholds,
+    /// See [`Typed::methods`].
+    #[serde(default)]
+    pub methods: BTreeMap<Source, bool>,
     /// The group's own lists, looked at before the global ones.
     #[serde(default)]
     pub lists: TypedLists,
@@ -101,7 +113,8 @@ macro_rules! by_status {
         }
 
         #[doc = concat!($what, ", for every status that can be treated.")]
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct $complete {
             $(
                 #[doc = concat!("For `", stringify!($status), "`.")]

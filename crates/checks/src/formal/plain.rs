@@ -1,0 +1,360 @@
+//! Bounces in words: what qmail, Exim, Sendmail of old, Exchange, Notes and a hundred others write as plain text.
+//!
+//! No wording is believed by itself, for words cost a forger nothing. A text proves something only by its build:
+//!
+//! - *who*: an address that could not be reached;
+//! - *why*: a reply code (RFC 5321 section 4.2), a status code (RFC 3463), or one of the set phrases of mail systems;
+//! - *what*: the header of the mail that came back, field under field, behind the mail system's own words;
+//! - and nothing to click on before that: links are let through only to pages on which mail systems explain their
+//!   refusals, and right behind a code, where the refusing server speaks.
+
+use tamis_domain::outline::PartKind;
+use tamis_domain::reading::{Link, PartReading, Report, Text};
+
+/// Bytes that a mail system writes before the mail that it returns. The longest of 120 systems writes 3,500, with the
+/// same text in two languages.
+const OWN_BYTES_MAX: usize = 8 * 1024;
+
+/// Lines looked through for the returned header.
+const LINES_MAX: usize = 400;
+
+/// Lines of a returned header looked at. Long signatures and lists of relays stand between the fields that everybody
+/// knows.
+const HEADER_LINES_MAX: usize = 60;
+
+/// Lines behind a reply code in which the refusing server may still be speaking.
+const REPLY_LINES_MAX: usize = 6;
+
+/// Links behind reply codes: one refusal explains itself on one page, and a bounce may report a few.
+const REPLY_LINKS_MAX: usize = 3;
+
+/// Bytes of a line in which a field's name or an announcement is looked for.
+const LINE_BYTES_MAX: usize = 200;
+
+/// Characters within which a notice for programs says what it is.
+const NOTICE_CHARS_MAX: usize = 600;
+
+/// Fields that every mail has some of. So many different ones are a header without an announcement, and with one.
+const FIELDS_MIN: usize = 3;
+const FIELDS_ANNOUNCED_MIN: usize = 2;
+const FIELDS: [&str; 8] =
+    ["received", "return-path", "from", "to", "subject", "date", "message-id", "mime-version"];
+
+/// Fields that a mail gets on its way, and no person quotes.
+const TRACE: [&str; 3] = ["received", "return-path", "message-id"];
+
+/// What else begins a returned header.
+const FIRST_FIELDS: [&str; 12] = [
+    "x-",
+    "dkim-signature",
+    "domainkey-signature",
+    "arc-",
+    "delivered-to",
+    "authentication-results",
+    "content-",
+    "reply-to",
+    "sender",
+    "cc",
+    "user-agent",
+    "in-reply-to",
+];
+
+/// Words that announce the returned mail, on a line of their own or among dashes.
+const ANNOUNCEMENTS: [&str; 16] = [
+    "original message",
+    "original mail",
+    "copy of the message",
+    "copy of the first part",
+    "copy of your message",
+    "copy of the mail",
+    "returned message",
+    "unsent message",
+    "undelivered message",
+    "message header",
+    "header of the original",
+    "header of your",
+    "headers of the",
+    "message follows",
+    "headers follow",
+    "rejected message",
+];
+
+/// Set phrases of mail systems about why.
+const PHRASES: [&str; 56] = [
+    "user unknown",
+    "unknown user",
+    "unknown recipient",
+    "unknown or illegal user",
+    "user not found",
+    "no such user",
+    "no mailbox here by that name",
+    "mailbox full",
+    "mailbox is full",
+    "mailfolder is full",
+    "over quota",
+    "quota exceeded",
+    "exceeded the local limit",
+    "size limit exceeded",
+    "account is disabled",
+    "not listed in",
+    "recipient name is not recognized",
+    "did not reach the following recipient",
+    "was not delivered to",
+    "not be delivered",
+    "failed permanently",
+    "has been delayed",
+    "is delayed for more than",
+    "following address(es) failed",
+    "following address failed",
+    "had permanent fatal errors",
+    "had delivery errors",
+    "had delivery problems",
+    "host unknown",
+    "unknown host",
+    "connection timed out",
+    "connection refused",
+    "unable to deliver",
+    "unable to connect",
+    "cannot be delivered",
+    "could not deliver",
+    "undeliverable to",
+    "delivery failed",
+    "delivery has failed",
+    "rejected by a remote mail server",
+    "rejected by a remote",
+    "host is not responding",
+    "no valid recipients",
+    "hosts have been failing",
+    "dns lookup failure",
+    "domain does not exist",
+    "envelope expired",
+    "exceeds allowed size",
+    "invalid final delivery userid",
+    "recipient not found",
+    "could not be reached",
+    "could not find a gateway",
+    "was aborted after",
+    "could not be sent",
+    "had permanent delivery errors",
+    "had fatal errors",
+];
+
+/// Reply codes of SMTP that refuse (RFC 5321 section 4.2.3 and its extensions).
+const REPLIES: [&str; 38] = [
+    "421", "422", "432", "450", "451", "452", "454", "455", "471", "500", "501", "502", "503",
+    "504", "510", "511", "512", "513", "521", "523", "525", "530", "531", "534", "535", "538",
+    "541", "550", "551", "552", "553", "554", "555", "556", "557", "560", "571", "577",
+];
+
+/// Pages on which mail systems explain their refusals. Whole hosts only where nobody else can put pages there.
+const EXPLAINING: [&str; 18] = [
+    "support.google.com/",
+    "www.google.com/support",
+    "mail.google.com/support",
+    "groups.google.com/support",
+    "go.microsoft.com/fwlink",
+    "support.microsoft.com/",
+    "technet.microsoft.com/",
+    "products.office.com/",
+    "help.yahoo.com/",
+    "help.mail.ru/",
+    "postmaster.aol.com/",
+    "postmaster.info.aol.com/",
+    "postmaster.1and1.com/",
+    "www.spamhaus.org/",
+    "www.postfix.org/",
+    "tools.ietf.org/html/rfc",
+    "www.ietf.org/rfc/",
+    "www.rfc-editor.org/",
+];
+
+/// What a text proves about the bounce that it is part of.
+#[must_use]
+pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Option<Report> {
+    if is_notice(&text.visible) {
+        return Some(Report::Notice);
+    }
+    let split = Split::of(&text.visible)?;
+    let loose = match kind {
+        PartKind::Html => reading.links.iter().any(|link| !is_explaining_link(link)),
+        _ => has_loose_link(&split.own),
+    };
+    if loose {
+        return None;
+    }
+    let lower = |line: &&str| line.to_lowercase();
+    let why = split.own.iter().any(|line| has_code(line))
+        || split.own.iter().map(lower).any(|line| PHRASES.iter().any(|it| line.contains(it)));
+    let who = split.own.iter().any(|line| has_address(line));
+    match (why, split.returned, who) {
+        (true, Returned::Header | Returned::Announced, _) => Some(Report::PlainBounce),
+        (false, Returned::Announced, true) => Some(Report::PlainBounce),
+        (false, Returned::Header | Returned::Announced, _) => Some(Report::ReturnedHeader),
+        (true, Returned::Nothing, true) => Some(Report::BounceText),
+        _ => None,
+    }
+}
+
+/// Whether this page explains refusals; `link` is `host/path`, as facts keep it.
+#[must_use]
+pub(super) fn is_explaining(link: &str) -> bool {
+    let rooted = format!("{link}/");
+    EXPLAINING.iter().any(|page| rooted.starts_with(page))
+}
+
+fn is_explaining_link(link: &Link) -> bool {
+    let target = link.target.to_ascii_lowercase();
+    let web = ["http://", "https://"].iter().find_map(|scheme| target.strip_prefix(scheme));
+    web.map_or_else(|| link.target.starts_with("mailto:"), is_explaining)
+}
+
+/// A mail system's own words, and what follows them.
+struct Split<'a> {
+    own: Vec<&'a str>,
+    returned: Returned,
+}
+
+/// How a header comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    /// It does not.
+    Nothing,
+    /// By its fields alone.
+    Header,
+    /// With its trace, and words that say what it is.
+    Announced,
+}
+
+impl<'a> Split<'a> {
+    fn of(visible: &'a str) -> Option<Self> {
+        let lines: Vec<&str> = visible.lines().take(LINES_MAX).collect();
+        let heads: Vec<&str> = lines.iter().map(|line| head(line)).collect();
+        let at = (0..heads.len()).find(|at| returned(&heads, *at) != Returned::Nothing);
+        let own: Vec<&str> = lines.get(..at.unwrap_or(lines.len()))?.to_vec();
+        let bytes: usize = own.iter().map(|line| line.len()).sum();
+        let returned = at.map_or(Returned::Nothing, |at| returned(&heads, at));
+        (bytes <= OWN_BYTES_MAX).then_some(Self { own, returned })
+    }
+}
+
+/// The beginning of a line, cut on a character boundary.
+fn head(line: &str) -> &str {
+    let end = (0..=line.len().min(LINE_BYTES_MAX)).rev().find(|at| line.is_char_boundary(*at));
+    &line[..end.unwrap_or(0)]
+}
+
+/// Whether a returned header begins at this line.
+fn returned(lines: &[&str], at: usize) -> Returned {
+    let is_first = lines.get(at).and_then(|line| field(line)).is_some_and(|name| {
+        FIELDS.contains(&name.as_str()) || FIRST_FIELDS.iter().any(|it| name.starts_with(it))
+    });
+    if !is_first {
+        return Returned::Nothing;
+    }
+    let mut seen: Vec<String> = Vec::with_capacity(FIELDS.len());
+    for line in lines.iter().skip(at).take(HEADER_LINES_MAX) {
+        if let Some(name) = field(line)
+            && FIELDS.contains(&name.as_str())
+            && !seen.contains(&name)
+        {
+            seen.push(name);
+        }
+    }
+    let traced = seen.iter().any(|name| TRACE.contains(&name.as_str()));
+    let before = &lines[at.saturating_sub(3)..at];
+    let announced = before.iter().any(|line| is_announcement(line) || traced && is_rule(line));
+    match (announced, traced) {
+        (true, true) => Returned::Announced,
+        (true, false) if seen.len() >= FIELDS_ANNOUNCED_MIN => Returned::Header,
+        (false, true) if seen.len() >= FIELDS_MIN => Returned::Header,
+        _ => Returned::Nothing,
+    }
+}
+
+fn is_announcement(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    ANNOUNCEMENTS.iter().any(|words| lower.contains(words))
+}
+
+/// A line that only divides: dashes, stars, equals signs.
+fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    line.len() >= 5 && line.chars().all(|c| matches!(c, '-' | '=' | '*' | '_'))
+}
+
+/// The name in front of a colon, in lower case, if the line may be a field (RFC 5322 section 2.2).
+fn field(line: &str) -> Option<String> {
+    let (name, _) = line.split_once(':')?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (!name.is_empty() && name.len() <= 40 && name.chars().all(fine))
+        .then(|| name.to_ascii_lowercase())
+}
+
+/// Whether some link is neither to a page that explains nor where the refusing server speaks.
+fn has_loose_link(own: &[&str]) -> bool {
+    let (mut since_code, mut behind_codes) = (usize::MAX, 0);
+    own.iter().any(|line| {
+        since_code = if has_code(line) { 0 } else { since_code.saturating_add(1) };
+        let links = links_of(line).filter(|link| !is_explaining(link)).count();
+        behind_codes += links;
+        links > 0 && (since_code > REPLY_LINES_MAX || behind_codes > REPLY_LINKS_MAX)
+    })
+}
+
+/// `host/path` of the links in a line of text.
+fn links_of(line: &str) -> impl Iterator<Item = &str> {
+    let starts = ["http://", "https://"]
+        .into_iter()
+        .flat_map(|scheme| line.match_indices(scheme).map(move |(at, _)| at + scheme.len()));
+    let bare = line.match_indices("www.").map(|(at, _)| at);
+    starts.chain(bare).map(|at| {
+        let rest = &line[at..];
+        let end = rest.find(|c: char| c.is_whitespace() || "<>\"'()[]".contains(c));
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+/// Whether the line has a reply code or a status code that refuses.
+fn has_code(line: &str) -> bool {
+    line.split(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .map(|token| token.trim_matches('.'))
+        .any(|token| REPLIES.contains(&token) || is_status(token))
+}
+
+/// `4.x.x` or `5.x.x` of RFC 3463.
+fn is_status(token: &str) -> bool {
+    let mut numbers = token.split('.');
+    let class = numbers.next().is_some_and(|class| class == "4" || class == "5");
+    let mut detail = || numbers.next().is_some_and(|number| (1..=3).contains(&number.len()));
+    let (subject, detail) = (detail(), detail());
+    class && subject && detail && numbers.next().is_none()
+}
+
+/// Whether something like `local@domain` stands in the line.
+fn has_address(line: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || "._-+=/".contains(c);
+    line.match_indices('@').any(|(at, _)| {
+        line[..at].chars().next_back().is_some_and(|c| word(c) || c == '"')
+            && line[at + 1..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '[')
+    })
+}
+
+/// A provider's notice about a bounce for programs: JSON as Amazon SES sends it through SNS, bare or in an envelope,
+/// and the lines below it that say how to end the subscription.
+fn is_notice(visible: &str) -> bool {
+    let start: String = visible
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != '\\')
+        .take(NOTICE_CHARS_MAX)
+        .collect();
+    let enveloped = start.starts_with("{\"Type\":\"Notification\",");
+    let named = ["Bounce", "Complaint", "Delivery"].iter().any(|kind| {
+        let name = format!("{{\"notificationType\":\"{kind}\"");
+        if enveloped { start.contains(&name) } else { start.starts_with(&name) }
+    });
+    let link = |link: &str| {
+        let host = link.split(['/', ':']).next().unwrap_or_default();
+        host == "aws.amazon.com" || (host.starts_with("sns.") && host.ends_with(".amazonaws.com"))
+    };
+    named && visible.lines().flat_map(links_of).all(link)
+}

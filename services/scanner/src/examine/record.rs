@@ -1,0 +1,93 @@
+//! What an examination writes down, and what it takes from what was written down before.
+
+use tamis_domain::decide::shares;
+use tamis_domain::dialogue::Offer;
+use tamis_domain::outline::Part;
+use tamis_domain::record::{Asked, PartNote, RECORD_FORMAT, Record, RecordedShare, Unseen};
+use tamis_domain::status::Rung;
+
+use super::{Examination, leaves};
+use crate::Scanner;
+use crate::ask::reputation::Heard;
+
+impl Examination {
+    /// The verdict, and all that it followed from.
+    #[must_use]
+    pub fn record(self, offer: &Offer, now_s: i64) -> Record {
+        let unseen = self.unseen(offer);
+        let answers = self.answers.iter().filter(|it| it.listing.is_some()).copied().collect();
+        let (evidence, groups, global) = self.with_input(offer, Rung::Full, |input| {
+            let shares = shares(input);
+            let groups = shares.iter().map(|it| RecordedShare::of(it, input.evidence)).collect();
+            let group = input.policy.global();
+            let listed = (input.listed)(&group.rules().lists);
+            let global = tamis_domain::decide::Share {
+                group: group.name(),
+                rules: group.rules(),
+                recipients: Vec::new(),
+                listed,
+            };
+            let global = RecordedShare::of(&global, input.evidence);
+            (input.evidence.to_vec(), groups, global)
+        });
+        let named = evidence.iter().filter_map(|found| found.part);
+        let mut numbers: Vec<u16> = named.chain(unseen.parts.iter().copied()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let part = |number: &u16| Some((*number, offer.outline.parts.get(usize::from(*number))?));
+        let parts = numbers.iter().filter_map(part).map(note).collect();
+        let envelope = offer.envelope.clone();
+        let verdict = self.verdict(offer);
+        Record {
+            tamis_record: RECORD_FORMAT,
+            now_s,
+            envelope,
+            evidence,
+            global,
+            groups,
+            answers,
+            parts,
+            unseen,
+            verdict,
+        }
+    }
+
+    /// Takes what the outside said when the mail was judged before, as far as nobody is asked now: else its findings
+    /// would seem to have vanished, and nothing but the network had changed.
+    pub fn remember(&mut self, scanner: &Scanner, before: &Record) {
+        if scanner.reputation.is_none() {
+            self.answers.clone_from(&before.answers);
+        }
+        if scanner.authenticator.is_none() {
+            let outside = before.evidence.iter().filter(|found| found.source.is_outside());
+            // The findings of the reputation service follow from its answers.
+            let reputation = tamis_domain::evidence::Source::Reputation;
+            self.remembered = outside.filter(|it| it.source != reputation).cloned().collect();
+        }
+    }
+
+    fn unseen(&self, offer: &Offer) -> Unseen {
+        let unread = leaves(offer).map(|(number, _)| number);
+        Unseen {
+            parts: unread.filter(|number| self.facts(*number).is_none()).collect(),
+            reputation: match self.heard {
+                Heard::NotAsked => Asked::NotAsked,
+                Heard::Spared => Asked::Spared,
+                Heard::Silent => Asked::Silent,
+                Heard::Partly => Asked::Partly,
+                Heard::Answered => Asked::Answered,
+            },
+            dns: match (self.is_dns_asked, self.findings.is_silent) {
+                (false, _) => Asked::NotAsked,
+                (true, true) => Asked::Silent,
+                (true, false) => Asked::Answered,
+            },
+            is_certain: self.is_certain,
+        }
+    }
+}
+
+fn note((number, part): (u16, &Part)) -> PartNote {
+    let (media_type, file_name) = (part.media_type.clone(), part.file_name.clone());
+    PartNote { number, media_type, file_name }
+}
