@@ -26,11 +26,12 @@ const DOORS: &[Door] = &[
     ("tamis-domain", &[], Some(&["serde", "thiserror"])),
     ("tamis-selector", &[], Some(&[])),
     ("tamis-mail-protocols", &[], Some(&["bytes", "thiserror"])),
+    ("tamis-documents", &[], Some(&["encoding_rs", "flate2", "rqrr"])),
     ("tamis-runtime", &[], None),
     ("tamis-checks", &["tamis-domain"], Some(&[])),
     (
         "tamis-message",
-        &["tamis-domain"],
+        &["tamis-documents", "tamis-domain"],
         Some(&[
             "blake3",
             "bytes",
@@ -120,6 +121,7 @@ const BANNED_IN_PURE: &[&str] = &[
 /// Folders of the rooms that think.
 pub(crate) const PURE: &[&str] = &[
     "crates/bases",
+    "crates/documents",
     "crates/domain",
     "crates/checks",
     "crates/message",

@@ -19,6 +19,7 @@ pub mod attachments;
 pub mod authentication;
 pub mod bases;
 pub mod dns_lists;
+pub mod documents;
 pub mod domains;
 pub mod formal;
 pub mod gtube;

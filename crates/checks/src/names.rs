@@ -1,7 +1,7 @@
 //! The name of every piece of evidence that this crate gives: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 105] = [
+pub const ALL: [&str; 116] = [
     "advance_fee",
     "ambiguous",
     "arc_broken",
@@ -25,6 +25,16 @@ pub const ALL: [&str; 105] = [
     "dns_list_client",
     "dns_list_link",
     "dns_list_sender",
+    "document_auto_action",
+    "document_bomb",
+    "document_dde",
+    "document_embedded",
+    "document_encrypted",
+    "document_external",
+    "document_javascript",
+    "document_link_only",
+    "document_macros",
+    "document_unreadable",
     "double_extension",
     "duplicate_field",
     "eicar",
@@ -71,6 +81,7 @@ pub const ALL: [&str; 105] = [
     "nul_byte",
     "page_attached",
     "program",
+    "qr_link",
     "reply_to_elsewhere",
     "reply_to_free_mail",
     "reputation_allowed",

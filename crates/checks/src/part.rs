@@ -8,7 +8,7 @@ use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartFacts, PartReading};
 
 use crate::bases::Bases;
-use crate::{formal, gtube, links, malware, text};
+use crate::{documents, formal, gtube, links, malware, text};
 
 /// Weight of a program: rare in honest mail, yet software firms do send it.
 const PROGRAM: f32 = 3.0;
@@ -25,9 +25,12 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
         evidence.extend(gtube::judge(read));
         if matches!(part.kind, PartKind::Text | PartKind::Html) {
             evidence.extend(text::judge(read));
+        } else if reading.document.is_some() {
+            evidence.extend(text::judge_document(read));
         }
     }
     evidence.extend(links::judge(&reading.links));
+    evidence.extend(documents::judge(reading));
     PartFacts {
         evidence,
         names: reading.names.clone(),

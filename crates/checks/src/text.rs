@@ -24,6 +24,9 @@ const FEE_WEIGHTS: [(usize, f32); 4] = [(6, 6.0), (5, 5.0), (4, 4.0), (FEE_PHRAS
 /// Bytes of text that are searched for these phrases. Letters of this kind are a few pages; longer texts are reports.
 const FEE_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a document that may be a letter: about four pages. Wills and insurances have these words, and are longer.
+const LETTER_BYTES_MAX: usize = 12 * 1024;
+
 /// Phrases of the advance-fee fraud ("419"), folded. The story has not changed in thirty years.
 const FEE_PHRASES: [&str; 26] = [
     "next of kin",
@@ -60,6 +63,13 @@ pub fn judge(text: &Text) -> Vec<Evidence> {
     let found =
         [hidden(text), invisible(text), homoglyphs(text), charset(text), wallet(text), fee(text)];
     found.into_iter().flatten().collect()
+}
+
+/// Judges the text of an attached document: a letter in a file is a letter, a long report is not.
+#[must_use]
+pub fn judge_document(text: &Text) -> Vec<Evidence> {
+    let fee = if text.folded.len() <= LETTER_BYTES_MAX { fee(text) } else { None };
+    [homoglyphs(text), wallet(text), fee].into_iter().flatten().collect()
 }
 
 fn sign(name: &'static str, weight: f32, detail: String) -> Option<Evidence> {

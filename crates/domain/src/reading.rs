@@ -99,6 +99,37 @@ pub struct PartReading {
     pub links: Vec<Link>,
     /// Similarity names of what it is, as far as there is enough of it.
     pub names: Vec<PartName>,
+    /// What it is besides, if it was read as a document or as a picture with a code.
+    pub document: Option<Document>,
+}
+
+/// What an attached document or picture is besides text and links. Each alone may be honest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    /// Holds macros (VBA, Excel 4, Basic).
+    pub has_macros: bool,
+    /// Its content is encrypted.
+    pub is_encrypted: bool,
+    /// Holds scripts.
+    pub has_javascript: bool,
+    /// Runs something or goes somewhere when it is opened.
+    pub has_auto_action: bool,
+    /// Holds files or objects of other programs.
+    pub has_embedded_files: bool,
+    /// Fetches a template, frame or object from elsewhere when it is opened.
+    pub has_external_template: bool,
+    /// Asks another program for data (DDE).
+    pub has_dde: bool,
+    /// Breaks the rules of its format.
+    pub is_damaged: bool,
+    /// Unpacks to far more than it weighs, or its entries lie upon each other.
+    pub is_bomb: bool,
+    /// Not all of it was read: it is longer than what is read of a document.
+    pub is_cut: bool,
+    /// Links that stand in QR codes, the last of the part's links.
+    pub code_links: usize,
+    /// Whether it is a picture, which has no other links than those of codes.
+    pub is_picture: bool,
 }
 
 /// A similarity name of a part's content, and what its exact name of the same kind names.

@@ -1,9 +1,11 @@
 //! One part's canonical content, read: text as a person sees it, links, file head.
 
+mod file;
 mod fold;
 mod html;
 mod style;
 
+pub use file::{Budget, is_costly};
 pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
 pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
 
@@ -17,8 +19,6 @@ use crate::charset;
 use crate::digesting::part_digest;
 use crate::links::{LinkList, find_links};
 use crate::magic::{FileType, file_type};
-use crate::sketch::file::file_sketch;
-use crate::sketch::image::{Budget, is_picture, look_within};
 use crate::sketch::text::text_name;
 
 /// First bytes of a part that are kept for telling file types.
@@ -34,9 +34,9 @@ pub fn read_part(part: &Part, content: &[u8]) -> PartReading {
     read_part_within(part, content, &mut Budget::default())
 }
 
-/// The same for one of many parts: their pictures are looked at as long as the `budget` of the mail lasts. What a
-/// picture that was left out ([`Budget::left_out`] grew) looks like is not known, and its reading is not the same for
-/// everybody.
+/// The same for one of many parts: their pictures are looked at and their documents read as long as the `budget` of the
+/// mail lasts. What a picture or document that was left out ([`Budget::left_out`] grew) shows is not known, and its
+/// reading is not the same for everybody.
 #[must_use]
 pub fn read_part_within(part: &Part, content: &[u8], budget: &mut Budget) -> PartReading {
     let mut reading = PartReading {
@@ -54,31 +54,25 @@ pub fn read_part_within(part: &Part, content: &[u8], budget: &mut Budget) -> Par
         PartKind::Other => match file_type(content) {
             Some(FileType::Html) => true,
             _ => {
-                reading.names.extend(file_name(content, budget));
+                file::read(&mut reading, content, budget);
                 return reading;
             }
         },
         PartKind::Image => {
-            reading.names.extend(file_name(content, budget));
+            file::read(&mut reading, content, budget);
             return reading;
         }
         PartKind::Container | PartKind::Message => return reading,
     };
+    // Invitations, and documents that call themselves text: those are not read as they are written.
+    if part.kind == PartKind::Text
+        && part.media_type != "text/plain"
+        && file::read_as_text(&mut reading, content, budget)
+    {
+        return reading;
+    }
     read_text(&mut reading, part, is_html, content);
     reading
-}
-
-/// The similarity name of a file: of its look if it is a picture, whatever it is called, else of its bytes.
-fn file_name(content: &[u8], budget: &mut Budget) -> Option<PartName> {
-    if is_picture(content) {
-        return look_within(content, budget).map(|look| PartName {
-            kind: SignatureKind::Image,
-            material: Some(look.exact),
-            sketch: Some(look.sketch),
-        });
-    }
-    let sketch = file_sketch(content);
-    sketch.map(|_| PartName { kind: SignatureKind::Attachment, material: None, sketch })
 }
 
 fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u8]) {

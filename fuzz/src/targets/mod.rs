@@ -21,6 +21,7 @@ mod bases_manifest;
 mod bases_messages;
 mod dialogue_pair;
 mod dissect;
+mod documents;
 mod edit_there_and_back;
 mod header_read;
 #[cfg(feature = "services")]
@@ -60,6 +61,8 @@ targets! { PURE:
     header_read in header_read,
     read_part in read_part,
     pictures in pictures,
+    documents in documents,
+    codes in documents,
     sketches in sketches,
     edit_there_and_back in edit_there_and_back,
     packet_there_and_back in packet_there_and_back,

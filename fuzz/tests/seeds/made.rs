@@ -14,6 +14,8 @@ use tamis_reputation_protocol::sightings::{News, encode_news};
 
 #[path = "made_bases.rs"]
 mod bases;
+#[path = "made_documents.rs"]
+mod documents;
 
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
@@ -26,6 +28,7 @@ pub fn all() -> Vec<Made> {
     all.extend(picked());
     all.extend(news());
     all.extend(bases::all());
+    all.extend(documents::all());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all

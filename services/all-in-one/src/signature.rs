@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tamis_domain::digest::{Signature, SignatureKind, Sketch};
-use tamis_message::reading::read_part_within;
-use tamis_message::sketch::image::Budget;
+use tamis_message::reading::{Budget, read_part_within};
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_reputation::reporters::{NAME_RULE, Reporter, is_name, new_token};
@@ -363,11 +362,11 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
     let bases = tamis_scanner::snapshot::Snapshot::default().bases;
     let mut contents = offer.inline.clone();
     tamis_scanner::reading::put_in_order(&mut contents);
-    let mut pictures = Budget::default();
+    let mut budget = Budget::default();
     for content in &contents {
         let number = usize::from(content.part);
         if let (Some(part), Some(slot)) = (offer.outline.parts.get(number), facts.get_mut(number)) {
-            let reading = read_part_within(part, &content.bytes, &mut pictures);
+            let reading = read_part_within(part, &content.bytes, &mut budget);
             *slot =
                 Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &bases)));
         }

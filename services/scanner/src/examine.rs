@@ -27,7 +27,8 @@ use tamis_domain::suffix::owner;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_domain::weigh::heaviest;
 use tamis_message::digesting::{part_digest, reading_key};
-use tamis_message::sketch::image::{Budget, is_picture};
+use tamis_message::reading::Budget;
+use tamis_message::sketch::image::is_picture;
 use tamis_reputation_protocol::naming;
 use tamis_runtime::clock;
 use tokio::time::timeout_at;
@@ -62,8 +63,8 @@ pub struct Examination {
     /// Pictures that came early and wait until all have come, since the largest are looked at first. They came inline,
     /// so they are few bytes.
     waiting: Vec<Content>,
-    /// What looking at pictures may still cost.
-    pictures: Budget,
+    /// What looking at pictures and documents may still cost.
+    budget: Budget,
     answers: Vec<Answered>,
     heard: Heard,
     /// Names that found no room in the question.
@@ -101,7 +102,7 @@ impl Examination {
             facts,
             own: Vec::new(),
             waiting: Vec::new(),
-            pictures: Budget::default(),
+            budget: Budget::default(),
             answers: Vec::new(),
             heard: Heard::NotAsked,
             unasked: 0,
@@ -317,9 +318,9 @@ impl Examination {
                 self.facts[usize::from(number)] = Some(known);
                 continue;
             }
-            let left_out = self.pictures.left_out();
-            let read = reading::read(part, bytes, &self.bases, &mut self.pictures).await;
-            if self.pictures.left_out() > left_out {
+            let left_out = self.budget.left_out();
+            let read = reading::read(part, bytes, &self.bases, &mut self.budget).await;
+            if self.budget.left_out() > left_out {
                 self.own.push(number);
             }
             if read.is_sound {
@@ -349,7 +350,7 @@ impl Examination {
         );
         let (heard, answers) = service.ask(chosen.asked, &sieving, until).instrument(span).await;
         self.answers = with_twins(answers, &chosen.twins);
-        let is_part = chosen.left_out + self.pictures.left_out() > 0;
+        let is_part = chosen.left_out + self.budget.left_out() > 0;
         self.heard = if is_part { heard.in_part() } else { heard };
     }
 
@@ -399,7 +400,7 @@ impl Examination {
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
         if self.heard != Heard::NotAsked {
-            all.extend(tamis_checks::reputation::left_out(self.unasked, self.pictures.left_out()));
+            all.extend(tamis_checks::reputation::left_out(self.unasked, self.budget.left_out()));
         }
         all.extend(tamis_checks::authentication::judge(
             &self.findings.authentication,

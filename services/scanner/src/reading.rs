@@ -8,8 +8,8 @@ use tamis_domain::dialogue::Content;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
 use tamis_domain::reading::{PartFacts, PartReading};
-use tamis_message::reading::read_part_within;
-use tamis_message::sketch::image::{Budget, is_picture};
+use tamis_message::reading::{Budget, is_costly, read_part_within};
+use tamis_message::sketch::image::is_picture;
 
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
 const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
@@ -19,8 +19,8 @@ const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
 pub struct Read {
     /// The facts.
     pub facts: Arc<PartFacts>,
-    /// `false` if the reader gave up: another version may do better; or if a picture was left out: then this mail had
-    /// too many, and another may have room for it.
+    /// `false` if the reader gave up: another version may do better; or if a picture or document was left out: then this
+    /// mail had too many, and another may have room for it.
     pub is_sound: bool,
 }
 
@@ -32,21 +32,18 @@ pub fn put_in_order(contents: &mut [Content]) {
     });
 }
 
-/// Reads and judges one part's content; a picture is looked at as long as the mail's budget lasts.
-pub async fn read(
-    part: &Part,
-    content: Vec<u8>,
-    bases: &Arc<Bases>,
-    pictures: &mut Budget,
-) -> Read {
-    if content.len() <= IN_PLACE_BYTES_MAX && !is_picture(&content) {
-        return guarded(part, &content, bases, *pictures).0;
+/// Reads and judges one part's content; pictures and documents are looked at as long as the mail's budget lasts.
+pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>, budget: &mut Budget) -> Read {
+    if content.len() <= IN_PLACE_BYTES_MAX && !is_costly(&content) {
+        let (read, left) = guarded(part, &content, bases, *budget);
+        *budget = left;
+        return read;
     }
-    let (owned, bases, budget) = (part.clone(), Arc::clone(bases), *pictures);
+    let (owned, bases, before) = (part.clone(), Arc::clone(bases), *budget);
     let reading =
-        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, budget)).await;
-    let (read, budget) = reading.unwrap_or_else(|_| (given_up(), budget));
-    *pictures = budget;
+        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, before)).await;
+    let (read, left) = reading.unwrap_or_else(|_| (given_up(), before));
+    *budget = left;
     read
 }
 
@@ -57,14 +54,14 @@ pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
 }
 
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
-fn guarded(part: &Part, content: &[u8], bases: &Bases, mut pictures: Budget) -> (Read, Budget) {
-    let before = pictures.left_out();
-    let reading = || facts(part, &read_part_within(part, content, &mut pictures), bases);
+fn guarded(part: &Part, content: &[u8], bases: &Bases, mut budget: Budget) -> (Read, Budget) {
+    let before = budget.left_out();
+    let reading = || facts(part, &read_part_within(part, content, &mut budget), bases);
     let read = match catch_unwind(AssertUnwindSafe(reading)) {
-        Ok(facts) => Read { facts: Arc::new(facts), is_sound: pictures.left_out() == before },
+        Ok(facts) => Read { facts: Arc::new(facts), is_sound: budget.left_out() == before },
         Err(_) => given_up(),
     };
-    (read, pictures)
+    (read, budget)
 }
 
 fn given_up() -> Read {

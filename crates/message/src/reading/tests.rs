@@ -193,3 +193,78 @@ fn the_head_and_the_links_are_bounded_at_n_and_n_plus_1() {
         assert_eq!((reading.links.len(), reading.head.len()), (LINKS_MAX, HEAD_BYTES_MAX));
     }
 }
+
+#[test]
+fn documents_are_read_to_text_links_and_facts_whatever_they_call_themselves() {
+    let rtf = b"{\\rtf1 Pay at {\\field{\\*\\fldinst HYPERLINK \"http://a.test/x\"}{\\fldrslt here}} or www.b.test{\\object}}";
+    for (kind, media_type) in [
+        (PartKind::Other, "application/octet-stream"),
+        (PartKind::Image, "image/png"),
+        (PartKind::Text, "text/rtf"),
+    ] {
+        let read = read_part(&part(kind, media_type, None), rtf);
+        assert_eq!(read.text.unwrap().visible, "Pay at here or www.b.test", "{media_type}");
+        let hosts: Vec<_> = read.links.iter().map(|link| link.host.as_str()).collect();
+        assert_eq!(hosts, ["a.test", "www.b.test"], "{media_type}");
+        assert_eq!(read.links[0].shown.as_deref(), Some("here"));
+        assert!(read.document.is_some());
+    }
+    let plain = read_part(&part(PartKind::Text, "text/plain", None), rtf);
+    assert!(plain.document.is_none(), "mail programs do not sniff");
+    let invitation =
+        b"BEGIN:VCALENDAR\r\nSUMMARY:Due now\r\nURL:http://a.test/\r\nEND:VCALENDAR\r\n";
+    let read = read_part(&part(PartKind::Text, "text/calendar", Some("utf-8")), invitation);
+    assert_eq!((read.text.unwrap().visible.as_str(), read.links.len()), ("Due now", 1));
+}
+
+#[test]
+fn codes_in_pictures_are_links_and_pictures_without_have_none() {
+    use ::image::{GrayImage, ImageFormat, Luma};
+    let packed = |is_dark: &dyn Fn(usize, usize) -> bool| {
+        let pixel = |x, y| Luma([if is_dark(x as usize / 4, y as usize / 4) { 0 } else { 255 }]);
+        let mut out = std::io::Cursor::new(Vec::new());
+        GrayImage::from_fn(140, 140, pixel).write_to(&mut out, ImageFormat::Png).unwrap();
+        out.into_inner()
+    };
+    let code = packed(&|x, y| {
+        let module =
+            || Some(*CODE.get(y.checked_sub(5)?)?.as_bytes().get(x.checked_sub(5)?)? == b'#');
+        module().unwrap_or_default()
+    });
+    let read = read_part(&part(PartKind::Image, "image/png", None), &code);
+    assert_eq!(read.links.len(), 1);
+    assert_eq!(read.links[0].host, "pay.evil.test");
+    let document = read.document.unwrap();
+    assert!(document.is_picture && document.code_links == 1);
+    let none = read_part(&part(PartKind::Image, "image/png", None), &packed(&|x, y| x > y));
+    assert!(none.links.is_empty() && none.document.is_none());
+}
+
+/// A code that says `https://pay.evil.test/invoice?7`.
+const CODE: [&str; 25] = [
+    "#######..#.##..#..#######",
+    "#.....#...######..#.....#",
+    "#.###.#.#.....##..#.###.#",
+    "#.###.#....#..#...#.###.#",
+    "#.###.#....#..###.#.###.#",
+    "#.....#...######..#.....#",
+    "#######.#.#.#.#.#.#######",
+    "........###..####........",
+    "###.#####.#.##.####...#..",
+    "#.#.#..##...###.###.....#",
+    "##..####.#...##...#.#.###",
+    "..####.#...#.###...#...#.",
+    ".##.####...###.#####.#.##",
+    ".#####...#..###.#.#..#..#",
+    "#.##..#####.....#..#..###",
+    ".#..##.##.#.##..#...#..#.",
+    "#.#####..######.######...",
+    "........##..#...#...##.##",
+    "#######.##..##.##.#.##.##",
+    "#.....#.###.###.#...##..#",
+    "#.###.#.#....#..######.#.",
+    "#.###.#.....#....#.####..",
+    "#.###.#.##..#.###...#...#",
+    "#.....#.#.#.#####.#.##.#.",
+    "#######.#.####.##..#...##",
+];

@@ -21,7 +21,8 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, GrayAlphaImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use tamis_documents::qr::{self, Grey};
 use tamis_domain::digest::{PartDigest, Sketch};
 
 use super::{KEY, Minima, mix};
@@ -112,12 +113,36 @@ pub fn look(content: &[u8]) -> Option<Look> {
     look_within(content, &mut Budget::default())
 }
 
+/// What is seen in one picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Its look, if it is not flat.
+    pub look: Option<Look>,
+    /// What its QR codes say.
+    pub codes: Vec<String>,
+}
+
+/// Looks at a picture and reads the QR codes in it, decoding it once; nothing for what [`look_within`] passes over.
+#[must_use]
+pub fn see_within(content: &[u8], budget: &mut Budget) -> Seen {
+    let Some(picture) = decode(content, budget) else { return Seen::default() };
+    let grey = picture.to_luma_alpha8();
+    let samples = grey.as_raw().chunks_exact(2);
+    let luma: Vec<u8> = samples.map(|pixel| (on_white(pixel[0], pixel[1]) / 255) as u8).collect();
+    let (width, height) = (grey.width() as usize, grey.height() as usize);
+    let codes = qr::read(Grey { width, height, luma: &luma });
+    Seen { look: named(&grid(&grey)), codes }
+}
+
 /// Names a picture by its look; `None` if it is none that we read, too large, too small or flat, or if the mail's other
 /// pictures left no room for it, which the budget then counts.
 #[must_use]
 pub fn look_within(content: &[u8], budget: &mut Budget) -> Option<Look> {
-    let grid = grid(&decode(content, budget)?);
-    let directions = directions(&grid);
+    named(&grid(&decode(content, budget)?.to_luma_alpha8()))
+}
+
+fn named(grid: &[i32; GRID * GRID]) -> Option<Look> {
+    let directions = directions(grid);
     let mut cells: Minima<0, { Sketch::LANES }> = Minima::new();
     let mut count = 0;
     for (at, direction) in directions.iter().enumerate().filter(|(_, it)| **it != FLAT) {
@@ -200,8 +225,7 @@ fn is_looked_at((width, height): (u32, u32)) -> bool {
 }
 
 /// Mean brightness of each cell, row by row, in sixteenths.
-fn grid(picture: &DynamicImage) -> [i32; GRID * GRID] {
-    let grey = picture.to_luma_alpha8();
+fn grid(grey: &GrayAlphaImage) -> [i32; GRID * GRID] {
     let (width, height) = (grey.width() as usize, grey.height() as usize);
     let samples = grey.as_raw();
     let mut columns = [0; GRID + 1];
