@@ -21,13 +21,36 @@ const fn brand(words: &'static [&'static str], labels: &'static [&'static str]) 
 /// surnames stand here only with a second word.
 const BRANDS: [Brand; 66] = [
     brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom"]),
-    brand(&["amazon", "amazon prime"], &["amazon", "amazonses", "amazonaws", "primevideo", "audible", "a2z"]),
+    brand(
+        &["amazon", "amazon prime"],
+        &["amazon", "amazonses", "amazonaws", "primevideo", "audible", "a2z"],
+    ),
     brand(
         &["microsoft", "office 365", "office365", "onedrive", "sharepoint", "microsoft account"],
-        &["microsoft", "microsoftonline", "microsoftemail", "office", "office365", "outlook", "sharepoint", "sharepointonline", "live", "msn", "onmicrosoft", "linkedin", "xbox", "skype", "hotmail", "microsoftsupport"],
+        &[
+            "microsoft",
+            "microsoftonline",
+            "microsoftemail",
+            "office",
+            "office365",
+            "outlook",
+            "sharepoint",
+            "sharepointonline",
+            "live",
+            "msn",
+            "onmicrosoft",
+            "linkedin",
+            "xbox",
+            "skype",
+            "hotmail",
+            "microsoftsupport",
+        ],
     ),
     brand(&["icloud", "apple id", "itunes", "apple support"], &["apple", "icloud", "itunes", "me"]),
-    brand(&["google", "gmail team"], &["google", "gmail", "googlemail", "youtube", "googlegroups", "blogger"]),
+    brand(
+        &["google", "gmail team"],
+        &["google", "gmail", "googlemail", "youtube", "googlegroups", "blogger"],
+    ),
     brand(&["netflix"], &["netflix"]),
     brand(&["facebook"], &["facebook", "facebookmail", "meta", "fb"]),
     brand(&["instagram"], &["instagram", "facebookmail", "meta"]),
@@ -43,7 +66,10 @@ const BRANDS: [Brand; 66] = [
     brand(&["wetransfer"], &["wetransfer"]),
     brand(&["adobe"], &["adobe", "adobesign", "echosign", "behance"]),
     brand(&["bank of america", "bankofamerica"], &["bankofamerica", "bofa", "bofasecurities"]),
-    brand(&["wells fargo", "wellsfargo"], &["wellsfargo", "wellsfargoadvisors", "wellsfargorewards", "wfadvisors"]),
+    brand(
+        &["wells fargo", "wellsfargo"],
+        &["wellsfargo", "wellsfargoadvisors", "wellsfargorewards", "wfadvisors"],
+    ),
     brand(&["chase bank", "chase online", "jpmorgan chase"], &["chase", "jpmorgan", "jpmchase"]),
     brand(&["citibank"], &["citi", "citibank", "citigroup"]),
     brand(&["hsbc"], &["hsbc", "hsbcnet"]),
@@ -72,7 +98,10 @@ const BRANDS: [Brand; 66] = [
     brand(&["binance"], &["binance"]),
     brand(&["metamask"], &["metamask", "consensys"]),
     brand(&["mcafee"], &["mcafee"]),
-    brand(&["norton antivirus", "norton lifelock", "nortonlifelock", "norton security"], &["norton", "nortonlifelock", "symantec", "gendigital"]),
+    brand(
+        &["norton antivirus", "norton lifelock", "nortonlifelock", "norton security"],
+        &["norton", "nortonlifelock", "symantec", "gendigital"],
+    ),
     brand(&["geek squad"], &["geeksquad", "bestbuy"]),
     brand(&["walmart"], &["walmart", "samsclub"]),
     brand(&["costco"], &["costco"]),
@@ -125,7 +154,10 @@ pub fn is_borrowed_by(host: &str) -> bool {
 /// Single-word names of at least five letters.
 static LABELS: LazyLock<HashMap<&'static str, ()>> = LazyLock::new(|| {
     let words = BRANDS.iter().flat_map(|brand| brand.words.first());
-    words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())).map(|w| (*w, ())).collect()
+    words
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        .map(|w| (*w, ()))
+        .collect()
 });
 
 /// Trusted first labels, and each with one letter left out, all in plain letters.
@@ -157,7 +189,8 @@ pub fn is_look_alike(host: &str) -> bool {
     // The same label below another suffix is mostly the same owner in another country.
     !is_label(label)
         && variants(label).iter().any(|variant| {
-            NEAR.get(variant).is_some_and(|labels| labels.iter().any(|real| is_one_off(label, real)))
+            NEAR.get(variant)
+                .is_some_and(|labels| labels.iter().any(|real| is_one_off(label, real)))
         })
 }
 

@@ -11,17 +11,54 @@ const WORD_BYTES_MAX: usize = 24;
 
 /// Words that are disguised because filters know them (own selection), in ascending order.
 const KNOWN: [&str; 40] = [
-    "adipex", "ambien", "antivirus", "billion", "bitcoin", "casino", "cialis", "cocaine", "codeine", "credit",
-    "diploma", "doctor", "enlarge", "erection", "girls", "hydrocodone", "invest", "levitra", "lottery", "medication",
-    "million", "money", "mortgage", "orgasm", "penis", "pharmacy", "phentermine", "pills", "porn", "prescription",
-    "replica", "rolex", "soma", "software", "tramadol", "ultram", "valium", "viagra", "vicodin", "xanax",
+    "adipex",
+    "ambien",
+    "antivirus",
+    "billion",
+    "bitcoin",
+    "casino",
+    "cialis",
+    "cocaine",
+    "codeine",
+    "credit",
+    "diploma",
+    "doctor",
+    "enlarge",
+    "erection",
+    "girls",
+    "hydrocodone",
+    "invest",
+    "levitra",
+    "lottery",
+    "medication",
+    "million",
+    "money",
+    "mortgage",
+    "orgasm",
+    "penis",
+    "pharmacy",
+    "phentermine",
+    "pills",
+    "porn",
+    "prescription",
+    "replica",
+    "rolex",
+    "soma",
+    "software",
+    "tramadol",
+    "ultram",
+    "valium",
+    "viagra",
+    "vicodin",
+    "xanax",
 ];
 
 /// Judges the text of one part.
 #[must_use]
 pub fn judge(text: &Text) -> Option<Evidence> {
     let end = text.folded.floor_char_boundary(SEARCHED_BYTES_MAX);
-    let count = text.folded[..end].split_ascii_whitespace().filter(|word| is_disguised(word)).count();
+    let count =
+        text.folded[..end].split_ascii_whitespace().filter(|word| is_disguised(word)).count();
     (count > 0).then(|| {
         let detail = format!("{count} word(s) with signs in place of letters");
         Evidence::new("disguised_words", 2.5, Source::Text, detail)

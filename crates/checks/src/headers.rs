@@ -33,6 +33,8 @@ pub fn judge(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Vec<Evi
     found.extend(mime_version(header));
     found.extend(crate::subject::judge(header));
     found.extend(crate::trace::judge(envelope, header));
+    found.extend(crate::senders::judge(envelope, header));
+    found.extend(crate::relays::judge(envelope, header));
     found
 }
 

@@ -8,7 +8,7 @@ use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartFacts, PartReading};
 
 use crate::bases::Bases;
-use crate::{formal, gtube, links, malware, text};
+use crate::{formal, gtube, links, malware, page, text};
 
 /// Weight of a program: rare in honest mail, yet software firms do send it.
 const PROGRAM: f32 = 3.0;
@@ -27,6 +27,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
             evidence.extend(text::judge(read));
         }
     }
+    evidence.extend(page::judge(&reading.page));
     evidence.extend(links::judge(&reading.links));
     PartFacts {
         evidence,

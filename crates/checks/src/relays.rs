@@ -14,9 +14,36 @@ const BACKWARDS_S_MAX: i64 = 6 * 3600;
 
 /// Words in the names of lines that providers give to households (own selection).
 const LINE_WORDS: [&str; 30] = [
-    "abo", "adsl", "broadband", "cable", "catv", "client", "cpe", "customer", "cust", "dhcp", "dial", "dialin",
-    "dialup", "dip", "dsl", "dyn", "dynamic", "dynamicip", "fios", "fbx", "ftth", "hsd", "pool", "pools", "ppp",
-    "pppoe", "res", "user", "vdsl", "xdsl",
+    "abo",
+    "adsl",
+    "broadband",
+    "cable",
+    "catv",
+    "client",
+    "cpe",
+    "customer",
+    "cust",
+    "dhcp",
+    "dial",
+    "dialin",
+    "dialup",
+    "dip",
+    "dsl",
+    "dyn",
+    "dynamic",
+    "dynamicip",
+    "fios",
+    "fbx",
+    "ftth",
+    "hsd",
+    "pool",
+    "pools",
+    "ppp",
+    "pppoe",
+    "res",
+    "user",
+    "vdsl",
+    "xdsl",
 ];
 
 /// Judges the client and Received.
@@ -51,10 +78,11 @@ fn is_line(name: &str) -> bool {
     }
     let words = || name.split(|c: char| !c.is_ascii_alphanumeric());
     let numbers = words().filter(|word| is_octet(word)).count();
-    let spoken = words().any(|word| {
-        LINE_WORDS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
+    let spoken = words()
+        .any(|word| LINE_WORDS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())));
+    let mail = words().any(|word| {
+        ["mail", "smtp", "mx", "mta", "relay", "out"].iter().any(|it| word.starts_with(it))
     });
-    let mail = words().any(|word| ["mail", "smtp", "mx", "mta", "relay", "out"].iter().any(|it| word.starts_with(it)));
     !mail && (numbers >= 4 || (spoken && (numbers >= 1 || name.matches('.').count() >= 3)))
 }
 
@@ -80,7 +108,9 @@ fn has_bare_host(id: &str) -> bool {
 /// Zones reach from -1200 to +1400, in steps of a quarter of an hour.
 fn has_odd_zone(date: &str) -> bool {
     let zone = date.split_whitespace().rev().find(|word| {
-        word.len() == 5 && word.starts_with(['+', '-']) && word[1..].bytes().all(|b| b.is_ascii_digit())
+        word.len() == 5
+            && word.starts_with(['+', '-'])
+            && word[1..].bytes().all(|b| b.is_ascii_digit())
     });
     zone.is_some_and(|zone| {
         let number: u32 = zone[1..].parse().unwrap_or(0);

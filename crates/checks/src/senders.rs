@@ -29,7 +29,12 @@ pub(crate) fn judge(envelope: &Envelope, header: &HeaderReading) -> Vec<Evidence
             "the name in From is one that people trust, the address is not its owner's",
         ),
         (is_look_alike(&domain), "sender_look_alike", 2.5, "From looks like a trusted domain"),
-        (is_throw_away(&domain), "sender_throw_away", 0.5, "From is of a domain that costs nothing"),
+        (
+            is_throw_away(&domain),
+            "sender_throw_away",
+            0.5,
+            "From is of a domain that costs nothing",
+        ),
         (
             is_disposable(&domain) || replies().any(|domain| is_disposable(&domain)),
             "sender_disposable",
