@@ -6,7 +6,7 @@ use tamis_domain::outline::{Disposition, Outline, Part};
 /// Extensions that a double click runs, on the systems that people read mail with. Programs, scripts, shortcuts,
 /// installers, and disk images that carry them past the mark of the web. Office files are not here: they are
 /// everybody's work, and their macros are content.
-const DANGEROUS: [&str; 57] = [
+const DANGEROUS: [&str; 58] = [
     "ade",
     "adp",
     "apk",

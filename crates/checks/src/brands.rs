@@ -23,7 +23,17 @@ const BRANDS: [Brand; 66] = [
     brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom"]),
     brand(
         &["amazon", "amazon prime"],
-        &["amazon", "amazonses", "amazonaws", "primevideo", "audible", "a2z"],
+        &[
+            "amazon",
+            "amazonses",
+            "amazonaws",
+            "primevideo",
+            "audible",
+            "amazon-adsystem",
+            "media-amazon",
+            "ssl-images-amazon",
+            "a2z",
+        ],
     ),
     brand(
         &["microsoft", "office 365", "office365", "onedrive", "sharepoint", "microsoft account"],
@@ -49,7 +59,16 @@ const BRANDS: [Brand; 66] = [
     brand(&["icloud", "apple id", "itunes", "apple support"], &["apple", "icloud", "itunes", "me"]),
     brand(
         &["google", "gmail team"],
-        &["google", "gmail", "googlemail", "youtube", "googlegroups", "blogger"],
+        &[
+            "google",
+            "gmail",
+            "googlemail",
+            "youtube",
+            "googlegroups",
+            "google-analytics",
+            "googleusercontent",
+            "blogger",
+        ],
     ),
     brand(&["netflix"], &["netflix"]),
     brand(&["facebook"], &["facebook", "facebookmail", "meta", "fb"]),
@@ -64,7 +83,7 @@ const BRANDS: [Brand; 66] = [
     brand(&["docusign"], &["docusign"]),
     brand(&["dropbox"], &["dropbox", "dropboxmail", "hellosign", "docsend"]),
     brand(&["wetransfer"], &["wetransfer"]),
-    brand(&["adobe"], &["adobe", "adobesign", "echosign", "behance"]),
+    brand(&["adobe"], &["adobe", "adobesign", "adobe-campaign", "echosign", "behance"]),
     brand(&["bank of america", "bankofamerica"], &["bankofamerica", "bofa", "bofasecurities"]),
     brand(
         &["wells fargo", "wellsfargo"],
@@ -120,8 +139,12 @@ const BRANDS: [Brand; 66] = [
     brand(&["booking.com"], &["booking"]),
 ];
 
-/// Letters of a trusted label from which on one wrong letter is no accident.
-const LOOK_ALIKE_LETTERS_MIN: usize = 7;
+/// Letters of a trusted label from which on digits for letters are no accident.
+const LOOK_ALIKE_LETTERS_MIN: usize = 6;
+
+/// Letters from which on one wrong letter, the first aside, is none either: shorter names are one letter off from words
+/// (plastic, elastic).
+const WRONG_LETTER_LETTERS_MIN: usize = 8;
 
 /// Whether a text in lower case names somebody trusted who does not own `host`.
 #[must_use]
@@ -146,6 +169,9 @@ fn has_words(text: &str, words: &str) -> bool {
 /// and belongs to somebody else.
 #[must_use]
 pub fn is_borrowed_by(host: &str) -> bool {
+    if !is_whole(host) {
+        return false;
+    }
     let own = first_label(host);
     let owned = || BRANDS.iter().any(|brand| brand.labels.contains(&own));
     host.split(['.', '-']).any(|word| word.len() >= 5 && LABELS.contains_key(word)) && !owned()
@@ -179,7 +205,11 @@ static NEAR: LazyLock<HashMap<String, Vec<&'static str>>> = LazyLock::new(|| {
 #[must_use]
 pub fn is_look_alike(host: &str) -> bool {
     let label = first_label(host);
-    if label.len() + 1 < LOOK_ALIKE_LETTERS_MIN || label.len() > 40 || known::is_high_trust(host) {
+    if !is_whole(host)
+        || label.len() + 1 < LOOK_ALIKE_LETTERS_MIN
+        || label.len() > 40
+        || known::is_high_trust(host)
+    {
         return false;
     }
     let plain = plain(label);
@@ -189,9 +219,19 @@ pub fn is_look_alike(host: &str) -> bool {
     // The same label below another suffix is mostly the same owner in another country.
     !is_label(label)
         && variants(label).iter().any(|variant| {
-            NEAR.get(variant)
-                .is_some_and(|labels| labels.iter().any(|real| is_one_off(label, real)))
+            NEAR.get(variant).is_some_and(|labels| labels.iter().any(|real| is_wrong(label, real)))
         })
+}
+
+/// Whether this is a full host name, and not one that damage has cut (`http://www.exam=`).
+fn is_whole(host: &str) -> bool {
+    host.contains('.') && host.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-')
+}
+
+fn is_wrong(label: &str, real: &str) -> bool {
+    real.len() >= WRONG_LETTER_LETTERS_MIN
+        && label.chars().next() == real.chars().next()
+        && is_one_off(label, real)
 }
 
 fn is_label(label: &str) -> bool {
@@ -266,6 +306,7 @@ mod tests {
             ("mypaypal.example", false),
             ("s3.amazonaws.com", false),
             ("amazon.evil.example", true),
+            ("res.adobe-cam=", false),
         ] {
             assert_eq!(is_borrowed_by(host), expect, "{host}");
         }
@@ -283,6 +324,10 @@ mod tests {
             ("www.microsoft.com", false),
             ("microsoft.de", false),
             ("micros.com", false),
+            ("microsof", false),
+            ("paypa1.example", true),
+            ("netflex.example", false),
+            ("dicrosoft.example", false),
             ("example.org", false),
             ("", false),
         ] {

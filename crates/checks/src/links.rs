@@ -26,16 +26,16 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
         ("link_to_address", 1.5, "lead to a bare network address", to_address),
         ("link_punycode", 0.5, "have an internationalised host name", punycode),
         ("link_userinfo", 2.0, "put another name before the real host", userinfo),
-        ("link_shows_other_host", 0.8, "show another host than they lead to", shows_other_host),
+        ("link_shows_other_host", 0.5, "show another host than they lead to", shows_other_host),
         ("link_many_labels", 0.8, "have a host name of many labels", many_labels),
         ("link_odd_port", 1.0, "lead to an unusual port", odd_port),
         ("link_runs_script", 0.3, "run a script or carry a page", runs_script),
         ("link_disguised_host", 2.0, "hide the host by odd characters", disguised_host),
         ("link_shortened", 0.5, "are shortened and lead who knows where", shortened),
-        ("link_free_host", 0.3, "lead to a place that anybody gets for nothing", free_host),
+        ("link_free_host", 0.1, "lead to a place that anybody gets for nothing", free_host),
         ("link_throw_away", 0.5, "have a domain that costs next to nothing", throw_away),
-        ("link_brand_borrowed", 1.5, "have a trusted name in the host of somebody else", borrowed),
-        ("link_look_alike", 2.5, "look like a trusted domain", look_alike),
+        ("link_brand_borrowed", 0.8, "have a trusted name in the host of somebody else", borrowed),
+        ("link_look_alike", 1.5, "look like a trusted domain", look_alike),
     ];
     let links = links.get(..LINKS_MAX).unwrap_or(links);
     let judge = |(name, weight, what, test): (&'static str, f32, &str, Test)| {

@@ -20,8 +20,8 @@ pub fn judge(page: &Page) -> Vec<Evidence> {
         (hidden(page.tiny_chars), "text_tiny", 0.5, "text too small to be read"),
         (hidden(page.away_chars), "text_off_screen", 0.5, "text off the screen"),
         (page.password_fields > 0, "form_password", 2.5, "a form that asks for a password"),
-        (page.forms > 0, "form", 0.3, "a form to fill in within the mail"),
-        (page.scripts > 0, "page_script", 0.3, "a script, which no mail program runs"),
+        (page.forms > 0, "form", 0.1, "a form to fill in within the mail"),
+        (page.scripts > 0, "page_script", 0.2, "a script, which no mail program runs"),
         (page.refreshes, "page_refresh", 1.5, "a page that sends its reader on by itself"),
         (page.carried > 0, "page_carried", 1.5, "a page carried within an address"),
         // Nearly all newsletters have one: told, but no fault.

@@ -277,7 +277,6 @@ const STORIES: [Story; 5] = [
             "quick favor",
             "quick favour",
             "gift cards",
-            "gift card",
             "scratch off",
             "scratch the back",
             "itunes card",

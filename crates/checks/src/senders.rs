@@ -38,7 +38,7 @@ pub(crate) fn judge(envelope: &Envelope, header: &HeaderReading) -> Vec<Evidence
         (
             is_disposable(&domain) || replies().any(|domain| is_disposable(&domain)),
             "sender_disposable",
-            1.5,
+            0.8,
             "a mailbox that lives for minutes",
         ),
         (

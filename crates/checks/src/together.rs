@@ -27,8 +27,9 @@ pub fn judge(outline: &Outline, facts: &[Option<&PartFacts>]) -> Vec<Evidence> {
             found.push(sign.in_part(part_number));
         }
         let is_saved = part.disposition == Disposition::Attachment
-            || ["htm", "html", "shtml", "xhtml", "svg"].contains(&extension.as_str());
-        let acts = ["form_password", "page_script", "page_refresh", "page_carried", "form"];
+            && ["htm", "html", "shtml", "xhtml", "svg"].contains(&extension.as_str());
+        // Newsletters sent as a file have forms for searching, and scripts that count; they ask for no password.
+        let acts = ["form_password", "page_refresh", "page_carried"];
         if is_saved && acts.iter().any(|name| has(number, name)) {
             let detail = "an attached page with a form or script";
             let sign = Evidence::new("page_attached_acts", 2.5, Source::Attachment, detail);

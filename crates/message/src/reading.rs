@@ -1,6 +1,7 @@
 //! One part's canonical content, read: text as a person sees it, links, file head.
 
 mod carried;
+mod elements;
 mod fold;
 mod html;
 mod paint;

@@ -5,6 +5,7 @@ use html5gum::{EndTag, StartTag, Token, Tokenizer};
 use tamis_domain::reading::{Link, Page};
 
 use super::carried;
+use super::elements::{is_block, is_void};
 use super::paint::Paint;
 use super::sheet::Sheet;
 use super::style::{self, Style};
@@ -38,31 +39,30 @@ pub struct Rendered {
 #[must_use]
 pub fn render(page: &str) -> Rendered {
     let mut state = Rendering::default();
-    state.read(page, Depth::Mail);
+    state.read(page, false);
     for carried in std::mem::take(&mut state.carried) {
         state.end_anchor();
         state.open.clear();
         state.untracked = 0;
         // Nobody sees it before a click: what it says counts as hidden, and where it leads as links.
-        state.push_element("template".to_owned(), HIDDEN);
-        state.read(&carried, Depth::Carried);
+        // No end tag can name this element.
+        state.push_element(String::new(), HIDDEN);
+        state.read(&carried, false);
     }
     state.finish()
 }
 
 /// The style of what is there and not shown.
 const HIDDEN: Style = Style { gone: Some(true), ..NEUTRAL };
-const NEUTRAL: Style =
-    Style { gone: None, away: None, invisible: None, tiny: None, ink: None, ground: None };
-
-/// Where a page is read: what was carried by another carries no third.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    Mail,
-    Carried,
-    /// The words of `noscript`, which the tokenizer hands over as they stand: mail programs run no scripts and show it.
-    WithoutScript,
-}
+const NEUTRAL: Style = Style {
+    gone: None,
+    faded: None,
+    away: None,
+    invisible: None,
+    tiny: None,
+    ink: None,
+    ground: None,
+};
 
 #[derive(Debug, Default)]
 struct Rendering {
@@ -124,14 +124,18 @@ impl Flow {
 }
 
 impl Rendering {
-    fn read(&mut self, page: &str, depth: Depth) {
+    /// Reads a page, or what stands in its `noscript`: mail programs run no scripts and show it, but the tokenizer hands
+    /// it over as it stands.
+    fn read(&mut self, page: &str, is_noscript: bool) {
         let mut emitter = DefaultEmitter::default();
         emitter.naively_switch_states(true);
         for Ok(token) in Tokenizer::new_with_emitter(page, emitter) {
             match token {
                 Token::StartTag(tag) => self.start(&tag),
                 Token::EndTag(tag) => self.end(&tag),
-                Token::String(text) => self.words(&String::from_utf8_lossy(&text.value), depth),
+                Token::String(text) => {
+                    self.words(&String::from_utf8_lossy(&text.value), is_noscript)
+                }
                 Token::Comment(text) => self.comment(&String::from_utf8_lossy(&text.value)),
                 Token::Doctype(_) | Token::Error(_) => {}
             }
@@ -213,12 +217,13 @@ impl Rendering {
     /// All that is said about how an element looks: by style sheets, by attributes, by its own style.
     fn style(&self, name: &str, tag: &StartTag<()>) -> Style {
         let attribute = |wanted: &[u8]| tag.attributes.get(wanted).map(|value| &value.value[..]);
-        if style::never_shown(name) || attribute(b"hidden").is_some() {
+        if style::never_shown(name) {
             return HIDDEN;
         }
         let paint =
             |value: &[u8]| Paint::read(&String::from_utf8_lossy(value).trim().to_ascii_lowercase());
         let mut style = NEUTRAL;
+        style.gone = attribute(b"hidden").map(|_| true);
         match name {
             "font" => style.ink = attribute(b"color").map(paint),
             "body" => style.ink = attribute(b"text").map(paint),
@@ -301,13 +306,11 @@ impl Rendering {
     }
 
     /// Text between tags: words, or what `style`, `script` and `noscript` hold.
-    fn words(&mut self, text: &str, depth: Depth) {
+    fn words(&mut self, text: &str, is_noscript: bool) {
         match self.open.last().map(|element| element.name.as_str()) {
             Some("script") => {}
             Some("style") => self.sheet.add(text),
-            Some("noscript") if depth != Depth::WithoutScript => {
-                self.read(text, Depth::WithoutScript);
-            }
+            Some("noscript") if !is_noscript => self.read(text, true),
             _ => self.text(text),
         }
     }
@@ -431,73 +434,4 @@ fn cut(mut text: String, bytes_max: usize) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// Elements without content (WHATWG HTML, section 13.1.2).
-fn is_void(name: &str) -> bool {
-    matches!(
-        name,
-        "area"
-            | "base"
-            | "br"
-            | "col"
-            | "embed"
-            | "frame"
-            | "hr"
-            | "img"
-            | "input"
-            | "link"
-            | "meta"
-            | "param"
-            | "source"
-            | "track"
-            | "wbr"
-    )
-}
-
-/// Elements that begin and end on lines of their own.
-fn is_block(name: &str) -> bool {
-    matches!(
-        name,
-        "address"
-            | "article"
-            | "aside"
-            | "blockquote"
-            | "body"
-            | "center"
-            | "dd"
-            | "details"
-            | "dir"
-            | "div"
-            | "dl"
-            | "dt"
-            | "fieldset"
-            | "figcaption"
-            | "figure"
-            | "footer"
-            | "form"
-            | "h1"
-            | "h2"
-            | "h3"
-            | "h4"
-            | "h5"
-            | "h6"
-            | "header"
-            | "hr"
-            | "li"
-            | "main"
-            | "menu"
-            | "nav"
-            | "ol"
-            | "p"
-            | "pre"
-            | "section"
-            | "summary"
-            | "table"
-            | "tbody"
-            | "tfoot"
-            | "thead"
-            | "tr"
-            | "ul"
-    )
 }

@@ -29,11 +29,12 @@ impl Sheet {
     /// Takes the text of a `style` element.
     pub(super) fn add(&mut self, text: &str) {
         let room = SHEET_BYTES_MAX.saturating_sub(self.bytes);
-        let mut rest = &text[..text.floor_char_boundary(room)];
-        self.bytes += rest.len();
-        self.paints_unseen |= rest.len() < text.len() || rest.contains("@import");
+        let read = &text[..text.floor_char_boundary(room)];
+        self.bytes += read.len();
+        self.paints_unseen |= read.len() < text.len() || read.contains("@import");
+        let plain = without_comments(read);
+        let mut rest = plain.as_str();
         while let Some((selectors, behind)) = rest.split_once('{') {
-            let selectors = without_comments(selectors);
             let selectors = selectors.rsplit(';').next().unwrap_or_default().trim();
             if selectors.starts_with('@') && !selectors.starts_with("@font-face") {
                 rest = behind_block(behind);

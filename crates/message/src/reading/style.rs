@@ -19,8 +19,10 @@ pub(super) fn never_shown(name: &str) -> bool {
 /// What declarations say. `None` is what they do not speak of.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Style {
-    /// `display: none` and what else takes an element and all within away (`opacity: 0`, no extent).
+    /// `display: none`.
     pub gone: Option<bool>,
+    /// What else takes an element and all within away: `opacity: 0`, a scale of nothing, no extent.
+    pub faded: Option<bool>,
     /// Off the screen, or clipped to nothing.
     pub away: Option<bool>,
     /// `visibility`; what is inside may be visible again.
@@ -44,7 +46,7 @@ impl Style {
             extent.declare(property, value);
         }
         if extent.is_nothing() {
-            read.gone = Some(true);
+            read.faded = Some(true);
         }
         read
     }
@@ -52,7 +54,7 @@ impl Style {
     fn declare(&mut self, property: &str, value: &str) {
         match property {
             "display" => self.gone = Some(value.starts_with("none")),
-            "opacity" if tiny(value, 0.1) => self.gone = Some(true),
+            "opacity" => self.faded = Some(tiny(value, 0.1)),
             "visibility" => {
                 self.invisible = Some(value.starts_with("hidden") || value.starts_with("collapse"));
             }
@@ -76,7 +78,7 @@ impl Style {
             "clip-path" if value.starts_with("inset(100%") || value.starts_with("circle(0") => {
                 self.away = Some(true);
             }
-            "transform" if value.contains("scale(0)") => self.gone = Some(true),
+            "transform" if value.contains("scale(0)") => self.faded = Some(true),
             _ => {}
         }
     }
@@ -85,6 +87,7 @@ impl Style {
     pub(super) fn under(self, stronger: &Self) -> Self {
         Self {
             gone: stronger.gone.or(self.gone),
+            faded: stronger.faded.or(self.faded),
             away: stronger.away.or(self.away),
             invisible: stronger.invisible.or(self.invisible),
             tiny: stronger.tiny.or(self.tiny),

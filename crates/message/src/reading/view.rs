@@ -48,7 +48,7 @@ impl View {
             Some(ground) => (ground, true),
         };
         Self {
-            gone: self.gone || style.gone.unwrap_or(false),
+            gone: self.gone || style.gone.unwrap_or(false) || style.faded.unwrap_or(false),
             away: self.away || style.away.unwrap_or(false),
             invisible: style.invisible.unwrap_or(self.invisible),
             tiny: style.tiny.unwrap_or(self.tiny),
