@@ -330,7 +330,8 @@ impl Rendering {
 
     /// Comments hold words for filters, or markup for one mail program (`[if mso]`), which is no trick.
     fn comment(&mut self, text: &str) {
-        let markup = text.trim_start().starts_with("[if") || text.contains('<');
+        let start = text.trim_start();
+        let markup = start.starts_with("[if") || start.starts_with("[endif") || text.contains('<');
         if !markup {
             self.hide(text, How::Gone);
         }
