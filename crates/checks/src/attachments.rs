@@ -6,11 +6,65 @@ use tamis_domain::outline::{Disposition, Outline, Part};
 /// Extensions that a double click runs, on the systems that people read mail with. Programs, scripts, shortcuts,
 /// installers, and disk images that carry them past the mark of the web. Office files are not here: they are
 /// everybody's work, and their macros are content.
-const DANGEROUS: [&str; 45] = [
-    "ade", "adp", "app", "appx", "bat", "chm", "cmd", "com", "cpl", "dll", "exe", "hta", "img",
-    "inf", "ins", "iso", "isp", "jar", "jnlp", "js", "jse", "lnk", "mde", "msc", "msi", "msp",
-    "mst", "pif", "ps1", "psm1", "reg", "scf", "scr", "sct", "shb", "shs", "sys", "url", "vb",
-    "vbe", "vbs", "vhd", "wsc", "wsf", "wsh",
+const DANGEROUS: [&str; 58] = [
+    "ade",
+    "adp",
+    "apk",
+    "app",
+    "appref-ms",
+    "appx",
+    "bat",
+    "chm",
+    "cmd",
+    "com",
+    "cpl",
+    "diagcab",
+    "dll",
+    "exe",
+    "hta",
+    "img",
+    "inf",
+    "ins",
+    "iqy",
+    "iso",
+    "isp",
+    "jar",
+    "jnlp",
+    "js",
+    "jse",
+    "lnk",
+    "mde",
+    "msc",
+    "msi",
+    "msix",
+    "msp",
+    "mst",
+    "one",
+    "pif",
+    "ps1",
+    "psm1",
+    "reg",
+    "scf",
+    "scr",
+    "sct",
+    "settingcontent-ms",
+    "shb",
+    "shs",
+    "slk",
+    "sys",
+    "udf",
+    "url",
+    "vb",
+    "vbe",
+    "vbs",
+    "vhd",
+    "vhdx",
+    "website",
+    "wll",
+    "wsc",
+    "wsf",
+    "wsh",
+    "xll",
 ];
 
 /// Extensions that people open without a thought: what a double extension pretends to be.
@@ -19,6 +73,10 @@ const TRUSTED_LOOKING: [&str; 28] = [
     "mp4", "odt", "pdf", "png", "pps", "ppt", "pptx", "rtf", "tif", "tiff", "txt", "wav", "xls",
     "xlsx", "xml",
 ];
+
+/// Packed files that nobody sends but to pass filters which cannot open them.
+const ODD_ARCHIVES: [&str; 12] =
+    ["ace", "arc", "arj", "cab", "daa", "lha", "lz", "lzh", "r00", "uue", "xxe", "z"];
 
 /// Spaces in a row that push an extension out of sight.
 const GAP_CHARS_MIN: usize = 8;
@@ -60,6 +118,10 @@ fn name_signs(part: &Part, name: &str) -> Vec<Evidence> {
     if dangerous && matches!(medium, "image" | "audio" | "video") {
         let detail = format!("declared as {medium} but named .{last}");
         found.push(sign("type_against_name", 4.0, detail).marked(Mark::Suspicious));
+    }
+    if ODD_ARCHIVES.contains(&last.as_str()) {
+        let detail = format!("a packed file that few programs make: .{last}");
+        found.push(sign("odd_archive", 2.0, detail));
     }
     if part.disposition == Disposition::Attachment
         && matches!(last.as_str(), "htm" | "html" | "shtml" | "xhtml" | "svg")

@@ -45,6 +45,7 @@ pub fn is_free_mail(domain: &str) -> bool {
     let domain = domain.to_lowercase();
     let owner = owner(&domain);
     owner.split_once('.').is_some_and(|(first, _)| FREE_MAIL.contains(&first))
+        || crate::known::gives_mailboxes(&domain)
 }
 
 /// Whether this is an IPv4 address in any form that browsers take: `192.0.2.1`, `3221225985`, `0xc0000201`,

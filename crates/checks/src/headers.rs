@@ -33,6 +33,8 @@ pub fn judge(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Vec<Evi
     found.extend(mime_version(header));
     found.extend(crate::subject::judge(header));
     found.extend(crate::trace::judge(envelope, header));
+    found.extend(crate::senders::judge(envelope, header));
+    found.extend(crate::relays::judge(envelope, header));
     found
 }
 
@@ -42,7 +44,7 @@ fn sign(name: &'static str, weight: f32, detail: &str) -> Option<Evidence> {
 
 fn date(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Option<Evidence> {
     let Some(written) = header.value("Date") else {
-        return sign("date_missing", 0.5, "no Date");
+        return sign("date_missing", 0.2, "no Date");
     };
     let Some(date_s) = header.date_s else {
         let detail = if written.is_empty() { "an empty Date" } else { "a Date nobody can read" };
@@ -62,7 +64,7 @@ fn date(envelope: &Envelope, header: &HeaderReading, now_s: i64) -> Option<Evide
 fn message_id(header: &HeaderReading) -> Option<Evidence> {
     let Some(id) = header.message_id.as_deref().map(str::trim) else {
         return match header.value("Message-Id") {
-            None => sign("message_id_missing", 0.5, "no Message-Id"),
+            None => sign("message_id_missing", 0.2, "no Message-Id"),
             Some(_) => sign("message_id_odd", 1.2, "a Message-Id without its form"),
         };
     };
@@ -91,7 +93,7 @@ fn recipients(header: &HeaderReading) -> Option<Evidence> {
         return None;
     }
     match (header.value("To"), header.value("Cc")) {
-        (None, None) => sign("to_missing", 0.3, "no To and no Cc"),
+        (None, None) => sign("to_missing", 0.2, "no To and no Cc"),
         _ => sign("to_empty", 0.8, "nobody in To or Cc"),
     }
 }
@@ -112,7 +114,7 @@ fn answers_elsewhere(header: &HeaderReading) -> Option<Evidence> {
     }
     match (is_free_mail(from), is_free_mail(reply)) {
         (_, true) => sign("reply_to_free_mail", 2.0, "answers go to a free mailbox elsewhere"),
-        _ => sign("reply_to_elsewhere", 0.5, "answers go to another domain"),
+        _ => sign("reply_to_elsewhere", 0.2, "answers go to another domain"),
     }
 }
 
@@ -145,5 +147,5 @@ fn mime_version(header: &HeaderReading) -> Option<Evidence> {
     if !mime || header.value("MIME-Version").is_some() {
         return None;
     }
-    sign("mime_version_missing", 0.8, "MIME without MIME-Version")
+    sign("mime_version_missing", 0.2, "MIME without MIME-Version")
 }

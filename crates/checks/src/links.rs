@@ -7,6 +7,7 @@ use tamis_domain::limits::LINKS_MAX;
 use tamis_domain::reading::Link;
 
 use crate::domains::{is_ipv4_host, same_owner};
+use crate::{brands, known};
 
 /// Labels of a host name from which on it is made to be misread (`www.bank.example.secure.login.evil.example`).
 const LABELS_MIN: usize = 7;
@@ -21,15 +22,20 @@ const QUESTION_BYTES_MAX: usize = 256;
 #[must_use]
 pub fn judge(links: &[Link]) -> Vec<Evidence> {
     type Test = fn(&Link) -> bool;
-    let kinds: [(&'static str, f32, &str, Test); 8] = [
+    let kinds: [(&'static str, f32, &str, Test); 13] = [
         ("link_to_address", 1.5, "lead to a bare network address", to_address),
         ("link_punycode", 0.5, "have an internationalised host name", punycode),
         ("link_userinfo", 2.0, "put another name before the real host", userinfo),
-        ("link_shows_other_host", 0.8, "show another host than they lead to", shows_other_host),
+        ("link_shows_other_host", 0.5, "show another host than they lead to", shows_other_host),
         ("link_many_labels", 0.8, "have a host name of many labels", many_labels),
         ("link_odd_port", 1.0, "lead to an unusual port", odd_port),
         ("link_runs_script", 0.3, "run a script or carry a page", runs_script),
         ("link_disguised_host", 2.0, "hide the host by odd characters", disguised_host),
+        ("link_shortened", 0.5, "are shortened and lead who knows where", shortened),
+        ("link_free_host", 0.1, "lead to a place that anybody gets for nothing", free_host),
+        ("link_throw_away", 0.5, "have a domain that costs next to nothing", throw_away),
+        ("link_brand_borrowed", 0.8, "have a trusted name in the host of somebody else", borrowed),
+        ("link_look_alike", 1.5, "look like a trusted domain", look_alike),
     ];
     let links = links.get(..LINKS_MAX).unwrap_or(links);
     let judge = |(name, weight, what, test): (&'static str, f32, &str, Test)| {
@@ -116,6 +122,26 @@ fn runs_script(link: &Link) -> bool {
     let start: String = link.target.trim().chars().filter(|c| !c.is_control()).take(16).collect();
     let start = start.to_ascii_lowercase();
     ["javascript:", "vbscript:", "data:text/html"].iter().any(|scheme| start.starts_with(scheme))
+}
+
+fn shortened(link: &Link) -> bool {
+    authority(link).is_some() && known::is_shortener(&link.host)
+}
+
+fn free_host(link: &Link) -> bool {
+    authority(link).is_some() && known::is_free_host(&link.host)
+}
+
+fn throw_away(link: &Link) -> bool {
+    authority(link).is_some() && known::is_throw_away(&link.host)
+}
+
+fn borrowed(link: &Link) -> bool {
+    authority(link).is_some() && brands::is_borrowed_by(&link.host)
+}
+
+fn look_alike(link: &Link) -> bool {
+    authority(link).is_some() && brands::is_look_alike(&link.host)
 }
 
 fn disguised_host(link: &Link) -> bool {

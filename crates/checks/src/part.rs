@@ -8,7 +8,7 @@ use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartFacts, PartReading};
 
 use crate::bases::Bases;
-use crate::{documents, formal, gtube, links, malware, text};
+use crate::{documents, formal, gtube, links, malware, page, text};
 
 /// Weight of a program: rare in honest mail, yet software firms do send it.
 const PROGRAM: f32 = 3.0;
@@ -29,6 +29,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
             evidence.extend(text::judge_document(read));
         }
     }
+    evidence.extend(page::judge(&reading.page));
     evidence.extend(links::judge(&reading.links));
     evidence.extend(documents::judge(reading));
     PartFacts {

@@ -26,7 +26,7 @@ fn oddity(oddity: Oddity, count: u32) -> Evidence {
         Oddity::BareCr => ("bare_cr", 0.1, "carriage returns without line feeds"),
         Oddity::MixedLineEnds => ("mixed_line_ends", 0.1, "two kinds of line ends"),
         Oddity::NulByte => ("nul_byte", 1.5, "NUL bytes"),
-        Oddity::EightBitHeader => ("eight_bit_header", 0.8, "bytes above 127 in the header"),
+        Oddity::EightBitHeader => ("eight_bit_header", 0.2, "bytes above 127 in the header"),
         Oddity::BrokenHeader => ("broken_header", 0.8, "header lines that are no fields"),
         Oddity::HeaderTooLong => ("header_too_long", 1.0, "a header beyond the limit"),
         Oddity::LongLine => ("long_line", 0.1, "lines longer than 998 bytes"),
@@ -37,10 +37,10 @@ fn oddity(oddity: Oddity, count: u32) -> Evidence {
         Oddity::TooDeep => ("too_deep", 2.0, "nesting beyond the limit"),
         Oddity::TooManyParts => ("too_many_parts", 2.0, "parts beyond the limit"),
         Oddity::BrokenContentType => ("broken_content_type", 1.0, "unreadable content types"),
-        Oddity::BrokenEncoding => ("broken_encoding", 0.3, "transfer encoding against its rules"),
+        Oddity::BrokenEncoding => ("broken_encoding", 0.2, "transfer encoding against its rules"),
         Oddity::UnknownEncoding => ("unknown_encoding", 1.0, "transfer encoding of unknown name"),
         Oddity::EncodedContainer => ("encoded_container", 1.5, "transfer encoding on a container"),
-        Oddity::NoHeader => ("no_header", 1.0, "no header"),
+        Oddity::NoHeader => ("no_header", 0.2, "no header"),
     };
     Evidence::new(name, weight, Source::Structure, format!("{what} ({count}x)"))
 }
@@ -72,7 +72,7 @@ fn ambiguous(outline: &Outline) -> Option<Evidence> {
 fn html_only(outline: &Outline) -> Option<Evidence> {
     let has = |kind| outline.parts.iter().any(|part| shown(part) && part.kind == kind);
     (has(PartKind::Html) && !has(PartKind::Text)).then(|| {
-        Evidence::new("html_only", 0.5, Source::Structure, "HTML without a plain text beside it")
+        Evidence::new("html_only", 0.2, Source::Structure, "HTML without a plain text beside it")
     })
 }
 

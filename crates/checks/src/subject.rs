@@ -14,8 +14,8 @@ const SHOUTED_LETTERS_MIN: usize = 12;
 pub fn judge(header: &HeaderReading) -> Vec<Evidence> {
     let subject = header.subject.as_str();
     let signs = [
-        (is_false_reply(header), "false_reply", 0.3, "an answer that refers to no mail"),
-        (is_shouted(subject), "subject_shouted", 0.5, "the subject is all capitals"),
+        (is_false_reply(header), "false_reply", 0.2, "an answer that refers to no mail"),
+        (is_shouted(subject), "subject_shouted", 0.2, "the subject is all capitals"),
         (has_gap(subject), "subject_gap", 2.0, "a gap hides the end of the subject"),
         (has_invisible(subject), "subject_invisible", 2.0, "invisible characters in the subject"),
         (

@@ -15,61 +15,51 @@ const HOMOGLYPHS_MIN: u32 = 3;
 /// Invisible characters inside the text from which on they break up words; preview lines are padded with some.
 const INVISIBLE_CHARS_MIN: u32 = 20;
 
-/// Phrases of the advance-fee fraud from which on it may be one. Each alone stands in honest letters.
-const FEE_PHRASES_MIN: usize = 3;
-
-/// Weight by the number of phrases: one of 18,900 honest mails of five sources had three, none had more.
-const FEE_WEIGHTS: [(usize, f32); 4] = [(6, 6.0), (5, 5.0), (4, 4.0), (FEE_PHRASES_MIN, 2.0)];
-
-/// Bytes of text that are searched for these phrases. Letters of this kind are a few pages; longer texts are reports.
-const FEE_BYTES_MAX: usize = 64 * 1024;
-
-/// Bytes of a document that may be a letter: about four pages. Wills and insurances have these words, and are longer.
+/// Bytes of a document that may be a letter: about four pages. Wills and insurances have the words of a fraud, and are
+/// longer.
 const LETTER_BYTES_MAX: usize = 12 * 1024;
 
-/// Phrases of the advance-fee fraud ("419"), folded. The story has not changed in thirty years.
-const FEE_PHRASES: [&str; 26] = [
-    "next of kin",
-    "million united states dollars",
-    "million us dollars",
-    "million dollars",
-    "usd)",
-    "beneficiary",
-    "inheritance",
-    "barrister",
-    "deceased",
-    "diplomat",
-    "consignment",
-    "atm card",
-    "western union",
-    "bank draft",
-    "foreign account",
-    "transfer of funds",
-    "fund transfer",
-    "strictly confidential",
-    "utmost confidentiality",
-    "security company",
-    "late husband",
-    "foreign partner",
-    "dear friend",
-    "your full name",
-    "claim your",
-    "god bless",
+/// Bytes of text searched for a password: it stands in the few lines that go with a packed file.
+const PASSWORD_BYTES_MAX: usize = 8 * 1024;
+
+/// Words before the password of a packed file, in folded text (own selection).
+const PASSWORD_WORDS: [&str; 9] = [
+    "archive password",
+    "file password",
+    "password for the file",
+    "password to open",
+    "zip password",
+    "password: ",
+    "passwort: ",
+    "mot de passe : ",
+    "contraseña: ",
 ];
 
 /// Judges the text of one part.
 #[must_use]
 pub fn judge(text: &Text) -> Vec<Evidence> {
-    let found =
-        [hidden(text), invisible(text), homoglyphs(text), charset(text), wallet(text), fee(text)];
-    found.into_iter().flatten().collect()
+    let found = [
+        hidden(text),
+        invisible(text),
+        homoglyphs(text),
+        charset(text),
+        wallet(text),
+        password(text),
+        crate::disguised::judge(text),
+    ];
+    found.into_iter().flatten().chain(crate::phrases::judge(text)).collect()
 }
 
 /// Judges the text of an attached document: a letter in a file is a letter, a long report is not.
 #[must_use]
 pub fn judge_document(text: &Text) -> Vec<Evidence> {
-    let fee = if text.folded.len() <= LETTER_BYTES_MAX { fee(text) } else { None };
-    [homoglyphs(text), wallet(text), fee].into_iter().flatten().collect()
+    let found = [homoglyphs(text), wallet(text)].into_iter().flatten();
+    let stories = if text.folded.len() <= LETTER_BYTES_MAX {
+        crate::phrases::judge(text)
+    } else {
+        Vec::new()
+    };
+    found.chain(stories).collect()
 }
 
 fn sign(name: &'static str, weight: f32, detail: String) -> Option<Evidence> {
@@ -134,10 +124,13 @@ fn is_wallet(word: &str) -> bool {
         && word.contains(|c: char| c.is_ascii_uppercase())
 }
 
-fn fee(text: &Text) -> Option<Evidence> {
-    let end = text.folded.floor_char_boundary(FEE_BYTES_MAX);
+/// No fault: what it means beside a packed file, [`crate::together`] knows.
+fn password(text: &Text) -> Option<Evidence> {
+    let end = text.folded.floor_char_boundary(PASSWORD_BYTES_MAX);
     let searched = &text.folded[..end];
-    let count = FEE_PHRASES.iter().filter(|phrase| searched.contains(*phrase)).count();
-    let (_, weight) = FEE_WEIGHTS.into_iter().find(|(least, _)| count >= *least)?;
-    sign("advance_fee", weight, format!("{count} phrases of the advance-fee fraud"))
+    if !searched.contains("pass") && !searched.contains("contrase") {
+        return None;
+    }
+    let told = PASSWORD_WORDS.iter().any(|words| searched.contains(words));
+    if told { sign("password_told", 0.0, "a password is told".to_owned()) } else { None }
 }

@@ -95,6 +95,8 @@ pub struct PartReading {
     pub head: Vec<u8>,
     /// What a person would see.
     pub text: Option<Text>,
+    /// What an HTML page does besides showing text; nothing for other parts.
+    pub page: Page,
     /// Links in order of appearance, at most `LINKS_MAX`.
     pub links: Vec<Link>,
     /// Similarity names of what it is, as far as there is enough of it.
@@ -169,6 +171,29 @@ pub struct Text {
     pub homoglyphs: u32,
     /// Whether bytes did not fit the declared charset.
     pub broken_charset: bool,
+}
+
+/// What an HTML page does besides showing text. Counts stop at their largest number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Characters in the colour of their ground. These and the next two are among [`Text::hidden_chars`].
+    pub coloured_chars: u32,
+    /// Characters too small to be read.
+    pub tiny_chars: u32,
+    /// Characters off the screen, or clipped to nothing.
+    pub away_chars: u32,
+    /// Forms.
+    pub forms: u16,
+    /// Fields for passwords.
+    pub password_fields: u16,
+    /// Scripts, and elements that run one on an event.
+    pub scripts: u16,
+    /// Fetched pictures of at most one by one pixel.
+    pub pixels: u16,
+    /// Pages within addresses (`data:text/html`).
+    pub carried: u16,
+    /// Whether it sends its reader on by itself (`meta` refresh).
+    pub refreshes: bool,
 }
 
 /// One link.

@@ -1,5 +1,7 @@
 //! Bytes of some character set to text: declared where that fits, else UTF-8, else windows-1252.
 
+mod utf7;
+
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 /// Text, and whether the bytes did not fit what was declared.
@@ -20,6 +22,14 @@ pub struct Decoded {
 #[must_use]
 pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
     let label = declared.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
+    if let Some(encoding) = marked(bytes) {
+        let (text, _) = encoding.decode_with_bom_removal(bytes);
+        let broken = label.is_some_and(|label| !label.to_ascii_lowercase().starts_with("utf-16"));
+        return Decoded { text: text.into_owned(), broken };
+    }
+    if label.is_some_and(is_utf7) {
+        return Decoded { text: utf7::decode(bytes), broken: !bytes.is_ascii() };
+    }
     if bytes.is_ascii() && !label.is_some_and(is_stateful) {
         let known = label.is_none_or(|label| find(label).is_some());
         return Decoded { text: String::from_utf8_lossy(bytes).into_owned(), broken: !known };
@@ -39,6 +49,21 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
     let last = if last == UTF_8 && mostly_invalid(bytes) { WINDOWS_1252 } else { last };
     let (text, _) = last.decode_without_bom_handling(bytes);
     Decoded { text: without_mark(&text).to_owned(), broken: true }
+}
+
+/// UTF-16 says so itself by its first two bytes, whatever was declared (WHATWG Encoding, section 6).
+fn marked(bytes: &[u8]) -> Option<&'static Encoding> {
+    match bytes {
+        [0xff, 0xfe, ..] => Some(encoding_rs::UTF_16LE),
+        [0xfe, 0xff, ..] => Some(encoding_rs::UTF_16BE),
+        _ => None,
+    }
+}
+
+fn is_utf7(label: &str) -> bool {
+    ["utf-7", "utf7", "unicode-1-1-utf-7", "csunicode11utf7"]
+        .iter()
+        .any(|name| label.eq_ignore_ascii_case(name))
 }
 
 fn find(label: &str) -> Option<&'static Encoding> {
@@ -110,6 +135,18 @@ mod tests {
         check(b"\xe9t\xe9", Some("iso-8859-1"), "été", false);
         check("été".as_bytes(), Some("utf-8"), "été", false);
         check(b"plain", Some("cp932"), "plain", false);
+    }
+
+    #[test]
+    fn utf_16_says_so_itself_and_utf_7_is_read_because_some_mail_programs_do() {
+        check(b"\xff\xfeh\0i\0", None, "hi", false);
+        check(b"\xfe\xff\0h\0i", Some("utf-16"), "hi", false);
+        check(b"\xff\xfeh\0i\0", Some("us-ascii"), "hi", true);
+        check(b"h\0i\0", Some("utf-16le"), "hi", false);
+        check(b"+ADw-b+AD4-Hi Mom +Jjo--+-!", Some("UTF-7"), "<b>Hi Mom \u{263a}-+!", false);
+        check(b"+2D3cAA-", Some("utf-7"), "\u{1f400}", false);
+        check(b"a+!b+AD", Some("utf-7"), "a+!b", false);
+        check(b"+2AA-x", Some("utf-7"), "\u{fffd}x", false);
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //!
 //! Trailing blank lines go because doors differ in them.
 
-mod base64;
+pub(crate) mod base64;
 mod form;
 mod quoted_printable;
 mod transfer;

@@ -1,13 +1,21 @@
 //! One part's canonical content, read: text as a person sees it, links, file head.
 
+mod carried;
+mod elements;
 mod file;
 mod fold;
 mod html;
+mod paint;
+mod sheet;
 mod style;
+mod view;
 
+pub use carried::{CARRIED_BYTES_MAX, PAGES_MAX};
 pub use file::{Budget, is_costly};
 pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
 pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
+pub use sheet::{CLASSES_MAX, SELECTORS_MAX, SHEET_BYTES_MAX};
+pub use style::STYLE_BYTES_MAX;
 
 use sha2::{Digest, Sha256};
 use tamis_domain::digest::{SignatureKind, hex};
@@ -86,7 +94,8 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
     let (visible, hidden_chars, links, skeleton) = if is_html {
-        let Rendered { visible, hidden_chars, links, skeleton } = render(&decoded.text);
+        let Rendered { visible, hidden_chars, page, links, skeleton } = render(&decoded.text);
+        reading.page = page;
         (visible, hidden_chars, links, skeleton)
     } else {
         let mut links = LinkList::default();

@@ -148,6 +148,14 @@ fn pages_and_texts_cost_linear_time() {
         "\u{301}",
         "<script>",
         "<x a=1 b=2 c",
+        "<style>a{",
+        "<style>.a{color:red}</style>",
+        "<style>@media{{",
+        "<b class='a b c d e f g' id=a>",
+        "<noscript>",
+        "<noscript><b></noscript>",
+        "<a href='data:text/html,<a href=x>'>",
+        "<iframe srcdoc='<iframe srcdoc=x>'>",
     ] {
         check(unit, |bytes| filled("Content-Type: text/html; charset=utf-8\n\n", unit, bytes));
         check(unit, |bytes| filled("Content-Type: text/plain; charset=utf-8\n\n", unit, bytes));
@@ -183,6 +191,16 @@ fn links_under_a_long_base_cost_hardly_more_than_without() {
         }
     }
     panic!("{short:?} without a base, but {long:?} with a long one");
+}
+
+/// Each element looks its classes up in the style sheet.
+#[test]
+fn pages_under_a_large_style_sheet_cost_linear_time() {
+    let rules: String = (0..2000).map(|at| format!(".a{at}, b.c{at} {{color:red}} ")).collect();
+    let start = format!("Content-Type: text/html\n\n<style>{rules}</style>");
+    for unit in ["<b class='a1 a2 a3'>", "<b class=a1></b>", "<style>.x{color:red}</style>"] {
+        check(unit, |bytes| filled(&start, unit, bytes));
+    }
 }
 
 #[test]

@@ -409,11 +409,12 @@ impl Examination {
         ));
         all.extend(tamis_checks::dns_lists::judge(&self.findings.lists));
         all.extend(self.remembered.iter().cloned());
+        let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
+        all.extend(tamis_checks::together::judge(&offer.outline, &facts));
         if self.heard.may_have_missed() {
             // Whether a signature matches is not known, so nothing is taken for a mere formality.
             return all;
         }
-        let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
         all.extend(tamis_checks::formal::judge(
             &offer.envelope,
             &self.header,

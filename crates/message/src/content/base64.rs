@@ -35,7 +35,7 @@ pub(crate) struct Base64 {
 }
 
 impl Base64 {
-    pub(super) fn push(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn push(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) {
         let mut buffer = [0; OUT_BYTES];
         let mut filled = 0;
         let mut rest = raw;
@@ -107,7 +107,7 @@ impl Base64 {
         }
     }
 
-    pub(super) fn finish(&mut self, out: &mut dyn FnMut(&[u8])) -> bool {
+    pub(crate) fn finish(&mut self, out: &mut dyn FnMut(&[u8])) -> bool {
         let mut buffer = [0; 3];
         self.broken |= self.characters > 0;
         let made = self.close(&mut buffer);

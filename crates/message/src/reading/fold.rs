@@ -48,6 +48,11 @@ impl Folded {
             if self.text.len() + word.len() >= FOLDED_BYTES_MAX {
                 break;
             }
+            if let Some(drawn) = drawn_letter(c) {
+                self.homoglyphs = self.homoglyphs.saturating_add(1);
+                word.push(drawn);
+                continue;
+            }
             if c.is_alphabetic() {
                 word.push(c);
                 continue;
@@ -58,11 +63,13 @@ impl Folded {
         self.end_word(&mut word);
     }
 
-    /// Adds a word; in a mixed word with no fewer Latin letters than posing ones, the latter become Latin.
+    /// Adds a word; in a mixed word in which all foreign letters pose as Latin ones, or at least no more do than there
+    /// are Latin ones, the posing ones become Latin. A word of one script is left alone, whatever it looks like.
     fn end_word(&mut self, word: &mut String) {
         let latin = word.bytes().filter(u8::is_ascii_alphabetic).count();
         let posing = word.chars().filter(|&c| posed_letter(c).is_some()).count();
-        if posing > 0 && latin >= posing {
+        let all_pose = || word.chars().all(|c| c.is_ascii() || posed_letter(c).is_some());
+        if posing > 0 && latin > 0 && (latin >= posing || all_pose()) {
             self.homoglyphs =
                 self.homoglyphs.saturating_add(u32::try_from(posing).unwrap_or(u32::MAX));
             self.text.extend(word.chars().map(|c| posed_letter(c).unwrap_or(c)));
@@ -101,27 +108,60 @@ fn invisible_in_words(visible: &str) -> u32 {
     count
 }
 
-/// The Latin letter that a lower-case Cyrillic or Greek letter looks like (own selection; the idea is that of
+/// The letter that a phonetic sign or small capital draws: no language writes whole words with these, but who wants to
+/// be read by people alone does.
+const fn drawn_letter(c: char) -> Option<char> {
+    Some(match c {
+        'ᴀ' | 'ɑ' => 'a',
+        'ʙ' => 'b',
+        'ᴄ' => 'c',
+        'ᴅ' => 'd',
+        'ᴇ' => 'e',
+        'ꜰ' => 'f',
+        'ɢ' | 'ɡ' => 'g',
+        'ʜ' => 'h',
+        'ɪ' => 'i',
+        'ᴊ' => 'j',
+        'ᴋ' => 'k',
+        'ʟ' => 'l',
+        'ᴍ' => 'm',
+        'ɴ' => 'n',
+        'ᴏ' => 'o',
+        'ᴘ' => 'p',
+        'ʀ' => 'r',
+        'ꜱ' => 's',
+        'ᴛ' => 't',
+        'ᴜ' => 'u',
+        'ᴠ' => 'v',
+        'ᴡ' => 'w',
+        'ʏ' => 'y',
+        'ᴢ' => 'z',
+        _ => return None,
+    })
+}
+
+/// The Latin letter that a lower-case Cyrillic, Greek or Armenian letter looks like (own selection; the idea is that of
 /// Unicode Technical Standard 39, confusables).
 const fn posed_letter(c: char) -> Option<char> {
     Some(match c {
         'а' | 'α' => 'a',
         'в' | 'β' => 'b',
         'с' | 'ϲ' => 'c',
-        'ԁ' => 'd',
+        'ԁ' | 'ժ' => 'd',
         'е' | 'ε' | 'ё' => 'e',
-        'һ' | 'н' => 'h',
+        'һ' | 'н' | 'հ' => 'h',
         'і' | 'ι' | 'ї' => 'i',
         'ј' => 'j',
         'к' | 'κ' => 'k',
+        'ӏ' => 'l',
         'м' => 'm',
-        'η' => 'n',
-        'о' | 'ο' | 'σ' => 'o',
+        'η' | 'ո' => 'n',
+        'о' | 'ο' | 'σ' | 'օ' => 'o',
         'р' | 'ρ' => 'p',
-        'ԛ' => 'q',
+        'ԛ' | 'զ' => 'q',
         'ѕ' => 's',
         'т' | 'τ' => 't',
-        'υ' => 'u',
+        'υ' | 'ս' => 'u',
         'ѵ' | 'ν' => 'v',
         'ԝ' | 'ω' => 'w',
         'х' | 'χ' => 'x',

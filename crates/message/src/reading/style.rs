@@ -1,7 +1,9 @@
-//! Whether a start tag hides its element from a person.
+//! What a style makes of an element: whether a person sees its text.
 
-/// Bytes of an inline style looked at.
-const STYLE_BYTES_MAX: usize = 4096;
+use super::paint::Paint;
+
+/// Bytes of an inline style, or of one rule of a style sheet, looked at.
+pub const STYLE_BYTES_MAX: usize = 4096;
 
 /// Elements whose text is never shown as text.
 const NEVER_SHOWN: [&str; 11] = [
@@ -14,40 +16,128 @@ pub(super) fn never_shown(name: &str) -> bool {
     NEVER_SHOWN.contains(&name)
 }
 
-/// Whether an inline style hides the element: not displayed, invisible, or too small to be read.
-///
-/// Only the element's own style is looked at; a style sheet may hide more, which no mail filter can know without
-/// being a browser.
-pub(super) fn hides(style: &[u8]) -> bool {
-    let style = normal(&style[..style.len().min(STYLE_BYTES_MAX)]);
-    let (mut clipped, mut no_extent) = (false, false);
-    // A later declaration of the same property wins; hiding twice or once is the same to us.
-    for (property, value) in style.split(';').filter_map(|declaration| declaration.split_once(':'))
-    {
-        let hidden = match property {
-            "display" => value.starts_with("none"),
-            "visibility" => value.starts_with("hidden") || value.starts_with("collapse"),
-            "font-size" => tiny(value, 1.5),
-            "opacity" => tiny(value, 0.1),
-            "text-indent" | "left" | "margin-left" | "top" => {
-                number(value).is_some_and(|(n, _)| n <= -999.0)
+/// What declarations say. `None` is what they do not speak of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Style {
+    /// `display: none`.
+    pub gone: Option<bool>,
+    /// What else takes an element and all within away: `opacity: 0`, a scale of nothing, no extent.
+    pub faded: Option<bool>,
+    /// Off the screen, or clipped to nothing.
+    pub away: Option<bool>,
+    /// `visibility`; what is inside may be visible again.
+    pub invisible: Option<bool>,
+    /// Too small to be read; what is inside may be larger again.
+    pub tiny: Option<bool>,
+    /// Colour of the text.
+    pub ink: Option<Paint>,
+    /// Colour behind it.
+    pub ground: Option<Paint>,
+}
+
+impl Style {
+    /// Reads declarations between semicolons. Of two for the same property the later wins.
+    pub(super) fn read(style: &[u8]) -> Self {
+        let text = normal(&style[..style.len().min(STYLE_BYTES_MAX)]);
+        let mut read = Self::default();
+        let mut extent = Extent::default();
+        for (property, value) in text.split(';').filter_map(|it| it.split_once(':')) {
+            read.declare(property, value);
+            extent.declare(property, value);
+        }
+        if extent.is_nothing() {
+            read.faded = Some(true);
+        }
+        read
+    }
+
+    fn declare(&mut self, property: &str, value: &str) {
+        match property {
+            "display" => self.gone = Some(value.starts_with("none")),
+            "opacity" => self.faded = Some(tiny(value, 0.1)),
+            "visibility" => {
+                self.invisible = Some(value.starts_with("hidden") || value.starts_with("collapse"));
             }
-            "mso-hide" => false, // hides in one program only, and shows everywhere else
-            "overflow" => {
-                clipped |= value.starts_with("hidden");
-                false
+            "font-size" => self.tiny = Some(tiny(value, 1.5)),
+            "font" => self.tiny = font_size(value).map(|size| tiny(size, 1.5)).or(self.tiny),
+            "color" => self.ink = Some(Paint::read(value)),
+            "background-color" => self.ground = Some(Paint::read(value)),
+            "background-image" if !value.starts_with("none") => self.ground = Some(Paint::Unknown),
+            "background" => self.ground = ground(value).or(self.ground),
+            "text-indent" | "left" | "right" | "top" | "bottom" | "margin" | "margin-left"
+            | "margin-top" | "margin-right"
+                if far(value) =>
+            {
+                self.away = Some(true);
             }
-            "height" | "max-height" | "width" | "max-width" => {
-                no_extent |= tiny(value, 1.5);
-                false
+            "clip"
+                if value.starts_with("rect(0") && !value.contains(|c| ('1'..='9').contains(&c)) =>
+            {
+                self.away = Some(true);
             }
-            _ => false,
-        };
-        if hidden {
-            return true;
+            "clip-path" if value.starts_with("inset(100%") || value.starts_with("circle(0") => {
+                self.away = Some(true);
+            }
+            "transform" if value.contains("scale(0)") => self.faded = Some(true),
+            _ => {}
         }
     }
-    clipped && no_extent
+
+    /// This style, where `stronger` says nothing else.
+    pub(super) fn under(self, stronger: &Self) -> Self {
+        Self {
+            gone: stronger.gone.or(self.gone),
+            faded: stronger.faded.or(self.faded),
+            away: stronger.away.or(self.away),
+            invisible: stronger.invisible.or(self.invisible),
+            tiny: stronger.tiny.or(self.tiny),
+            ink: stronger.ink.or(self.ink),
+            ground: stronger.ground.or(self.ground),
+        }
+    }
+}
+
+/// A box of no size that cuts off what does not fit.
+#[derive(Debug, Default)]
+struct Extent {
+    clipped: bool,
+    nothing: bool,
+}
+
+impl Extent {
+    fn declare(&mut self, property: &str, value: &str) {
+        match property {
+            "overflow" => self.clipped = value.starts_with("hidden"),
+            "height" | "max-height" | "width" | "max-width" => self.nothing |= tiny(value, 1.5),
+            _ => {}
+        }
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.clipped && self.nothing
+    }
+}
+
+/// The size in `italic bold 12px/30px arial`, whose blanks are gone: what stands before the first `/` or `p`, `e`, `%`.
+fn font_size(value: &str) -> Option<&str> {
+    let start = value.find(|c: char| c.is_ascii_digit() || c == '.')?;
+    // A weight of hundreds may come first, and then runs into the size; only plain sizes are read.
+    (start == 0).then_some(value)
+}
+
+/// The colour among the words of `background`; a picture has all colours.
+fn ground(value: &str) -> Option<Paint> {
+    if value.contains("url(") || value.contains("gradient(") {
+        return Some(Paint::Unknown);
+    }
+    if value.starts_with("none") || value.starts_with("transparent") {
+        return None;
+    }
+    let end = match value.strip_prefix('#') {
+        Some(digits) => 1 + digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len()),
+        None => value.find(')').map_or(value.len(), |at| at + 1),
+    };
+    Some(Paint::read(&value[..end]))
 }
 
 /// Lower case, without white space and comments.
@@ -68,8 +158,16 @@ fn normal(style: &[u8]) -> String {
 /// Whether a length is a number below `limit`, in no unit, `px`, `pt` or `%`; other units are larger.
 fn tiny(value: &str, limit: f32) -> bool {
     number(value).is_some_and(|(number, unit)| {
-        let absolute = ["", "px", "pt", "%"].contains(&unit.trim_end_matches("!important"));
+        let unit = unit.split(['!', '/']).next().unwrap_or_default();
+        let absolute = ["", "px", "pt", "%"].contains(&unit);
         number < if absolute { limit } else { 0.1 }
+    })
+}
+
+/// Whether a length leads off any screen.
+fn far(value: &str) -> bool {
+    number(value).is_some_and(|(number, unit)| {
+        number <= if unit.starts_with("em") || unit.starts_with("rem") { -60.0 } else { -999.0 }
     })
 }
 

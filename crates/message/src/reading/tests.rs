@@ -34,7 +34,7 @@ fn text_is_what_a_person_sees() {
     see("<p>a<p>b <b>c</b>d<br>e", "a\nb cd\ne", 0);
     see("a&amp;b&nbsp;&#x41;\n\n c", "a&b A c", 0);
     see("<table><tr><td>a</td><td>b</td></tr><tr><td>c</table>", "a b\nc", 0);
-    see("<title>ti</title><style>s{}</style>x<script>1<2</script><!--co-->y", "xy", 2 + 3 + 3 + 2);
+    see("<title>ti</title><style>s{}</style>x<script>1<2</script><!--co-->y", "xy", 2 + 2);
     see("V<span style='display:none'>xx</span>ia<i hidden>yy</i>g", "Viag", 4);
     see("a<span style=\"font-size : 0 px; color:red\">xx</span>b", "ab", 2);
     see(
@@ -52,6 +52,154 @@ fn text_is_what_a_person_sees() {
     see("<p style='display:none'>x<p>b", "b", 1);
     see("<table><td style='display:none'>x<td>b", "b", 1);
     see("<div hidden>x<br>y<img src=cid:1></div>b", "b", 2);
+}
+
+/// Characters in the colour of the ground, too small, off the screen; and what is left to see.
+#[track_caller]
+fn tricks(page: &str, visible: &str, (coloured, tiny, away): (u32, u32, u32)) {
+    let found = render(page);
+    let counts = (found.page.coloured_chars, found.page.tiny_chars, found.page.away_chars);
+    assert_eq!((found.visible.as_str(), counts), (visible, (coloured, tiny, away)), "{page}");
+}
+
+#[test]
+fn text_in_the_colour_of_its_ground_is_not_seen() {
+    for hidden in [
+        "<font color=white>xx</font>",
+        "<font color='#FFFFFE'>xx</font>",
+        "<span style='color:#fff'>xx</span>",
+        "<span style='color: rgb(255, 255, 255) !important'>xx</span>",
+        "<span style='color:transparent'>xx</span>",
+        "<span style='color:rgba(0,0,0,0)'>xx</span>",
+        "<table bgcolor=black><td style='color:#000'>xx</td></table>",
+        "<div style='background:#123456 none'><i style='color:#123456'>xx</i></div>",
+        "<style>.w{color:#FFF}</style><b class='a w'>xx</b>",
+        "<style>/*x*/ p, #w {color:white;}</style><b id=W>xx</b>",
+        "<style>body{background-color:black}</style><body><p>xx</p></body>",
+    ] {
+        tricks(&format!("{hidden}<p style='color:red'>b"), "b", (2, 0, 0));
+    }
+    for shown in [
+        "<table bgcolor=black><td style='color:#fff'>xx</td></table>",
+        "<font color=gray>xx</font>",
+        "<div style='background:url(x.png)'><i style='color:#fff'>xx</i></div>",
+        "<td background=x.png><i style='color:#fff'>xx</i></td>",
+        "<div style='background-image:linear-gradient(red,blue)'><i style='color:#fff'>xx</i></div>",
+        "<div style='background:var(--x)'><i style='color:#fff'>xx</i></div>",
+        "<style>td.h a{background:#000}</style><i style='color:#fff'>xx</i>",
+        "<style>@media (max-width:9px){.w{color:#fff}}</style><i class=w>xx</i>",
+        "<style>.w{color:#fff}</style><i class=w style='color:#000'>xx</i>",
+        "<body bgcolor=black text=white>xx</body>",
+        "<div bgcolor=blue><a style='x:y' href=http://a.test>xx</a></div>",
+    ] {
+        tricks(shown, "xx", (0, 0, 0));
+    }
+}
+
+#[test]
+fn text_too_small_or_off_the_screen_is_not_seen() {
+    tricks("a<span style='font-size:1px'>x</span>", "a", (0, 1, 0));
+    tricks("a<span style='font:0/0 a'>x</span>", "a", (0, 1, 0));
+    tricks("a<style>.t{font-size:0px}</style><b class=t>x</b>", "a", (0, 1, 0));
+    // Templates take the gaps between columns away like this, and set the size of the text inside.
+    tricks("<td style='font-size:0px'><div style='font-size:13px'>x</div></td>", "x", (0, 0, 0));
+    tricks(
+        "a<b style='visibility:hidden'>x<i style='visibility:visible'>b</i></b>",
+        "ab",
+        (0, 0, 0),
+    );
+    for away in [
+        "position:absolute;left:-9999px",
+        "text-indent:-100em",
+        "margin-left:-2000px",
+        "margin:-2000px 0 0 0",
+        "position:absolute;clip:rect(0 0 0 0)",
+        "clip-path:inset(100%)",
+    ] {
+        tricks(&format!("a<b style='{away}'>x</b>"), "a", (0, 0, 1));
+    }
+    tricks("a<b style='margin-left:-20px;clip:rect(0,10px,10px,0)'>x</b>", "ax", (0, 0, 0));
+    see("a<b style='opacity:0'>x</b><b style='transform:scale(0)'>y</b>", "a", 2);
+    see(
+        "<style>.h{display:none}</style>a<b class=h>x</b><b class=h style='display:inline'>b</b>",
+        "ab",
+        1,
+    );
+}
+
+#[test]
+fn comments_for_one_program_and_style_sheets_are_no_hidden_words() {
+    see("a<!--[if mso]><table><tr><td>x</td><![endif]-->b<!-- <div>old</div> -->", "ab", 0);
+    see("a<![if !mso]>b<![endif]>c<!-- buy this -->", "abc", 7);
+    see("<noscript>a <b>b</b><i hidden>x</i></noscript>c", "a bc", 1);
+    see("<template>x</template><input type=hidden value=y><input type=submit value=Go>", "Go", 1);
+}
+
+#[test]
+fn what_a_page_does_is_counted() {
+    let page = |page: &str| render(page).page;
+    let found =
+        page("<form action=http://a.test><input type=PASSWORD><input type=password></form>");
+    assert_eq!((found.forms, found.password_fields), (1, 2));
+    let found = page("<script>x</script><svg onload='x()'><script>y</script></svg><p one=1>");
+    assert_eq!(found.scripts, 3);
+    let pixel = "<img src=http://a.test/p width=1 height='1px'>";
+    let found = page(&format!("{pixel}<img src=cid:x width=1 height=1><img src=http://a.test/l>"));
+    assert_eq!(found.pixels, 1);
+    assert!(page("<meta http-equiv=refresh content='0;url=http://a.test'>").refreshes);
+    assert!(!page("<meta name=refresh>").refreshes);
+}
+
+#[test]
+fn pages_within_addresses_are_read_for_their_links_up_to_n_pages() {
+    // `<a href=http://in.test/>x</a>`
+    let inside = "PGEgaHJlZj1odHRwOi8vaW4udGVzdC8+eDwvYT4=";
+    for carried in [
+        format!("<a href='data:text/html;base64,{inside}'>y</a>"),
+        format!("<iframe src='DATA:text/html;charset=utf-8;base64,{inside}'></iframe>y"),
+        "<a href='data:text/html,%3Ca%20href=http://in.test/%3Ex%3C/a%3E'>y</a>".to_owned(),
+    ] {
+        let found = render(&carried);
+        assert!(found.links.iter().any(|link| link.host == "in.test"), "{carried}");
+        assert_eq!((found.visible.as_str(), found.page.carried), ("y", 1), "{carried}");
+    }
+    assert_eq!(render("<img src='data:image/png;base64,xx'>").page.carried, 0);
+    for (pages, links) in [(PAGES_MAX, PAGES_MAX), (PAGES_MAX + 1, PAGES_MAX)] {
+        let carried: String = (0..pages)
+            .map(|at| format!("<a href='data:text/html,<a href=http://h{at}.test/>x'>y</a>"))
+            .collect();
+        let found = render(&carried);
+        let inside = found.links.iter().filter(|link| link.host.starts_with('h')).count();
+        assert_eq!((inside, usize::from(found.page.carried)), (links, pages));
+    }
+}
+
+#[test]
+fn style_sheets_are_read_up_to_their_limits() {
+    let sheet = |padding: usize| {
+        let rule = ".w{display:none}";
+        format!("<style>{}{rule}</style><b class=w>x</b>b", " ".repeat(padding - rule.len()))
+    };
+    see(&sheet(SHEET_BYTES_MAX), "b", 1);
+    // An open rule ends with its sheet, so one byte less changes nothing; without its value it says nothing.
+    see(&sheet(SHEET_BYTES_MAX + "none}".len()), "xb", 0);
+    let rules = |before: usize| {
+        let others: String = (0..before).map(|at| format!(".r{at}{{color:red}}")).collect();
+        format!("<style>{others}.w{{display:none}}</style><b class=w>x</b>b")
+    };
+    see(&rules(SELECTORS_MAX - 1), "b", 1);
+    see(&rules(SELECTORS_MAX), "xb", 0);
+    let classes = |before: usize| {
+        format!("<style>.w{{display:none}}</style><b class='{}w'>x</b>b", "r ".repeat(before))
+    };
+    see(&classes(CLASSES_MAX - 1), "b", 1);
+    see(&classes(CLASSES_MAX), "xb", 0);
+    let style = |bytes: usize| {
+        let rule = "display:none";
+        format!("<b style='{}{rule}'>x</b>b", ";".repeat(bytes - rule.len()))
+    };
+    see(&style(STYLE_BYTES_MAX), "b", 1);
+    see(&style(STYLE_BYTES_MAX + 10), "xb", 0);
 }
 
 #[test]
@@ -127,7 +275,12 @@ fn what_looks_alike_becomes_alike() {
     folds("ＶＩＡＧＲＡ ﬁne Été", "viagra fine été", 0, 0);
     folds("vi\u{200b}ag\u{ad}ra", "viagra", 2, 0);
     folds("p\u{430}yp\u{430}l", "paypal", 0, 2);
+    folds("раураl", "paypal", 0, 5);
+    folds("ᴘᴀʏᴘᴀʟ", "paypal", 0, 6);
     folds("Привет мир", "привет мир", 0, 0);
+    folds("cпасибо", "cпасибо", 0, 0);
+    folds("сосо", "сосо", 0, 0);
+    folds("kapı", "kapı", 0, 0);
     folds("Ελλάδα abc", "ελλάδα abc", 0, 0);
     folds("\u{200c}\u{a0}\u{200c}\u{a0}x", "  x", 0, 0);
     folds("\u{1f468}\u{200d}\u{1f469}\u{fe0f}", "\u{1f468}\u{1f469}", 0, 0);

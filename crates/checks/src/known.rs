@@ -1,0 +1,174 @@
+//! Names that others have collected, embedded as sorted lines (`crates/checks/data`, see NOTICE): who shortens links,
+//! who gives hosts and mailboxes to anybody, whose names are worth borrowing.
+
+/// Labels at the end of a host that are looked up: bounds the work for hostile names.
+const LABELS_MAX: usize = 8;
+
+/// Top-level domains whose names cost next to nothing, so that spam uses each of them for a day (own selection).
+const THROW_AWAY: [&str; 46] = [
+    "autos",
+    "bar",
+    "beauty",
+    "bid",
+    "bond",
+    "boats",
+    "buzz",
+    "cam",
+    "cf",
+    "cfd",
+    "click",
+    "cyou",
+    "date",
+    "download",
+    "fun",
+    "ga",
+    "gq",
+    "hair",
+    "homes",
+    "icu",
+    "lat",
+    "lol",
+    "loan",
+    "makeup",
+    "men",
+    "ml",
+    "mom",
+    "monster",
+    "motorcycles",
+    "pics",
+    "quest",
+    "racing",
+    "rest",
+    "review",
+    "sbs",
+    "shop",
+    "skin",
+    "stream",
+    "tk",
+    "top",
+    "trade",
+    "vip",
+    "win",
+    "work",
+    "xyz",
+    "zip",
+];
+
+/// Lines in ascending order, each a domain.
+struct Lines(&'static str);
+
+/// Services that hide where a link leads.
+const SHORTENERS: Lines = Lines(include_str!("../data/shorteners.txt"));
+/// Places where anybody puts a page or file under somebody else's good name.
+const FREE_HOSTS: Lines = Lines(include_str!("../data/free_hosts.txt"));
+/// Providers of mailboxes for anybody.
+const FREE_MAIL: Lines = Lines(include_str!("../data/free_mail.txt"));
+/// Providers of mailboxes for some minutes.
+const DISPOSABLE: Lines = Lines(include_str!("../data/disposable.txt"));
+/// Senders whose name is trusted by many, and therefore borrowed.
+const HIGH_TRUST: Lines = Lines(include_str!("../data/high_trust.txt"));
+
+impl Lines {
+    fn contains(&self, name: &str) -> bool {
+        let (mut low, mut high) = (0, self.0.len());
+        while low < high {
+            let middle = self.0.floor_char_boundary(low.midpoint(high));
+            let start = self.0[..middle].rfind('\n').map_or(0, |at| at + 1);
+            let end = self.0[middle..].find('\n').map_or(self.0.len(), |at| middle + at);
+            match name.cmp(&self.0[start..end]) {
+                std::cmp::Ordering::Equal => return !name.is_empty(),
+                std::cmp::Ordering::Less => high = start,
+                std::cmp::Ordering::Greater => low = end + 1,
+            }
+        }
+        false
+    }
+
+    /// Whether the host or a domain above it stands here.
+    fn covers(&self, host: &str) -> bool {
+        above(host).any(|name| self.contains(name))
+    }
+}
+
+/// A host and the domains above it, without the last label alone.
+fn above(host: &str) -> impl Iterator<Item = &str> {
+    let host = host.trim_end_matches('.');
+    let starts = host.rmatch_indices('.').map(|(dot, _)| dot + 1).chain([0]);
+    starts.skip(usize::from(host.contains('.'))).take(LABELS_MAX).map(|start| &host[start..])
+}
+
+/// Whether links of this host lead who knows where.
+#[must_use]
+pub fn is_shortener(host: &str) -> bool {
+    // `www.` aside, a host below a shortener is another service of its owner.
+    SHORTENERS.contains(host.strip_prefix("www.").unwrap_or(host))
+}
+
+/// Whether anybody can put a page there.
+#[must_use]
+pub fn is_free_host(host: &str) -> bool {
+    FREE_HOSTS.covers(host)
+}
+
+/// Whether anybody can have a mailbox of this domain.
+#[must_use]
+pub fn gives_mailboxes(domain: &str) -> bool {
+    FREE_MAIL.covers(domain)
+}
+
+/// Whether mailboxes of this domain live for minutes.
+#[must_use]
+pub fn is_disposable(domain: &str) -> bool {
+    DISPOSABLE.covers(domain)
+}
+
+/// Whether names of this host's top-level domain are thrown away after use.
+#[must_use]
+pub fn is_throw_away(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    host.rsplit_once('.').is_some_and(|(_, top)| THROW_AWAY.contains(&top))
+}
+
+/// Domains of senders whose name is trusted by many.
+pub fn high_trust() -> impl Iterator<Item = &'static str> {
+    HIGH_TRUST.0.lines()
+}
+
+/// Whether the owner of this host is one of them.
+#[must_use]
+pub fn is_high_trust(host: &str) -> bool {
+    HIGH_TRUST.covers(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_every_list_is_found_because_the_lists_are_sorted() {
+        for list in [&SHORTENERS, &FREE_HOSTS, &FREE_MAIL, &DISPOSABLE, &HIGH_TRUST] {
+            assert!(list.0.lines().is_sorted_by(|a, b| a < b));
+            assert!(list.0.lines().all(|line| list.contains(line)));
+            for absent in ["", "zzzzzz.zz", "0", "example.org", "\u{10ffff}", "com"] {
+                assert!(!list.contains(absent), "{absent}");
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_are_found_by_the_domains_above_them() {
+        assert!(is_shortener("bit.ly") && is_shortener("www.bit.ly") && !is_shortener("a.bit.ly"));
+        assert!(is_free_host("a.b.weebly.com") && !is_free_host("notweebly.com"));
+        assert!(is_disposable("x.mailinator.com") && !is_disposable("example.org"));
+        assert!(gives_mailboxes("yahoo.com") && !gives_mailboxes("com"));
+        assert!(is_throw_away("a.icu") && !is_throw_away("icu") && !is_throw_away("a.org"));
+        assert!(is_high_trust("mail.paypal.com") && !is_high_trust("paypal.example"));
+    }
+
+    #[test]
+    fn long_hosts_are_looked_up_to_the_limit() {
+        let host = |labels: usize| format!("{}weebly.com", "a.".repeat(labels - 2));
+        assert!(is_free_host(&host(LABELS_MAX)) && is_free_host(&host(LABELS_MAX + 1)));
+        assert_eq!(above(&host(LABELS_MAX + 9)).count(), LABELS_MAX);
+    }
+}
