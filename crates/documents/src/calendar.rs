@@ -2,8 +2,11 @@
 
 use crate::document::{Document, Format};
 use crate::sink::Sink;
-use crate::work::Work;
+use crate::work::{Cut, Work};
 use crate::xml::decode;
+
+/// Bytes of a calendar that are read: an invitation has a few thousand, a year of holidays a hundred thousand.
+pub const CALENDAR_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one unfolded line kept; descriptions of meetings have some thousand.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -23,7 +26,10 @@ const LINKS: [&str; 6] = [
 
 /// Reads a calendar.
 pub(crate) fn read(content: &[u8], work: &mut Work) -> Document {
-    let content = work.take(content);
+    if content.len() > CALENDAR_BYTES_MAX {
+        work.cut(Cut::Stream);
+    }
+    let content = work.take(&content[..content.len().min(CALENDAR_BYTES_MAX)]);
     let mut sink = Sink::default();
     let text = decode(content);
     let mut line = String::new();
@@ -178,6 +184,15 @@ mod tests {
             ("ORGANIZER;CN:mailto:b", ""),
         ] {
             assert_eq!(document(lines).text, expect, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_calendar_is_read_up_to_the_limit() {
+        for (bytes, is_cut) in [(CALENDAR_BYTES_MAX, false), (CALENDAR_BYTES_MAX + 1, true)] {
+            let content = format!("BEGIN:VCALENDAR\n{}", "X".repeat(bytes - 16));
+            let read = crate::document::read(content.as_bytes(), &mut Budget::default()).unwrap();
+            assert_eq!(read.cuts.contains(&Cut::Stream), is_cut);
         }
     }
 

@@ -57,7 +57,9 @@ pub(crate) fn read(content: &[u8], work: &mut Work) -> Document {
         pictures: Vec::new(),
     };
     for number in file.numbers.clone() {
-        if work.is_spent() {
+        // The pages need the other half.
+        if work.is_half_spent() {
+            work.cut(Cut::Work);
             break;
         }
         let object = file.object(number, work);

@@ -132,6 +132,12 @@ impl Work {
         &bytes[..fits]
     }
 
+    /// Whether half of the allowance of one document is used up.
+    #[must_use]
+    pub const fn is_half_spent(&self) -> bool {
+        self.left < DOCUMENT_WORK_MAX / 2
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub const fn is_spent(&self) -> bool {

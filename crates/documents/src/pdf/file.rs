@@ -22,6 +22,9 @@ pub const OBJECT_STREAMS_MAX: usize = 500;
 /// References followed from one to the next.
 pub const REFERENCES_MAX: usize = 8;
 
+/// Work of a byte that is taken apart into objects, in bytes that are unpacked: a number of one digit is an object.
+pub(super) const PARSE_COST: usize = 4;
+
 /// Bytes behind `obj` in which a stream of objects or references says what it is.
 const KIND_BYTES: usize = 256;
 
@@ -233,7 +236,7 @@ impl<'a> File<'a> {
         }
         let mut lexer = Lexer::new(bytes);
         let object = lexer.next_object();
-        work.spend(lexer.at());
+        work.spend(PARSE_COST * lexer.at());
         if lexer.is_too_deep {
             work.cut(Cut::Depth);
         }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::sink::Sink;
 use crate::work::{Cut, Work};
 
-use super::file::File;
+use super::file::{File, PARSE_COST};
 use super::font::Font;
 use super::lexer::{Dict, Lexeme, Lexer, Object};
 
@@ -114,6 +114,9 @@ impl<'a, 'f> Pages<'a, 'f> {
             stretch: 1.0,
             leading: 0.0,
         };
+        if !work.spend((PARSE_COST - 1) * content.len()) {
+            return;
+        }
         let mut run = Run { state, stack: Vec::new(), text: UNIT, line: UNIT };
         let fonts = self.file.get(resources, "Font", work);
         let forms = self.file.get(resources, "XObject", work);
