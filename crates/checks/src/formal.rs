@@ -2,8 +2,8 @@
 //!
 //! Formal mail is never spam, so spammers forge it. It therefore takes structure, not words, and three guards:
 //!
-//! - bounces and receipts count only with a null envelope sender, as RFC 3464 section 2 and RFC 8098 section 3 want,
-//!   or with one of the names that mail systems write under;
+//! - bounces and receipts count only with a null envelope sender, as RFC 3464 section 2 and RFC 8098 section 3 want;
+//!   where no MTA vouches for the envelope, also with one of the names that mail systems write under;
 //! - what they show besides the report and the returned mail is text, with no link but to pages that explain refusals
 //!   ([`plain`]);
 //! - no signature of the mail, its returned part included, may be listed as spam;
@@ -36,6 +36,25 @@ const ANSWER_BYTES_MAX: u64 = 16 * 1024;
 /// How mail programs begin the subjects of automatic answers, in lower case.
 const ANSWER_SUBJECTS: [&str; 5] =
     ["automatic reply:", "auto reply:", "autoreply:", "auto-reply:", "out of office:"];
+
+/// What subjects of bounces say, in lower case.
+const SUBJECTS: [&str; 15] = [
+    "undeliver",
+    "delivery fail",
+    "delivery status",
+    "delivery notif",
+    "delivery delay",
+    "delivery error",
+    "delivery problem",
+    "mail deliver",
+    "message deliver",
+    "not delivered",
+    "be delivered",
+    "non-deliver",
+    "returned mail",
+    "failure notice",
+    "smtp server",
+];
 
 /// Characters within which qmail has introduced itself.
 const QMAIL_CHARS_MAX: usize = 160;
@@ -99,7 +118,13 @@ pub fn report(part: &Part, reading: &PartReading) -> Option<Report> {
             (has("disposition:") && has("final-recipient:")).then_some(Report::Disposition)
         }
         "message/feedback-report" => has("feedback-type:").then_some(Report::Feedback),
-        _ if part.kind == PartKind::Text && is_qmail(&text.visible) => Some(Report::QmailBounce),
+        // With links to anywhere it must pass as a bounce in words, where the mail that it returns is told from its own.
+        _ if part.kind == PartKind::Text
+            && is_qmail(&text.visible)
+            && !plain::has_foreign_links(&text.visible) =>
+        {
+            Some(Report::QmailBounce)
+        }
         _ if matches!(part.kind, PartKind::Text | PartKind::Html) => {
             plain::report(part.kind, reading, text)
         }
@@ -165,9 +190,6 @@ fn bounce(case: &Case<'_>) -> Option<&'static str> {
 
 /// Bounces in words: null sender, and the build of a bounce, see [`plain`].
 fn plain_bounce(case: &Case<'_>) -> Option<&'static str> {
-    if is_provider_notice(case) {
-        return Some("notice of a bounce for programs");
-    }
     if !is_null_sender(case) || !shows_only_words(case) {
         return None;
     }
@@ -188,14 +210,6 @@ fn plain_bounce(case: &Case<'_>) -> Option<&'static str> {
     is_bounce.then_some("bounce in words")
 }
 
-/// Amazon's notices for programs have a sender of their own, and nobody reads them.
-fn is_provider_notice(case: &Case<'_>) -> bool {
-    let [part] = case.outline.parts.as_slice() else { return false };
-    part.kind == PartKind::Text
-        && fact(case, 0) == Some(Report::Notice)
-        && case.header.from.iter().all(|from| from.address == "no-reply@sns.amazonaws.com")
-}
-
 /// Whether the header says that a mail system wrote: a field of Exim and Google, or RFC 3834.
 fn is_automatic(case: &Case<'_>) -> bool {
     let automatic = case.header.value("Auto-Submitted").is_some_and(|value| {
@@ -205,12 +219,11 @@ fn is_automatic(case: &Case<'_>) -> bool {
     automatic || case.header.value("X-Failed-Recipients").is_some()
 }
 
-/// The same, or the subject of a bounce that brings nothing back.
+/// The same, or the subject of a bounce that brings nothing back. The null sender alone announces nothing, since
+/// anybody can give it, and "delivery" alone is what parcels have too.
 fn is_announced(case: &Case<'_>) -> bool {
     let subject = case.header.subject.to_lowercase();
-    let words = ["undeliver", "deliver", "returned mail", "failure notice", "smtp server"];
-    is_automatic(case)
-        || (case.envelope.is_null_sender() || words.iter().any(|words| subject.contains(words)))
+    is_automatic(case) || SUBJECTS.iter().any(|words| subject.contains(words))
 }
 
 /// Whether a report shows its reader nothing but words, apart from the mail that it returns: no links but to pages
@@ -222,9 +235,13 @@ fn shows_only_words(case: &Case<'_>) -> bool {
         let Some(part) = case.outline.parts.get(at) else { return false };
         match part.kind {
             PartKind::Text | PartKind::Html => {
-                let proven = fact(case, at).is_some();
+                // These were searched for links up to the mail that they return; what else is proven excuses none.
+                let searched = matches!(
+                    fact(case, at),
+                    Some(Report::PlainBounce | Report::BounceText | Report::ReturnedHeader)
+                );
                 let facts = case.facts.get(at).copied().flatten();
-                proven
+                searched
                     || facts
                         .is_some_and(|it| it.links.iter().all(|link| plain::is_explaining(link)))
             }
@@ -343,11 +360,13 @@ fn automatic_answer(case: &Case<'_>) -> Option<&'static str> {
         .then_some("automatic answer (RFC 3834)")
 }
 
-/// Whether the bounce has the null sender, or one of the names that mail systems write under. A file tells by its Return-Path; where even that is missing, by the
-/// name that mail systems write under.
+/// Whether the bounce has the null sender. Where an MTA vouches for the envelope, nothing else will do: `postmaster`
+/// of any domain is a sender like others. A file tells by its Return-Path; where even that is missing, by the name
+/// that mail systems write under.
 fn is_null_sender(case: &Case<'_>) -> bool {
     if !case.envelope.is_null_sender() {
-        return is_system(&case.envelope.sender) || case.envelope.sender == "null";
+        let sender = case.envelope.sender.as_str();
+        return !case.envelope.verified && (is_system(sender) || sender == "null");
     }
     if case.envelope.verified {
         return true;

@@ -280,6 +280,34 @@ fn a_file_without_an_envelope_is_judged_by_what_its_trace_says() {
 }
 
 #[test]
+fn names_of_mail_systems_are_no_null_sender_where_an_mta_vouches_for_the_envelope() {
+    for sender in ["postmaster@shop.example", "mailer-daemon@shop.example", "null"] {
+        for (verified, formal) in [(true, false), (false, true)] {
+            let mut mail = dsn();
+            mail.envelope.sender = sender.to_owned();
+            mail.envelope.verified = verified;
+            assert_eq!(kind(&mail).is_some(), formal, "{sender} {verified}");
+        }
+    }
+}
+
+#[test]
+fn a_fact_excuses_no_links_but_of_what_a_bounce_in_words_returns() {
+    for (proven, formal) in [
+        (Report::QmailBounce, false),
+        (Report::Notice, false),
+        (Report::Feedback, false),
+        (Report::PlainBounce, true),
+        (Report::ReturnedHeader, true),
+    ] {
+        let mut mail = dsn();
+        let links = vec!["shop.example/x".to_owned()];
+        mail.facts[1] = Some(PartFacts { links, report: Some(proven), ..PartFacts::default() });
+        assert_eq!(kind(&mail).is_some(), formal, "{proven:?}");
+    }
+}
+
+#[test]
 fn qmail_bounces_are_known_by_their_opening_and_subject() {
     for (subject, sender, proven, formal) in [
         ("failure notice", "", Some(Report::QmailBounce), true),

@@ -31,9 +31,6 @@ const REPLY_LINKS_MAX: usize = 3;
 /// Bytes of a line in which a field's name or an announcement is looked for.
 const LINE_BYTES_MAX: usize = 200;
 
-/// Characters within which a notice for programs says what it is.
-const NOTICE_CHARS_MAX: usize = 600;
-
 /// Fields that every mail has some of. So many different ones are a header without an announcement, and with one.
 const FIELDS_MIN: usize = 3;
 const FIELDS_ANNOUNCED_MIN: usize = 2;
@@ -171,9 +168,6 @@ const EXPLAINING: [&str; 18] = [
 /// What a text proves about the bounce that it is part of.
 #[must_use]
 pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Option<Report> {
-    if is_notice(&text.visible) {
-        return Some(Report::Notice);
-    }
     let split = Split::of(&text.visible)?;
     let loose = match kind {
         PartKind::Html => reading.links.iter().any(|link| !is_explaining_link(link)),
@@ -182,6 +176,8 @@ pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Opti
     if loose {
         return None;
     }
+    // A text that returns nothing proves little, so it gets no links, not even behind a code.
+    let foreign = kind != PartKind::Html && split.own.iter().any(|line| foreign_links(line) > 0);
     let lower = |line: &&str| line.to_lowercase();
     let why = split.own.iter().any(|line| has_code(line))
         || split.own.iter().map(lower).any(|line| PHRASES.iter().any(|it| line.contains(it)));
@@ -190,7 +186,7 @@ pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Opti
         (true, Returned::Header | Returned::Announced, _) => Some(Report::PlainBounce),
         (false, Returned::Announced, true) => Some(Report::PlainBounce),
         (false, Returned::Header | Returned::Announced, _) => Some(Report::ReturnedHeader),
-        (true, Returned::Nothing, true) => Some(Report::BounceText),
+        (true, Returned::Nothing, true) => (!foreign).then_some(Report::BounceText),
         _ => None,
     }
 }
@@ -295,30 +291,44 @@ fn has_loose_link(own: &[&str]) -> bool {
     let (mut since_code, mut behind_codes) = (usize::MAX, 0);
     own.iter().any(|line| {
         since_code = if has_code(line) { 0 } else { since_code.saturating_add(1) };
-        let links = links_of(line).filter(|link| !is_explaining(link)).count();
+        let links = foreign_links(line);
         behind_codes += links;
         links > 0 && (since_code > REPLY_LINES_MAX || behind_codes > REPLY_LINKS_MAX)
     })
 }
 
-/// `host/path` of the links in a line of text.
-fn links_of(line: &str) -> impl Iterator<Item = &str> {
-    let starts = ["http://", "https://"]
-        .into_iter()
-        .flat_map(|scheme| line.match_indices(scheme).map(move |(at, _)| at + scheme.len()));
-    let bare = line.match_indices("www.").map(|(at, _)| at);
-    starts.chain(bare).map(|at| {
-        let rest = &line[at..];
-        let end = rest.find(|c: char| c.is_whitespace() || "<>\"'()[]".contains(c));
-        &rest[..end.unwrap_or(rest.len())]
-    })
+/// Whether a text has links, wherever in it, to other pages than those that explain refusals.
+#[must_use]
+pub(super) fn has_foreign_links(visible: &str) -> bool {
+    visible.lines().any(|line| foreign_links(line) > 0)
 }
 
-/// Whether the line has a reply code or a status code that refuses.
+/// How many links of a line of text go elsewhere than to pages that explain refusals. In any case, and of any scheme,
+/// since mail programs make links of them all.
+fn foreign_links(line: &str) -> usize {
+    let line = line.to_lowercase();
+    let schemes = line.match_indices("://").map(|(at, colon)| at + colon.len());
+    let bare = line.match_indices("www.").map(|(at, _)| at);
+    let ends = |c: char| c.is_whitespace() || "<>\"'()[]".contains(c);
+    let links = schemes.chain(bare).filter(|at| {
+        let link = line[*at..].split(ends).next().unwrap_or_default();
+        !is_explaining(link)
+    });
+    links.count()
+}
+
+/// Whether the line has a status code that refuses, or begins with a reply code. Anywhere else a number of three digits
+/// is a price.
 fn has_code(line: &str) -> bool {
-    line.split(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .map(|token| token.trim_matches('.'))
-        .any(|token| REPLIES.contains(&token) || is_status(token))
+    let start = line.trim_start_matches(|c: char| c.is_whitespace() || "<>#([*-:".contains(c));
+    let reply = REPLIES.iter().any(|code| {
+        let rest = start.strip_prefix(code);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '-', '#']))
+    });
+    let mut numbers = line
+        .split(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .map(|token| token.trim_matches('.'));
+    reply || numbers.any(is_status)
 }
 
 /// `4.x.x` or `5.x.x` of RFC 3463.
@@ -337,24 +347,4 @@ fn has_address(line: &str) -> bool {
         line[..at].chars().next_back().is_some_and(|c| word(c) || c == '"')
             && line[at + 1..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '[')
     })
-}
-
-/// A provider's notice about a bounce for programs: JSON as Amazon SES sends it through SNS, bare or in an envelope,
-/// and the lines below it that say how to end the subscription.
-fn is_notice(visible: &str) -> bool {
-    let start: String = visible
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '\\')
-        .take(NOTICE_CHARS_MAX)
-        .collect();
-    let enveloped = start.starts_with("{\"Type\":\"Notification\",");
-    let named = ["Bounce", "Complaint", "Delivery"].iter().any(|kind| {
-        let name = format!("{{\"notificationType\":\"{kind}\"");
-        if enveloped { start.contains(&name) } else { start.starts_with(&name) }
-    });
-    let link = |link: &str| {
-        let host = link.split(['/', ':']).next().unwrap_or_default();
-        host == "aws.amazon.com" || (host.starts_with("sns.") && host.ends_with(".amazonaws.com"))
-    };
-    named && visible.lines().flat_map(links_of).all(link)
 }
