@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use mail_auth::common::cache::NoCache;
 use mail_auth::common::crypto::HashAlgorithm;
 use mail_auth::common::parse::TxtRecordParser;
+use mail_auth::common::to_a_label;
 use mail_auth::common::verify::{DomainKey, VerifySignature as _};
 use mail_auth::dkim::{Canonicalization, DkimError};
 use mail_auth::dmarc::{Dmarc as Record, Policy, verify::DmarcParameters};
@@ -198,6 +199,11 @@ fn crlf(header: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(b"\r\n");
     out
+}
+
+/// A domain as the library looks it up: in lower case, in A-labels, without a dot at its end.
+pub(super) fn a_labels(domain: &str) -> String {
+    to_a_label(domain.trim_end_matches('.')).to_ascii_lowercase()
 }
 
 /// Domains whose DMARC records matter.
