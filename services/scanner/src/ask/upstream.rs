@@ -51,6 +51,15 @@ impl Upstream {
     }
 }
 
+/// What a sealer says that it found: the results of an `ARC-Authentication-Results` field (RFC 8617 section 4.1.1), behind
+/// its instance and its name. `None`: they cannot be read.
+pub(super) fn sealed(value: &[u8]) -> Option<Authentication> {
+    let flat = String::from_utf8(unfold(value)).ok()?;
+    let mut found = Authentication::default();
+    results(parts(&flat)?.iter().skip(1).take(RESULTS_MAX), &mut found);
+    Some(found)
+}
+
 /// The first word of such a field, in lower case, and what stands behind it.
 fn own_words(field: &RawField<'_>) -> Option<(String, String)> {
     let is_plain = field.raw.get(field.name.len()) == Some(&b':');

@@ -30,7 +30,8 @@ pub(super) fn is_sound(message: &AuthenticatedMessage<'_>) -> bool {
     let seals = message.as_headers.iter().all(|field| is_sound_field(field.value, &OF_SEALS));
     let signatures =
         message.ams_headers.iter().all(|field| is_sound_field(field.value, &OF_SIGNATURES));
-    seals && signatures && message.as_headers.len() == message.ams_headers.len()
+    let fits = message.ams_headers.iter().all(|it| it.header.h.len() <= super::SIGNED_NAMES_MAX);
+    seals && signatures && fits && message.as_headers.len() == message.ams_headers.len()
 }
 
 fn is_sound_field(value: &[u8], wanted: &[&str]) -> bool {
