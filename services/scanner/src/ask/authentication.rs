@@ -289,7 +289,7 @@ fn believe(upstream: &Authentication, author: &str, found: &mut Authentication) 
     }
     let is_pass = upstream.dmarc.result == DmarcResult::Pass;
     let is_open = found.dmarc.result == DmarcResult::Unknown;
-    if if is_pass { is_about(&upstream.dmarc, author) } else { is_open } {
+    if (is_pass && is_about(&upstream.dmarc, author)) || (!is_pass && is_open) {
         found.dmarc.result = upstream.dmarc.result;
         found.dmarc.policy = found.dmarc.policy.max(upstream.dmarc.policy);
     }

@@ -33,7 +33,6 @@ use tamis_domain::outline::{BodyForm, BodyHash};
 use tamis_domain::suffix::owner;
 
 use super::dns::{Answer, Kind, Purpose, Record as Found, Session};
-use super::upstream::sealed;
 
 mod chain;
 
@@ -416,23 +415,6 @@ fn our_dkim(output: &DkimOutput<'_>) -> Dkim {
     Dkim { domain, result }
 }
 
-/// Whether these results of a sealer authenticate the author: DMARC passed, or what DMARC is made of.
-fn vouches(results: &[u8], author: &str) -> bool {
-    let Some(said) = sealed(results).filter(|_| !author.is_empty()) else { return false };
-    let is_aligned = |domain: &str| owner(&a_labels(domain)) == owner(author);
-    match said.dmarc.result {
-        DmarcResult::Pass => a_labels(&said.dmarc.domain) == author,
-        DmarcResult::Fail => false,
-        _ => {
-            let spf = said
-                .spf
-                .is_some_and(|spf| spf.result == SpfResult::Pass && is_aligned(&spf.domain));
-            let dkim = |dkim: &Dkim| dkim.result == DkimResult::Pass && is_aligned(&dkim.domain);
-            spf || said.dkim.iter().any(dkim)
-        }
-    }
-}
-
 fn our_arc(output: &ArcOutput<'_>, author: &str) -> Chain {
     match output.result() {
         TheirDkim::None => Chain::None,
@@ -440,7 +422,7 @@ fn our_arc(output: &ArcOutput<'_>, author: &str) -> Chain {
             Some(last) => Chain::Pass {
                 sealer: last.seal.header.d.to_ascii_lowercase(),
                 seals: output.sets().len(),
-                vouches: vouches(last.results.value, author),
+                vouches: chain::vouches(last.results.value, author),
             },
             Option::None => Chain::None,
         },
@@ -494,31 +476,5 @@ mod tests {
         for header in ["A: b\n c\nD: e\n", "A: b\r\n c\r\nD: e\r\n", "A: b\r\n c\nD: e"] {
             assert_eq!(crlf(header.as_bytes()), b"A: b\r\n c\r\nD: e\r\n\r\n", "{header:?}");
         }
-    }
-
-    #[test]
-    fn a_seal_vouches_only_if_its_results_authenticate_the_author() {
-        let vouched = |said: &str| {
-            vouches(format!(" i=1; mx.list.example;\r\n\t{said}").as_bytes(), "example.org")
-        };
-        for said in [
-            "dmarc=pass (p=reject) header.from=Example.org",
-            "spf=pass smtp.mailfrom=a@mail.example.org",
-            "spf=fail smtp.mailfrom=x@other.example; dkim=pass header.d=example.org; dmarc=none",
-        ] {
-            assert!(vouched(said), "{said}");
-        }
-        for said in [
-            "none",
-            "dmarc=fail header.from=example.org; dkim=pass header.d=example.org",
-            "dmarc=pass header.from=other.example",
-            "dmarc=pass",
-            "spf=pass smtp.mailfrom=a@other.example; dkim=pass header.d=other.example",
-            "dkim=fail header.d=example.org",
-            "x=\"; dmarc=pass header.from=example.org",
-        ] {
-            assert!(!vouched(said), "{said}");
-        }
-        assert!(!vouches(b"i=1; mx.list.example; dmarc=pass header.from=", ""), "no author");
     }
 }

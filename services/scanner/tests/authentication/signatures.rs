@@ -210,22 +210,17 @@ async fn signatures_are_verified_up_to_n() {
 }
 
 #[tokio::test]
-async fn names_that_are_signed_count_up_to_n() {
+async fn signatures_over_more_than_n_names_are_not_looked_at() {
+    let mail = signed_with(&plain("www.example.org"), "example.org", &["From"]);
+    let at = mail.find("h=").unwrap();
+    let end = at + mail[at..].find(';').unwrap();
+    // The names are put in after signing: a signature that is looked at is a broken one.
     for (names, expect) in
-        [(SIGNED_NAMES_MAX, DkimResult::Pass), (SIGNED_NAMES_MAX + 1, DkimResult::Unusable)]
+        [(SIGNED_NAMES_MAX, DkimResult::Broken), (SIGNED_NAMES_MAX + 1, DkimResult::Unusable)]
     {
-        let more = vec!["To".to_owned(); names - 1];
-        let all: Vec<String> = std::iter::once("From".to_owned()).chain(more).collect();
-        let mail = signed_with(&plain("www.example.org"), "example.org", &[]);
-        let (signature, rest) = mail.split_at(mail.find("From: Ann").unwrap());
-        // The list is put in after signing, so the form alone is looked at: a signature that is read is broken.
-        let at = signature.find("h=").unwrap();
-        let end = at + signature[at..].find(';').unwrap();
-        let list = format!("h={}", all.join(":"));
-        let mail = format!("{}{list}{}{rest}", &signature[..at], &signature[end..]);
-        let found = verify(mail.as_bytes(), zone(), None).await.dkim[0].result;
-        let expect = if expect == DkimResult::Pass { DkimResult::Broken } else { expect };
-        assert_eq!(found, expect, "{names}");
+        let list = format!("h=From{}", ":To".repeat(names - 1));
+        let mail = format!("{}{list}{}", &mail[..at], &mail[end..]);
+        assert_eq!(verify(mail.as_bytes(), zone(), None).await.dkim[0].result, expect, "{names}");
     }
 }
 
