@@ -51,8 +51,11 @@ pub fn judge(
             evidence.push(sign("authenticated_allowed", ALLOWED, detail.to_owned()));
         }
     }
-    let is_sealed =
-        matches!(&found.arc, Arc::Pass { sealer, .. } if trusted_sealers.contains(sealer));
+    // A seal says only that its sealer saw the mail like this: what he found about the author stands beside it.
+    let is_sealed = matches!(
+        &found.arc,
+        Arc::Pass { sealer, vouches: true, .. } if trusted_sealers.contains(sealer)
+    );
     let policy = dmarc(found, is_sealed, by);
     let told = passes || is_sealed || policy.as_ref().is_some_and(|policy| policy.weight >= 1.0);
     evidence.extend(policy);
@@ -165,10 +168,14 @@ mod tests {
     #[test]
     fn a_seal_counts_only_if_the_sealer_is_trusted() {
         let mut found = with(DmarcResult::Fail, DmarcPolicy::Reject);
-        found.arc = Arc::Pass { sealer: "list.example".into(), seals: 1 };
+        let seal = |vouches| Arc::Pass { sealer: "list.example".into(), seals: 1, vouches };
+        found.arc = seal(true);
         let weight = |trusted: &[String]| judge(&found, false, trusted)[0].weight;
         assert_eq!(weight(&[]), REJECT, "anybody can seal");
         assert_eq!(weight(&["list.example".into()]), 0.0);
+        found.arc = seal(false);
+        let weight = judge(&found, false, &["list.example".into()])[0].weight;
+        assert_eq!(weight, REJECT, "he sealed what failed with him, too");
     }
 
     #[test]

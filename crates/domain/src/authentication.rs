@@ -177,6 +177,8 @@ pub enum Arc {
         sealer: String,
         /// Seals.
         seals: usize,
+        /// The latest sealer found that the author's domain authenticated the mail.
+        vouches: bool,
     },
     /// Some seal does not.
     Fail,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use tamis_domain::authentication::{
-    Authentication, DkimResult, DmarcResult, ListAnswer, Reverse, Spf,
+    Authentication, DkimResult, Dmarc, DmarcResult, ListAnswer, Reverse, Spf,
 };
 use tamis_domain::dialogue::Offer;
 use tamis_domain::envelope::{Envelope, domain_of};
@@ -23,7 +23,7 @@ use super::dns::{
     Answer, Asker, CLIENT_NAMES_MAX, Dns, Kind, Plan as DnsPlan, Purpose, Record, Session,
 };
 use super::lists::{List, Lists, Subjects};
-use super::signatures::{Signed, Verifier};
+use super::signatures::{Signed, Verifier, a_labels};
 use super::spf::{self, Who};
 use super::upstream::Upstream;
 use crate::metrics::Metrics;
@@ -104,15 +104,20 @@ impl Authenticator {
     /// Begins to ask about a mail.
     #[must_use]
     pub fn begin(&self, offer: &Offer, header: &HeaderReading, until: Instant) -> Asking {
-        let upstream = self.upstream.read(header);
+        let upstream = self.upstream.read(&offer.outline.header);
+        let author = header.from.first().map_or_else(String::new, |from| domain(&from.address));
         let Some(dns) = &self.dns else {
-            return Asking::Known(Box::new(upstream.unwrap_or_default()));
+            let mut known = upstream.unwrap_or_default();
+            if known.dmarc.result == DmarcResult::Pass && !is_about(&known.dmarc, &author) {
+                known.dmarc = Dmarc::default();
+            }
+            return Asking::Known(Box::new(known));
         };
         let session = Arc::new(dns.session(until));
         let mail = Mail {
             envelope: offer.envelope.clone(),
             outline: Outline { parts: Vec::new(), ..offer.outline.clone() },
-            author: header.from.first().map_or_else(String::new, |from| domain(&from.address)),
+            author,
             upstream,
         };
         let (verifier, lists) = (self.verifier.clone(), Arc::clone(&self.lists));
@@ -252,7 +257,7 @@ impl Mail {
             upstream: None,
         };
         if let Some(upstream) = upstream {
-            believe(upstream, &mut found);
+            believe(upstream, &self.author, &mut found);
         }
         found
     }
@@ -274,17 +279,25 @@ impl Mail {
     }
 }
 
-/// What a border server saw before anybody changed the mail is worth more than what is left of it here.
-fn believe(upstream: &Authentication, found: &mut Authentication) {
+/// What a border server saw before anybody changed the mail is worth more than what is left of it here. Its word on DMARC
+/// counts only if it is about the author whom we see: of two From fields it may have read the other one.
+fn believe(upstream: &Authentication, author: &str, found: &mut Authentication) {
     found.upstream.clone_from(&upstream.upstream);
     for dkim in upstream.dkim.iter().filter(|dkim| dkim.result == DkimResult::Pass) {
         found.dkim.retain(|ours| ours.domain != dkim.domain);
         found.dkim.push(dkim.clone());
     }
-    if upstream.dmarc.result == DmarcResult::Pass || found.dmarc.result == DmarcResult::Unknown {
+    let is_pass = upstream.dmarc.result == DmarcResult::Pass;
+    let is_open = found.dmarc.result == DmarcResult::Unknown;
+    if (is_pass && is_about(&upstream.dmarc, author)) || (!is_pass && is_open) {
         found.dmarc.result = upstream.dmarc.result;
         found.dmarc.policy = found.dmarc.policy.max(upstream.dmarc.policy);
     }
+}
+
+/// Whether this is about the author, in either form of the labels.
+fn is_about(dmarc: &Dmarc, author: &str) -> bool {
+    !author.is_empty() && a_labels(&dmarc.domain) == a_labels(author)
 }
 
 fn domain(address: &str) -> String {
@@ -337,6 +350,36 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_of_a_border_server_is_believed_only_of_the_author_whom_we_see() {
+        let dmarc =
+            |domain: &str, result| Dmarc { result, domain: domain.to_owned(), ..Dmarc::default() };
+        for (about, author, expect) in [
+            ("example.org", "example.org", DmarcResult::Pass),
+            ("xn--bcher-kva.example", "bücher.example", DmarcResult::Pass),
+            ("evil.example", "example.org", DmarcResult::Fail),
+            ("sub.example.org", "example.org", DmarcResult::Fail),
+            ("", "example.org", DmarcResult::Fail),
+            ("", "", DmarcResult::Fail),
+        ] {
+            let upstream = Authentication {
+                dmarc: dmarc(about, DmarcResult::Pass),
+                ..Authentication::default()
+            };
+            let mut found = Authentication {
+                dmarc: dmarc(author, DmarcResult::Fail),
+                ..Authentication::default()
+            };
+            believe(&upstream, author, &mut found);
+            assert_eq!(found.dmarc.result, expect, "{about} of {author}");
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tamis_domain::authentication::{ListAnswer, ListSubject};
 use tamis_runtime::clock;
 
-use super::dns::{Answer, Asker, Kind, Record, reversed};
+use super::dns::{Answer, Asker, Failure, Kind, Record, reversed};
 use crate::metrics::Metrics;
 
 /// Lists that can be configured. Each costs a question a subject.
@@ -165,13 +165,19 @@ struct Manners {
 }
 
 impl Manners {
-    fn heard(&mut self, answer: &Answer, is_refusal: bool, now: Instant) {
-        let failed =
-            matches!(answer, Answer::Failed(failure) if *failure != super::dns::Failure::TooMany);
-        self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
+    /// `is_theirs`: the servers said this now, or had their time to. Nothing else is the list's fault.
+    fn heard(&mut self, answer: &Answer, is_theirs: bool, is_refusal: bool, now: Instant) {
+        match answer {
+            _ if !is_theirs => {}
+            Answer::Failed(Failure::Server | Failure::Timeout) => {
+                self.failures = self.failures.saturating_add(1);
+            }
+            Answer::Failed(_) => return,
+            _ => self.failures = 0,
+        }
         if is_refusal {
             self.until = Some(now + REFUSED_REST);
-        } else if self.failures >= FAILURES_MAX {
+        } else if is_theirs && self.failures >= FAILURES_MAX {
             self.until = Some(now + REST);
         }
     }
@@ -218,7 +224,7 @@ impl Lists {
             self.metrics.dns_list(&list.name, "resting");
             return Vec::new();
         }
-        let answer = dns.ask(&format!("{name}.{}", list.zone), Kind::A).await;
+        let (answer, is_theirs) = dns.ask_whom(&format!("{name}.{}", list.zone), Kind::A).await;
         let said = answer.records().iter().filter_map(|record| match record {
             Record::A(address) if address.octets()[0] == 127 => Some(*address),
             _ => None,
@@ -237,7 +243,7 @@ impl Lists {
             _ => "listed",
         };
         self.metrics.dns_list(&list.name, outcome);
-        lock().heard(&answer, !refusals.is_empty(), clock::now());
+        lock().heard(&answer, is_theirs, !refusals.is_empty(), clock::now());
         codes
     }
 }
@@ -268,6 +274,29 @@ mod tests {
         assert_eq!(rated(&ratings, &["127.0.0.2", "127.0.0.7", "127.0.0.5"]), 6.0);
         assert_eq!(rated(&ratings, &["127.0.0.9"]), 0.0, "an answer that nobody rated");
         assert_eq!(rated(&[("bit:8", 3.0), ("bit:64", 1.0)], &["127.0.0.72"]), 4.0);
+    }
+
+    #[test]
+    fn only_what_its_servers_said_or_left_unsaid_rests_a_list() {
+        let now = Instant::now();
+        let rests = |failure: Failure, is_theirs: bool, times: u32| {
+            let mut manners = Manners::default();
+            for _ in 0..times {
+                manners.heard(&Answer::Failed(failure), is_theirs, false, now);
+            }
+            manners.until.is_some()
+        };
+        for failure in [Failure::Server, Failure::Timeout] {
+            assert!(!rests(failure, true, FAILURES_MAX - 1), "one fewer: {failure:?}");
+            assert!(rests(failure, true, FAILURES_MAX), "{failure:?}");
+            assert!(!rests(failure, false, 100), "remembered, or our own deadline: {failure:?}");
+        }
+        for failure in [Failure::Resting, Failure::Busy, Failure::TooMany, Failure::Unreachable] {
+            assert!(!rests(failure, true, 100), "not the list's fault: {failure:?}");
+        }
+        let mut manners = Manners::default();
+        manners.heard(&Answer::NoName, false, true, now);
+        assert_eq!(manners.until, Some(now + REFUSED_REST), "a refusal counts whoever tells it");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! where the bytes are.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use mail_auth::common::cache::NoCache;
 use mail_auth::common::crypto::HashAlgorithm;
 use mail_auth::common::parse::TxtRecordParser;
+use mail_auth::common::to_a_label;
 use mail_auth::common::verify::{DomainKey, VerifySignature as _};
 use mail_auth::dkim::{Canonicalization, DkimError};
 use mail_auth::dmarc::{Dmarc as Record, Policy, verify::DmarcParameters};
@@ -41,6 +42,10 @@ pub const SIGNATURES_MAX: usize = 10;
 
 /// Seals of one chain that are verified (RFC 8617 section 4.2.1 allows 50).
 pub const SEALS_MAX: usize = 50;
+
+/// Names in `h=` of one signature. Each is looked for among all before it and among all fields; honest signatures have up
+/// to fifty.
+pub const SIGNED_NAMES_MAX: usize = 256;
 
 /// Questions of one walk up the tree (RFC 9989 section 4.10).
 const WALK_MAX: usize = 8;
@@ -105,19 +110,22 @@ impl Verifier {
         let Some(mut message) = AuthenticatedMessage::parse(&header) else {
             return (spf.await, Verified::default());
         };
+        normalise(&mut message);
         let unknown = trim(&mut message, &signed);
         let domains = Domains::of(&message, signed.spf_domain);
         let (spf, texts) = futures_util::join!(spf, Texts::ask(dns, &message, &domains));
         let dkim = self.0.verify_dkim(texts.for_params(&message)).await;
         let arc = match unknown.arc {
             Some(known) => known,
-            Option::None => our_arc(&self.0.verify_arc(texts.for_params(&message)).await),
+            Option::None => {
+                our_arc(&self.0.verify_arc(texts.for_params(&message)).await, &domains.author)
+            }
         };
         let mut ours: Vec<Dkim> = dkim.iter().map(our_dkim).collect();
         ours.extend(unknown.dkim);
         // Only what its owner holds, too, can authenticate the author: below a public suffix everybody is a stranger to
         // everybody else, whatever policy stands there.
-        let of_author = |domain: &str| owner(domain) == owner(&domains.author);
+        let of_author = |domain: &str| owner(&a_labels(domain)) == owner(&domains.author);
         let aligned: Vec<DkimOutput<'_>> =
             dkim.iter().filter(|it| of_author(&our_dkim(it).domain)).cloned().collect();
         let aligned_spf = spf.as_ref().filter(|spf| of_author(&spf.domain));
@@ -139,6 +147,35 @@ struct Unverified {
     arc: Option<Chain>,
 }
 
+/// Puts all domains into the form in which records are looked up, so that what we ask for is what the library looks for.
+/// What was signed is not touched: that is taken from the raw fields.
+fn normalise(message: &mut AuthenticatedMessage<'_>) {
+    for from in &mut message.from {
+        if let Some((local, domain)) = from.rsplit_once('@') {
+            *from = format!("{local}@{}", a_labels(domain));
+        }
+    }
+    for signature in message.dkim_headers.iter_mut().map(|field| &mut field.header) {
+        signature.d = a_labels(&signature.d);
+        if let Some((local, domain)) = signature.i.rsplit_once('@') {
+            signature.i = format!("{local}@{}", a_labels(domain));
+        }
+    }
+    message.ams_headers.iter_mut().for_each(|field| field.header.d = a_labels(&field.header.d));
+    message.as_headers.iter_mut().for_each(|field| field.header.d = a_labels(&field.header.d));
+}
+
+/// Whether some tag stands twice, in whatever spelling: readers differ on which one counts (RFC 6376 section 3.2).
+fn repeats_tags(value: &[u8]) -> bool {
+    let mut names = HashSet::new();
+    let tags = value.split(|&byte| byte == b';').filter_map(|tag| {
+        let end = tag.iter().position(|&byte| byte == b'=')?;
+        Some(tag[..end].iter().filter(|byte| !byte.is_ascii_whitespace()))
+    });
+    tags.map(|name| name.map(u8::to_ascii_lowercase).collect::<Vec<u8>>())
+        .any(|name| !names.insert(name))
+}
+
 /// Puts the body's hashes in, and takes out what cannot be verified: signatures beyond the limit, those whose hash
 /// nobody made, and all if the header was cut. A signature that leaves From out proves nothing (RFC 6376 section 5.4).
 fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverified {
@@ -156,10 +193,14 @@ fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverifi
     message.dkim_headers.retain(|header| {
         let signature = &header.header;
         let names_author = signature.h.iter().any(|name| name.eq_ignore_ascii_case("from"));
-        let result = match (names_author, hashed(signature.cb)) {
+        let is_sound =
+            names_author && signature.h.len() <= SIGNED_NAMES_MAX && !repeats_tags(header.value);
+        // Whoever hashes bodies hashes all forms that fields ask for: a form that is missing is the signature's fault.
+        let nobody_hashed = !signed.is_whole || signed.body_hashes.is_empty();
+        let result = match (is_sound, hashed(signature.cb)) {
             (true, true) => return true,
-            (true, false) => DkimResult::Unknown,
-            (false, _) => DkimResult::Unusable,
+            (true, false) if nobody_hashed => DkimResult::Unknown,
+            _ => DkimResult::Unusable,
         };
         unverified.dkim.push(Dkim { domain: signature.d.to_ascii_lowercase(), result });
         false
@@ -200,6 +241,11 @@ fn crlf(header: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A domain as the library looks it up: in lower case, in A-labels, without a dot at its end.
+pub(super) fn a_labels(domain: &str) -> String {
+    to_a_label(domain.trim_end_matches('.')).to_ascii_lowercase()
+}
+
 /// Domains whose DMARC records matter.
 struct Domains {
     author: String,
@@ -209,11 +255,11 @@ struct Domains {
 impl Domains {
     fn of(message: &AuthenticatedMessage<'_>, spf: &str) -> Self {
         let author = message.from.iter().find_map(|from| from.rsplit_once('@'));
-        let author = author.map_or_else(String::new, |(_, domain)| domain.to_ascii_lowercase());
+        let author = author.map_or_else(String::new, |(_, domain)| a_labels(domain));
         let signers = message.dkim_headers.iter().map(|header| header.header.d.as_str());
         let mut others: Vec<String> = signers
             .chain([spf])
-            .map(str::to_ascii_lowercase)
+            .map(a_labels)
             .filter(|domain| *domain != author && owner(domain) == owner(&author))
             .collect();
         others.sort_unstable();
@@ -292,7 +338,7 @@ impl Texts {
 
 /// The names in their order, each once.
 fn once_each(names: Vec<String>) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
 }
 
@@ -369,13 +415,14 @@ fn our_dkim(output: &DkimOutput<'_>) -> Dkim {
     Dkim { domain, result }
 }
 
-fn our_arc(output: &ArcOutput<'_>) -> Chain {
+fn our_arc(output: &ArcOutput<'_>, author: &str) -> Chain {
     match output.result() {
         TheirDkim::None => Chain::None,
         TheirDkim::Pass => match output.sets().last() {
             Some(last) => Chain::Pass {
                 sealer: last.seal.header.d.to_ascii_lowercase(),
                 seals: output.sets().len(),
+                vouches: chain::vouches(last.results.value, author),
             },
             Option::None => Chain::None,
         },

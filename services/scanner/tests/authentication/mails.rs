@@ -48,11 +48,15 @@ pub(crate) fn plain(host: &str) -> String {
 
 /// The same, signed by the author's domain.
 pub(crate) fn signed() -> String {
-    let mail = plain("www.example.org");
+    signed_with(&plain("www.example.org"), "example.org", &["From", "To", "Subject", "Date"])
+}
+
+/// A mail signed by this domain.
+pub(crate) fn signed_with(mail: &str, domain: &str, names: &[&str]) -> String {
     let signature = DkimSigner::from_key(key())
-        .domain("example.org")
+        .domain(domain)
         .selector("s1")
-        .headers(["From", "To", "Subject", "Date"])
+        .headers(names.iter().copied())
         .sign(mail.as_bytes())
         .unwrap();
     format!("{}{mail}", signature.to_header())

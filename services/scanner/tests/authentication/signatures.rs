@@ -8,9 +8,11 @@ use std::time::Duration;
 use tamis_domain::authentication::{Arc, DkimResult, DmarcPolicy, DmarcResult, Spf, SpfResult};
 use tamis_message::digesting::dissect;
 use tamis_runtime::clock;
-use tamis_scanner::ask::signatures::{SIGNATURES_MAX, Signed, Verified, Verifier};
+use tamis_scanner::ask::signatures::{
+    SIGNATURES_MAX, SIGNED_NAMES_MAX, Signed, Verified, Verifier,
+};
 
-use crate::mails::{KEY_NAME, key_record, signed};
+use crate::mails::{KEY_NAME, key_record, plain, signed, signed_with};
 use crate::server::{Entry, Server, Zone, txt};
 use crate::suites::{compare, documents, file};
 
@@ -205,4 +207,67 @@ async fn signatures_are_verified_up_to_n() {
         assert_eq!(found.dkim.len(), SIGNATURES_MAX);
         assert_eq!(found.dkim.iter().any(|it| it.result == DkimResult::Pass), passes, "{before}");
     }
+}
+
+#[tokio::test]
+async fn signatures_over_more_than_n_names_are_not_looked_at() {
+    let mail = signed_with(&plain("www.example.org"), "example.org", &["From"]);
+    let at = mail.find("h=").unwrap();
+    let end = at + mail[at..].find(';').unwrap();
+    // The names are put in after signing: a signature that is looked at is a broken one.
+    for (names, expect) in
+        [(SIGNED_NAMES_MAX, DkimResult::Broken), (SIGNED_NAMES_MAX + 1, DkimResult::Unusable)]
+    {
+        let list = format!("h=From{}", ":To".repeat(names - 1));
+        let mail = format!("{}{list}{}", &mail[..at], &mail[end..]);
+        assert_eq!(verify(mail.as_bytes(), zone(), None).await.dkim[0].result, expect, "{names}");
+    }
+}
+
+#[tokio::test]
+async fn tags_that_stand_twice_or_are_misspelt_do_not_hide_a_failure() {
+    let mail = signed().replace("Hello", "Hallo");
+    let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
+    for (from, to) in [
+        ("c=relaxed/relaxed;", "c=simple/simple; c=relaxed/relaxed;"),
+        ("c=relaxed/relaxed;", "c=simple/simple; C=relaxed/relaxed;"),
+        ("c=relaxed/relaxed;", "C=relaxed/relaxed;"),
+        ("c=relaxed/relaxed;", "c=relaxed/relaxed; d=example.org;"),
+    ] {
+        assert!(mail.contains(from), "{mail}");
+        let found = verify(mail.replace(from, to).as_bytes(), zone(), Some(&spf)).await;
+        assert_eq!(found.dkim[0].result, DkimResult::Unusable, "{to}");
+        assert_eq!(found.dmarc.result, DmarcResult::Fail, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_domain_in_another_form_has_the_same_records() {
+    let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
+    let found = verify(
+        plain("www.example.org").replace("<ann@example.org>", "<ann@example.org.>").as_bytes(),
+        zone(),
+        Some(&spf),
+    )
+    .await;
+    assert_eq!(
+        (found.dmarc.result, found.dmarc.policy),
+        (DmarcResult::Fail, DmarcPolicy::Reject),
+        "a dot at the end"
+    );
+    let records = |domain: &str| {
+        Zone::from([
+            (format!("s1._domainkey.{domain}"), vec![key_record()]),
+            (format!("_dmarc.{domain}"), vec![txt(b"v=DMARC1; p=reject")]),
+            (domain.to_owned(), vec![crate::server::a("192.0.2.1")]),
+        ])
+    };
+    let mail = plain("www.example.org").replace("<ann@example.org>", "<ann@b\u{fc}cher.example>");
+    let zone = || records("xn--bcher-kva.example");
+    let found = verify(mail.as_bytes(), zone(), Some(&spf)).await;
+    assert_eq!(found.dmarc.result, DmarcResult::Fail, "letters beyond ASCII");
+    let mail = signed_with(&mail, "xn--bcher-kva.example", &["From", "To"]);
+    let found = verify(mail.as_bytes(), zone(), Some(&spf)).await;
+    assert_eq!(found.dkim[0].result, DkimResult::Pass);
+    assert_eq!(found.dmarc.result, DmarcResult::Pass, "aligned in either form");
 }

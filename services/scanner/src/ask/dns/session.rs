@@ -139,25 +139,31 @@ impl Session {
 impl Asker<'_> {
     /// Asks for records of a name. A name that cannot be does not exist.
     pub async fn ask(self, name: &str, kind: Kind) -> Answer {
+        self.ask_whom(name, kind).await.0
+    }
+
+    /// The same, and whether it says something of the servers now: they answered, or had their time. What the cache
+    /// remembers and what our own limits cut short says nothing of them.
+    pub async fn ask_whom(self, name: &str, kind: Kind) -> (Answer, bool) {
         match Question::new(name, kind) {
             Some(question) => self.ask_this(question).await,
-            None => Answer::NoName,
+            None => (Answer::NoName, false),
         }
     }
 
     /// Asks for the names of an address.
     pub async fn ask_reverse(self, address: IpAddr) -> Answer {
-        self.ask_this(Question::reverse(address)).await
+        self.ask_this(Question::reverse(address)).await.0
     }
 
-    async fn ask_this(self, question: Question) -> Answer {
+    async fn ask_this(self, question: Question) -> (Answer, bool) {
         let now = clock::now();
         if let Some(known) = self.session.inner.cache.recall(&question, now) {
             self.session.inner.metrics.dns_recalled();
-            return self.count(known);
+            return (self.count(known), false);
         }
-        let answer = self.answer(question).await;
-        self.count(answer)
+        let (answer, is_theirs) = self.answer(question).await;
+        (self.count(answer), is_theirs)
     }
 
     /// What the cache knows counts as well: a mail that finds only remembered silence has heard nothing, and one whose
@@ -171,24 +177,30 @@ impl Asker<'_> {
         answer
     }
 
-    async fn answer(self, question: Question) -> Answer {
+    async fn answer(self, question: Question) -> (Answer, bool) {
+        let ours = |failure: Failure| (Answer::Failed(failure), false);
         let take = |left: u32| left.checked_sub(1);
         let share = &self.session.shares[self.purpose as usize];
         if share.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            return Answer::Failed(Failure::TooMany);
+            return ours(Failure::TooMany);
         }
+        let mut boarded = None;
         let asked = async {
             let _seat = share.seats.acquire().await;
             if !self.session.inner.breaker().may_ask(clock::now()) {
-                return Answer::Failed(Failure::Resting);
+                return ours(Failure::Resting);
             }
-            match self.session.inner.board(&question) {
-                Some(flight) => flight.await.unwrap_or(Answer::Failed(Failure::Busy)),
-                None => Answer::Failed(Failure::Busy),
-            }
+            let Some(flight) = self.session.inner.board(&question) else {
+                return ours(Failure::Busy);
+            };
+            boarded = Some(clock::now());
+            flight.await.map_or_else(|_| ours(Failure::Busy), |answer| (answer, true))
         };
-        timeout_at(self.session.until.into(), asked)
-            .await
-            .unwrap_or(Answer::Failed(Failure::Timeout))
+        let landed = timeout_at(self.session.until.into(), asked).await;
+        landed.unwrap_or_else(|_| {
+            let patience = self.session.inner.plan.timeout;
+            let waited = boarded.map(|since| clock::now().saturating_duration_since(since));
+            (Answer::Failed(Failure::Timeout), waited.is_some_and(|waited| waited >= patience))
+        })
     }
 }

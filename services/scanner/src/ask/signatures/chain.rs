@@ -4,6 +4,11 @@
 use std::collections::HashSet;
 
 use mail_auth::AuthenticatedMessage;
+use tamis_domain::authentication::{Dkim, DkimResult, DmarcResult, SpfResult};
+use tamis_domain::suffix::owner;
+
+use super::super::upstream::sealed;
+use super::a_labels;
 
 /// Tags of one field that are looked at. Both kinds have ten at most.
 const TAGS_MAX: usize = 32;
@@ -30,7 +35,8 @@ pub(super) fn is_sound(message: &AuthenticatedMessage<'_>) -> bool {
     let seals = message.as_headers.iter().all(|field| is_sound_field(field.value, &OF_SEALS));
     let signatures =
         message.ams_headers.iter().all(|field| is_sound_field(field.value, &OF_SIGNATURES));
-    seals && signatures && message.as_headers.len() == message.ams_headers.len()
+    let fits = message.ams_headers.iter().all(|it| it.header.h.len() <= super::SIGNED_NAMES_MAX);
+    seals && signatures && fits && message.as_headers.len() == message.ams_headers.len()
 }
 
 fn is_sound_field(value: &[u8], wanted: &[&str]) -> bool {
@@ -53,6 +59,23 @@ fn is_sound_field(value: &[u8], wanted: &[&str]) -> bool {
         }
     }
     wanted.iter().all(|name| names.contains(name))
+}
+
+/// Whether these results of a sealer authenticate the author: DMARC passed, or what DMARC is made of.
+pub(super) fn vouches(results: &[u8], author: &str) -> bool {
+    let Some(said) = sealed(results).filter(|_| !author.is_empty()) else { return false };
+    let is_aligned = |domain: &str| owner(&a_labels(domain)) == owner(author);
+    match said.dmarc.result {
+        DmarcResult::Pass => a_labels(&said.dmarc.domain) == author,
+        DmarcResult::Fail => false,
+        _ => {
+            let spf = said
+                .spf
+                .is_some_and(|spf| spf.result == SpfResult::Pass && is_aligned(&spf.domain));
+            let dkim = |dkim: &Dkim| dkim.result == DkimResult::Pass && is_aligned(&dkim.domain);
+            spf || said.dkim.iter().any(dkim)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -93,5 +116,31 @@ mod tests {
         };
         assert!(with(TAGS_MAX - 7), "at the limit");
         assert!(!with(TAGS_MAX - 6), "past the limit");
+    }
+
+    #[test]
+    fn a_seal_vouches_only_if_its_results_authenticate_the_author() {
+        let vouched = |said: &str| {
+            vouches(format!(" i=1; mx.list.example;\r\n\t{said}").as_bytes(), "example.org")
+        };
+        for said in [
+            "dmarc=pass (p=reject) header.from=Example.org",
+            "spf=pass smtp.mailfrom=a@mail.example.org",
+            "spf=fail smtp.mailfrom=x@other.example; dkim=pass header.d=example.org; dmarc=none",
+        ] {
+            assert!(vouched(said), "{said}");
+        }
+        for said in [
+            "none",
+            "dmarc=fail header.from=example.org; dkim=pass header.d=example.org",
+            "dmarc=pass header.from=other.example",
+            "dmarc=pass",
+            "spf=pass smtp.mailfrom=a@other.example; dkim=pass header.d=other.example",
+            "dkim=fail header.d=example.org",
+            "x=\"; dmarc=pass header.from=example.org",
+        ] {
+            assert!(!vouched(said), "{said}");
+        }
+        assert!(!vouches(b"i=1; mx.list.example; dmarc=pass header.from=", ""), "no author");
     }
 }
