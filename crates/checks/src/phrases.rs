@@ -298,17 +298,19 @@ const STORIES: [Story; 5] = [
     },
 ];
 
-/// Phrases by their first word; each with its story and its number there.
-static BY_WORD: LazyLock<HashMap<&'static str, Vec<(&'static str, usize, usize)>>> =
-    LazyLock::new(|| {
-        let mut by_word: HashMap<&'static str, Vec<_>> = HashMap::new();
-        for (story, told) in STORIES.iter().enumerate() {
-            for (number, phrase) in told.phrases.iter().enumerate() {
-                by_word.entry(first_word(phrase)).or_default().push((*phrase, story, number));
-            }
+/// A phrase, its story and its number there.
+type Told = (&'static str, usize, usize);
+
+/// Phrases by their first word.
+static BY_WORD: LazyLock<HashMap<&'static str, Vec<Told>>> = LazyLock::new(|| {
+    let mut by_word: HashMap<&'static str, Vec<_>> = HashMap::new();
+    for (story, told) in STORIES.iter().enumerate() {
+        for (number, phrase) in told.phrases.iter().enumerate() {
+            by_word.entry(first_word(phrase)).or_default().push((*phrase, story, number));
         }
-        by_word
-    });
+    }
+    by_word
+});
 
 /// Judges the text of one part.
 #[must_use]
