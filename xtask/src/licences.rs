@@ -28,6 +28,7 @@ const ALLOWED: &[&str] = &[
 
 /// Crates that are there twice, each with the reason. Remove a line when it is no longer needed.
 const TWICE: &[(&str, &str)] = &[
+    ("foldhash", "hashers of the hashbrowns of petgraph and indexmap"),
     ("getrandom", "three generations live in the ring of rand, tempfile and our own use"),
     ("hashbrown", "indexmap, quick_cache and prost each pin their own"),
     ("miniz_oxide", "two decoders of images pin their own"),
