@@ -14,13 +14,15 @@ fn judged(folder: &str) -> Vec<String> {
         .args(mails)
         .output()
         .unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{}: {complaints}", output.status);
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn what_mail_systems_write_is_formal_and_what_poses_as_it_is_not() {
     let formal = judged("formal");
-    assert!(formal.len() >= 11);
+    assert!(formal.len() >= 11, "{formal:?}");
     for line in formal {
         assert!(line.contains(": formal "), "{line}");
     }
