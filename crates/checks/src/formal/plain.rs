@@ -225,18 +225,21 @@ impl<'a> Split<'a> {
     fn of(visible: &'a str) -> Option<Self> {
         let lines: Vec<&str> = visible.lines().take(LINES_MAX).collect();
         let heads: Vec<&str> = lines.iter().map(|line| head(line)).collect();
-        let at = (0..heads.len()).find(|at| returned(&heads, *at) != Returned::Nothing);
-        let own: Vec<&str> = lines.get(..at.unwrap_or(lines.len()))?.to_vec();
+        let begins = |at| match returned(&heads, at) {
+            Returned::Nothing => None,
+            returned => Some((at, returned)),
+        };
+        let first = (0..heads.len()).find_map(begins);
+        let (at, returned) = first.unwrap_or((lines.len(), Returned::Nothing));
+        let own: Vec<&str> = lines.get(..at)?.to_vec();
         let bytes: usize = own.iter().map(|line| line.len()).sum();
-        let returned = at.map_or(Returned::Nothing, |at| returned(&heads, at));
         (bytes <= OWN_BYTES_MAX).then_some(Self { own, returned })
     }
 }
 
 /// The beginning of a line, cut on a character boundary.
 fn head(line: &str) -> &str {
-    let end = (0..=line.len().min(LINE_BYTES_MAX)).rev().find(|at| line.is_char_boundary(*at));
-    &line[..end.unwrap_or(0)]
+    &line[..line.floor_char_boundary(LINE_BYTES_MAX)]
 }
 
 /// Whether a returned header begins at this line.
