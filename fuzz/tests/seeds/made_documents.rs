@@ -122,42 +122,17 @@ fn codes() -> Vec<Made> {
         };
         std::iter::once((2 * side) as u8).chain((0..4 * side * side).map(pixel)).collect()
     };
-    let mut wrong: Vec<String> = CODE.iter().map(|row| (*row).to_owned()).collect();
+    let code: Vec<&str> = CODE.lines().collect();
+    let mut wrong: Vec<String> = CODE.lines().map(str::to_owned).collect();
     wrong[12].replace_range(10..13, "###");
     let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
-    let corners: Vec<&str> = CODE.iter().map(|row| &row[..8]).collect();
+    let corners: Vec<&str> = CODE.lines().map(|row| &row[..8]).collect();
     vec![
-        seed("codes", "code.luma", picture(&CODE)),
+        seed("codes", "code.luma", picture(&code)),
         seed("codes", "damaged.luma", picture(&wrong)),
         seed("codes", "corners.luma", picture(&corners)),
     ]
 }
 
 /// A code that says `https://pay.evil.test/invoice?7`.
-const CODE: [&str; 25] = [
-    "#######..#.##..#..#######",
-    "#.....#...######..#.....#",
-    "#.###.#.#.....##..#.###.#",
-    "#.###.#....#..#...#.###.#",
-    "#.###.#....#..###.#.###.#",
-    "#.....#...######..#.....#",
-    "#######.#.#.#.#.#.#######",
-    "........###..####........",
-    "###.#####.#.##.####...#..",
-    "#.#.#..##...###.###.....#",
-    "##..####.#...##...#.#.###",
-    "..####.#...#.###...#...#.",
-    ".##.####...###.#####.#.##",
-    ".#####...#..###.#.#..#..#",
-    "#.##..#####.....#..#..###",
-    ".#..##.##.#.##..#...#..#.",
-    "#.#####..######.######...",
-    "........##..#...#...##.##",
-    "#######.##..##.##.#.##.##",
-    "#.....#.###.###.#...##..#",
-    "#.###.#.#....#..######.#.",
-    "#.###.#.....#....#.####..",
-    "#.###.#.##..#.###...#...#",
-    "#.....#.#.#.#####.#.##.#.",
-    "#######.#.####.##..#...##",
-];
+const CODE: &str = include_str!("../../../crates/documents/src/qr/code.txt");

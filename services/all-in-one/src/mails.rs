@@ -140,8 +140,7 @@ fn traced(header: &HeaderReading) -> Envelope {
 /// An address without angle brackets, cut to the length that an address may have.
 fn bare(address: &str) -> String {
     let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
-    let end = (0..=inner.len().min(ADDRESS_BYTES_MAX)).rev().find(|at| inner.is_char_boundary(*at));
-    inner.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+    inner[..inner.floor_char_boundary(ADDRESS_BYTES_MAX)].to_owned()
 }
 
 #[cfg(test)]

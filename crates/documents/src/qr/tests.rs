@@ -1,33 +1,7 @@
 use super::*;
 
-/// A code of version 2 that says [`SAID`], a row a string.
-const CODE: [&str; 25] = [
-    "#######..#.##..#..#######",
-    "#.....#...######..#.....#",
-    "#.###.#.#.....##..#.###.#",
-    "#.###.#....#..#...#.###.#",
-    "#.###.#....#..###.#.###.#",
-    "#.....#...######..#.....#",
-    "#######.#.#.#.#.#.#######",
-    "........###..####........",
-    "###.#####.#.##.####...#..",
-    "#.#.#..##...###.###.....#",
-    "##..####.#...##...#.#.###",
-    "..####.#...#.###...#...#.",
-    ".##.####...###.#####.#.##",
-    ".#####...#..###.#.#..#..#",
-    "#.##..#####.....#..#..###",
-    ".#..##.##.#.##..#...#..#.",
-    "#.#####..######.######...",
-    "........##..#...#...##.##",
-    "#######.##..##.##.#.##.##",
-    "#.....#.###.###.#...##..#",
-    "#.###.#.#....#..######.#.",
-    "#.###.#.....#....#.####..",
-    "#.###.#.##..#.###...#...#",
-    "#.....#.#.#.#####.#.##.#.",
-    "#######.#.####.##..#...##",
-];
+/// A code of version 2 that says [`SAID`], a row a line.
+const CODE: &str = include_str!("code.txt");
 const SAID: &str = "https://pay.evil.test/invoice?7";
 
 /// A picture of this side, white but for what `draw` puts there.
@@ -42,7 +16,7 @@ fn said(side: usize, luma: &[u8]) -> Vec<String> {
 /// The module at a pixel, if the code begins at `from` and each module is `scale` wide.
 fn module(x: usize, y: usize, from: usize, scale: usize) -> Option<bool> {
     let (x, y) = (x.checked_sub(from)? / scale, y.checked_sub(from)? / scale);
-    Some(*CODE.get(y)?.as_bytes().get(x)? == b'#')
+    Some(*CODE.lines().nth(y)?.as_bytes().get(x)? == b'#')
 }
 
 #[test]
