@@ -9,7 +9,10 @@ fn judged(folder: &str) -> Vec<String> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus").join(folder);
     let mails = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path());
     let mails = mails.filter(|path| path.extension().is_some_and(|it| it == "eml"));
+    let clean = std::env::vars().filter(|(name, _)| !name.starts_with("TAMIS_"));
     let output = Command::new(env!("CARGO_BIN_EXE_tamis"))
+        .env_clear()
+        .envs(clean)
         .args(["check", "--offline"])
         .args(mails)
         .output()
