@@ -168,8 +168,19 @@ impl Postfix {
             "an empty queue",
             limit,
             || self.queue_is_empty().then_some(()),
-            || self.mailq() + tail(&self.log()),
+            || format!("{}\n{}{}", tail(&self.log()), self.mailq(), self.queue_files()),
         );
+    }
+
+    /// The files of the queue, with those that no list of Postfix shows: mail that is still coming in.
+    fn queue_files(&self) -> String {
+        let queues = QUEUES.map(|queue| self.path("queue").join(queue));
+        run(Command::new("find").args(queues).args([
+            "-type",
+            "f",
+            "-printf",
+            "%p %m %s bytes, %TT\\n",
+        ]))
     }
 
     /// The queue as the administrator sees it.
