@@ -1,7 +1,8 @@
-//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures>`.
+//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures|dashboards>`.
 
 use std::process::ExitCode;
 
+mod dashboards;
 mod figures;
 mod licences;
 mod measure;
@@ -16,11 +17,13 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["licences"] => licences::run(),
         ["numbers"] => numbers::run(),
+        ["dashboards"] => dashboards::run(false),
         ["figures", rest @ ..] => figures::run(rest),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy      walls, cards, sizes, words\n\
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
+             \x20      cargo xtask dashboards  writes deploy/grafana/dashboards from deploy/grafana/source\n\
              \x20      cargo xtask figures [--debug-binaries] [binary|start|memory|dialogue|reputation|check]..."
         )),
     };

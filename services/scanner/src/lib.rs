@@ -157,7 +157,11 @@ impl Scanner {
             while let Some(scanner) = weak.upgrade() {
                 let in_hand = scanner.mails_max.saturating_sub(scanner.seats.available_permits());
                 let (_, bytes) = scanner.memory.near_size();
+                let in_hand = (in_hand, scanner.mails_max);
                 scanner.metrics.state(in_hand, bytes, scanner.memory.far_connected());
+                if let Some(service) = &scanner.reputation {
+                    scanner.metrics.reputation_servers(service.report());
+                }
                 drop(scanner);
                 tokio::time::sleep(GAUGE_PERIOD).await;
             }

@@ -1,5 +1,8 @@
 //! What the scanner counts.
 
+mod servers;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::metrics::duration_histogram;
+use tamis_selector::ServerReport;
 
+use self::servers::Servers;
 use crate::ask::dns::{Answer, Kind};
 use crate::ask::reputation::Heard;
 
@@ -32,6 +37,7 @@ struct Inner {
     reputation_spared: Counter,
     reputation_filter_keys: Gauge,
     reputation_shard_silent: Family<ShardLabels, Counter>,
+    reputation_servers: Servers,
     reputation_elsewhere: Counter,
     dns: Family<DnsLabels, Counter>,
     dns_recalled: Counter,
@@ -42,8 +48,10 @@ struct Inner {
     inline_bytes: Counter,
     followed: Counter,
     in_hand: Gauge,
+    in_hand_max: Gauge,
     remembered_bytes: Gauge,
     redis_connected: Gauge,
+    redis_wanted: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -124,6 +132,7 @@ impl Default for Inner {
             reputation_spared: Counter::default(),
             reputation_filter_keys: Gauge::default(),
             reputation_shard_silent: Family::default(),
+            reputation_servers: Servers::default(),
             reputation_elsewhere: Counter::default(),
             dns: Family::default(),
             dns_recalled: Counter::default(),
@@ -134,8 +143,10 @@ impl Default for Inner {
             inline_bytes: Counter::default(),
             followed: Counter::default(),
             in_hand: Gauge::default(),
+            in_hand_max: Gauge::default(),
             remembered_bytes: Gauge::default(),
             redis_connected: Gauge::default(),
+            redis_wanted: Gauge::default(),
         }
     }
 }
@@ -227,6 +238,7 @@ impl Metrics {
             );
             it.register_sparing(to);
             it.register_dns(to);
+            to.register_collector(Box::new(it.reputation_servers.clone()));
             to.register("needed_parts", "Parts asked of edges in Needs", it.needed_parts.clone());
             to.register(
                 "supplied_bytes",
@@ -245,6 +257,11 @@ impl Metrics {
             );
             to.register("mails_in_hand", "Mails being judged", it.in_hand.clone());
             to.register(
+                "mails_in_hand_max",
+                "Mails that may be judged at once",
+                it.in_hand_max.clone(),
+            );
+            to.register(
                 "remembered_bytes",
                 "Facts remembered in this process",
                 it.remembered_bytes.clone(),
@@ -254,6 +271,8 @@ impl Metrics {
                 "1 while the far memory is connected",
                 it.redis_connected.clone(),
             );
+            let wanted = "1 where a far memory is configured";
+            to.register("redis_wanted", wanted, it.redis_wanted.clone());
         });
         Self(inner)
     }
@@ -322,6 +341,11 @@ impl Metrics {
         self.0.reputation_spared.inc();
     }
 
+    /// What the selector thinks of each server now.
+    pub(crate) fn reputation_servers(&self, report: Vec<ServerReport<SocketAddr>>) {
+        self.0.reputation_servers.set(report);
+    }
+
     /// A shard did not answer.
     pub fn reputation_shard_silent(&self, range: &str) {
         let labels = ShardLabels { shard: range.to_owned() };
@@ -371,11 +395,19 @@ impl Metrics {
         self.0.followed.inc_by(parts as u64);
     }
 
-    /// How many mails are in hand, and what is remembered.
-    pub fn state(&self, in_hand: usize, remembered_bytes: u64, redis_connected: Option<bool>) {
-        self.0.in_hand.set(in_hand as i64);
+    /// How many mails are in hand of how many that may be, and what is remembered. `redis_connected` is none where no
+    /// far memory is configured.
+    pub(crate) fn state(
+        &self,
+        in_hand: (usize, usize),
+        remembered_bytes: u64,
+        redis_connected: Option<bool>,
+    ) {
+        self.0.in_hand.set(in_hand.0 as i64);
+        self.0.in_hand_max.set(in_hand.1 as i64);
         self.0.remembered_bytes.set(remembered_bytes as i64);
         self.0.redis_connected.set(i64::from(redis_connected.unwrap_or(false)));
+        self.0.redis_wanted.set(i64::from(redis_connected.is_some()));
     }
 }
 

@@ -30,7 +30,7 @@ const MAIL: &str = "From: Ann <ann@example.org>\r\nTo: bob@example.com\r\nSubjec
     The minutes are at http://www.bad.example/minutes\r\n";
 
 /// A server that knows the zone and nothing else.
-fn nsd(directory: &std::path::Path, port: u16) -> Process {
+pub fn nsd(directory: &std::path::Path, port: u16) -> Process {
     fs::write(directory.join("root.zone"), ZONE).unwrap();
     let place = directory.display();
     let text = format!(

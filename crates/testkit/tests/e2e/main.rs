@@ -9,6 +9,7 @@
 mod asker;
 mod conformance;
 mod corpus;
+mod dashboards;
 mod dns;
 mod documents;
 mod doors;
