@@ -5,6 +5,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use tamis_domain::envelope::Door;
+use tamis_domain::status::Rung;
 use tamis_runtime::metrics::{Metrics, duration_histogram};
 
 /// Labels of a mail that was answered.
@@ -71,6 +73,9 @@ pub struct TurnedAwayLabels {
     pub why: &'static str,
 }
 
+/// All reasons of [`TurnedAwayLabels`].
+const TURNED_AWAY: [&str; 6] = ["connections", "mails", "spool", "size", "left", "ending"];
+
 /// The metrics of one edge.
 #[derive(Clone, Debug)]
 pub struct EdgeMetrics {
@@ -121,6 +126,7 @@ impl EdgeMetrics {
             held_bytes: Gauge::default(),
             spooled_bytes: Gauge::default(),
         };
+        all.begin_at_zero();
         let own = all.clone();
         metrics.register("edge", |registry| {
             registry.register("mails", "Mails answered", own.mails);
@@ -147,6 +153,19 @@ impl EdgeMetrics {
             registry.register("spooled_bytes", "Bytes of mails in spool files", own.spooled_bytes);
         });
         all
+    }
+
+    /// Shows what has not happened yet as zero: a rate sees the first event only if there was a value before it.
+    fn begin_at_zero(&self) {
+        for rung in Rung::ALL {
+            let _ = self.rungs.get_or_create(&RungLabel { rung: rung.word() });
+        }
+        for door in [Door::Milter, Door::Smtp, Door::Lmtp] {
+            for why in TURNED_AWAY {
+                let labels = TurnedAwayLabels { door: door.word(), why };
+                let _ = self.turned_away.get_or_create(&labels);
+            }
+        }
     }
 
     /// Counts something turned away at a limit.

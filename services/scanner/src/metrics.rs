@@ -103,6 +103,25 @@ struct ShardLabels {
     shard: String,
 }
 
+/// Ways in which a dialogue ends without a verdict.
+const ENDED: [&str; 4] = ["hung_up", "broken", "unreadable", "full"];
+
+impl Inner {
+    /// Shows what has not happened yet as zero: a rate sees the first event only if there was a value before it.
+    fn begin_at_zero(&self) {
+        for why in ENDED {
+            let _ = self.ended.get_or_create(&WhyLabels { why });
+        }
+        for what in Recalled::ALL {
+            let (memory, found) = what.words();
+            let _ = self.recalled.get_or_create(&RecalledLabels { memory, found });
+        }
+        for outcome in ["silent", "partly", "answered"] {
+            let _ = self.reputation.get_or_create(&HeardLabels { outcome });
+        }
+    }
+}
+
 /// What a memory said about one part (or, for `Silent`, about all of one mail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recalled {
@@ -116,6 +135,21 @@ pub enum Recalled {
     NotFar,
     /// Redis did not answer in time.
     Silent,
+}
+
+impl Recalled {
+    const ALL: [Self; 5] = [Self::Near, Self::NotNear, Self::Far, Self::NotFar, Self::Silent];
+
+    /// Which memory, and whether it knew.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Near => ("process", "yes"),
+            Self::NotNear => ("process", "no"),
+            Self::Far => ("redis", "yes"),
+            Self::NotFar => ("redis", "no"),
+            Self::Silent => ("redis", "silent"),
+        }
+    }
 }
 
 impl Default for Inner {
@@ -206,6 +240,7 @@ impl Metrics {
     #[must_use]
     pub fn new(registry: &tamis_runtime::metrics::Metrics) -> Self {
         let inner = Arc::new(Inner::default());
+        inner.begin_at_zero();
         let it = Arc::clone(&inner);
         registry.register("scanner", |to| {
             to.register(
@@ -307,13 +342,7 @@ impl Metrics {
 
     /// A memory answered.
     pub fn recalled(&self, what: Recalled) {
-        let (memory, found) = match what {
-            Recalled::Near => ("process", "yes"),
-            Recalled::NotNear => ("process", "no"),
-            Recalled::Far => ("redis", "yes"),
-            Recalled::NotFar => ("redis", "no"),
-            Recalled::Silent => ("redis", "silent"),
-        };
+        let (memory, found) = what.words();
         self.0.recalled.get_or_create(&RecalledLabels { memory, found }).inc();
     }
 

@@ -120,7 +120,9 @@ impl Tamis {
         self.process.wait_ready(|| matches!(get(&admin, "/healthz/ready"), Some((200, _))));
     }
 
-    fn admin(&self) -> String {
+    /// The address of metrics and health.
+    #[must_use]
+    pub fn admin(&self) -> String {
         self.address(&self.role, "admin")
     }
 

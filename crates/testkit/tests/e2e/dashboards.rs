@@ -15,7 +15,7 @@ use tamis_testkit::peers::{Dialogue, Process, Redis, Sink, Tamis, free_port};
 
 use crate::dns::nsd;
 use crate::mails::mail;
-use crate::reputation_nodes::Nodes;
+use crate::reputation_nodes::{Nodes, Writers};
 
 /// How long a panel may stay empty: Prometheus scrapes once a second and a rate wants several points.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -129,8 +129,8 @@ impl Cluster {
             &["scanner"],
             Some(&format!(
                 "[scanner]\nredis = \"{}\"\nreputation = {servers:?}\n[scanner.dns]\nenabled = true\n\
-                 servers = ['127.0.0.1:{port}']\n[[scanner.dns.lists]]\nname = 'clients'\n\
-                 zone = 'clients.list.example'\nabout = 'client'\nrating = 1.5\n",
+                 servers = ['127.0.0.1:{port}']\n[[scanner.dns.lists]]\nname = 'links'\n\
+                 zone = 'links.list.example'\nabout = 'link'\nrating = 1.5\n",
                 redis.url(),
             )),
         );
@@ -145,7 +145,7 @@ impl Cluster {
 
     /// What Prometheus scrapes: name of the job and address.
     fn targets(&self) -> Vec<(&'static str, String)> {
-        let address = |it: &Tamis| it.address("metrics", "listen");
+        let address = Tamis::admin;
         let mut targets = vec![("scanner", address(&self.scanner)), ("edge", address(&self.edge))];
         targets.extend(self.nodes.running.iter().map(|node| ("reputation", address(node))));
         targets
@@ -249,9 +249,12 @@ fn send(port: u16, sender: usize, is_over: &AtomicBool) {
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) {
         let mut client = Dialogue::connect(port);
-        let line =
-            format!("Line {} of sender {sender}. http://bad.example/{}", number / 2, number % 7);
-        let body = line.repeat(1 + (number % 5) * 300);
+        let line = format!(
+            "Line {} of sender {sender}. http://bad.example/{}",
+            number / 2,
+            number / 2 % 7
+        );
+        let body = line.repeat(1 + (number / 2 % 5) * 300);
         let reply = client.send(
             "ann@example.org",
             &["bob@example.test"],
@@ -271,8 +274,7 @@ async fn every_panel_answers_while_a_cluster_is_at_work() {
     let (_prometheus, port) = prometheus(directory.path(), &cluster.targets());
     let is_over = AtomicBool::new(false);
     let smtp = cluster.edge.smtp_port();
-    let mut client = cluster.nodes.clients().remove(0);
-    client.add(crate::reputation_nodes::report(0..1)).await.expect("a write");
+    let load = Writers::start(&cluster.nodes, 1, Duration::from_millis(200));
     let open = std::thread::scope(|scope| {
         for sender in 0..SENDERS {
             let is_over = &is_over;
@@ -287,6 +289,7 @@ async fn every_panel_answers_while_a_cluster_is_at_work() {
         is_over.store(true, Ordering::Relaxed);
         open
     });
+    load.end().await;
     let faults: Vec<String> = open
         .iter()
         .map(|query| format!("{} {:?} {}", query.place, fault(port, query), query.expression))

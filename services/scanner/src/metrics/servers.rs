@@ -110,7 +110,11 @@ impl Collector for Servers {
 }
 
 impl Value {
-    fn write(&self, report: &ServerReport<SocketAddr>, place: &mut MetricEncoder<'_>) -> fmt::Result {
+    fn write(
+        &self,
+        report: &ServerReport<SocketAddr>,
+        place: &mut MetricEncoder<'_>,
+    ) -> fmt::Result {
         let server = report.server.to_string();
         match self {
             Self::Gauge(read) => read(report).map_or(Ok(()), |value| {
