@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tamis_runtime::clock;
-use tamis_runtime::tls::Tls;
+use tamis_runtime::tls::{Renewals, Tls};
 use tamis_selector::{Failure, Flight, SERVERS_MAX, Selector, Settings};
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -156,16 +156,25 @@ impl Scanners {
         self.state().channels.len()
     }
 
-    /// Resolves the places again and again, until dropped.
+    /// Resolves the places again and again, and connects anew when the certificates change, until dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let all_fixed = self.places.iter().all(|place| place.host.parse::<IpAddr>().is_ok());
-        if all_fixed {
+        let mut renewals = self.tls.as_ref().map(Tls::renewals);
+        if all_fixed && renewals.is_none() {
             return;
         }
         loop {
-            tokio::time::sleep(RESOLVE_EVERY).await;
-            self.refresh().await;
+            tokio::select! {
+                () = tokio::time::sleep(RESOLVE_EVERY), if !all_fixed => self.refresh().await,
+                () = changed(&mut renewals) => self.reconnect(),
+            }
         }
+    }
+
+    /// New channels to all scanners: mails in hand end over the old ones, which hold the old certificate.
+    fn reconnect(&self) {
+        self.state().channels.clear();
+        self.adopt(vec![None; self.places.len()]);
     }
 
     /// Resolves the places once. A place that cannot be resolved keeps its last addresses: a name server that is out
@@ -261,6 +270,14 @@ impl Scanners {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the next change of the certificates, for ever where there are none.
+async fn changed(renewals: &mut Option<Renewals>) {
+    match renewals {
+        Some(renewals) => renewals.changed().await,
+        None => std::future::pending().await,
     }
 }
 
