@@ -41,7 +41,8 @@ fn answers(at: SocketAddr) -> Result<(), String> {
     let mut cookie = 0;
     for id in 1..=TRIES {
         let item = Item::exact(Signature { kind: SignatureKind::Link, value: [0; 16] });
-        let question = packet::Question { id, cookie, trace: None, is_sighting: false, items: vec![item] };
+        let question =
+            packet::Question { id, cookie, trace: None, is_sighting: false, items: vec![item] };
         let mut reply = [0; 1500];
         let heard = socket.send(&question.encode()).and_then(|_| socket.recv(&mut reply));
         match heard.ok().and_then(|length| Reply::decode(reply.get(..length)?).ok()) {

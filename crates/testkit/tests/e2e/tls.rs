@@ -4,7 +4,9 @@ use crate::mails::{header, mail};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use tamis_testkit::peers::{Authority, Certificate, Dialogue, PEER_WAIT_MAX, Sink, Tamis, wait_for};
+use tamis_testkit::peers::{
+    Authority, Certificate, Dialogue, PEER_WAIT_MAX, Sink, Tamis, wait_for,
+};
 
 /// A `[tls]` section with a certificate for `name` of `own`, trusting `trusted`.
 fn tls(own: &Authority, name: &str, trusted: &Authority) -> String {
@@ -116,16 +118,22 @@ impl Files {
     }
 
     fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
+        self.folder.path().join("data").join(name).display().to_string()
     }
 
-    /// Writes the files anew, one after the other, as anybody would.
+    /// Puts other files in their place in one step, as the kubelet does: a link to a directory is exchanged.
     fn hold(&self, own: &Certificate, trusted: &[&Authority]) {
         let read = |path: &Path| std::fs::read(path).expect("a file");
         let bundle: Vec<u8> = trusted.iter().flat_map(|it| read(it.certificate())).collect();
-        std::fs::write(self.path("ca.crt"), bundle).expect("a file");
-        std::fs::write(self.path("tls.crt"), read(&own.certificate)).expect("a file");
-        std::fs::write(self.path("tls.key"), read(&own.key)).expect("a file");
+        let versions = std::fs::read_dir(self.folder.path()).expect("a folder").count();
+        let version = self.folder.path().join(format!("version-{versions}"));
+        std::fs::create_dir(&version).expect("a folder");
+        std::fs::write(version.join("ca.crt"), bundle).expect("a file");
+        std::fs::write(version.join("tls.crt"), read(&own.certificate)).expect("a file");
+        std::fs::write(version.join("tls.key"), read(&own.key)).expect("a file");
+        let link = self.folder.path().join("next");
+        std::os::unix::fs::symlink(version, &link).expect("a link");
+        std::fs::rename(link, self.folder.path().join("data")).expect("a link");
     }
 
     fn section(&self) -> String {
@@ -227,7 +235,8 @@ fn a_probe_says_yes_while_its_process_lives_and_no_when_the_udp_loop_is_frozen()
     assert_eq!(probe(&["ready", "--at", &admin, "--udp", &udp]).0, Some(0));
     // Asked where nobody answers over UDP, it is not ready, though it says so itself.
     let elsewhere = tamis_testkit::peers::free_port();
-    let (code, said) = probe(&["ready", "--at", &admin, "--udp", &format!("127.0.0.1:{elsewhere}")]);
+    let (code, said) =
+        probe(&["ready", "--at", &admin, "--udp", &format!("127.0.0.1:{elsewhere}")]);
     assert_eq!(code, Some(75), "{said}");
     reputation.signal(tamis_testkit::peers::Signal::Stop);
     assert_eq!(probe(&["live", "--at", &admin]).0, Some(75));
