@@ -32,4 +32,4 @@ sentinel down-after-milliseconds tamis 3000
 sentinel failover-timeout tamis 15000
 sentinel parallel-syncs tamis 1
 CONFIG
-exec redis-sentinel "$config"
+exec redis-server "$config" --sentinel
