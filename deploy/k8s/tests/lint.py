@@ -387,6 +387,8 @@ def sidecars(r):
         empty = {v["name"] for v in pod(it)["volumes"] if "emptyDir" in v}
         postfix = next(c for c in pod(it)["containers"] if image_name(c) == "postfix")
         shared = set(mounts(ours[0])) & set(mounts(postfix)) & empty
+        if "fsGroup" in pod(it).get("securityContext", {}):
+            yield f"{who(it)}: fsGroup opens the queue to a group"
         if len(shared) != 1:
             yield f"{who(it)}: filter and Postfix share {len(shared)} directories, not one"
         if any(p["name"] not in ("admin",) for p in ours[0].get("ports", [])):

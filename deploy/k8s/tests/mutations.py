@@ -110,6 +110,7 @@ MUTATIONS = [
     (C, "images", "no tag", container("scanner", put(["image"], "registry.example:5000/tamis"))),
     (E, "sidecars", "a sidecar that ends like an init container", container("mta", cut("restartPolicy"))),
     (E, "sidecars", "a sidecar beside Postfix, in no order", spec("mta", lambda s: s["containers"].append(s["initContainers"].pop()))),
+    (E, "sidecars", "a queue that a group may write to", spec("mta", lambda s: s["securityContext"].update(fsGroup=65532))),
     (E, "sidecars", "a socket that Postfix does not see", spec("mta", lambda s: s["containers"][0]["volumeMounts"].pop(2))),
     (E, "sidecars", "a door on the network", container("mta", lambda c: c["ports"].append({"name": "milter", "containerPort": 7065}))),
     (C, "flags", "a flag that nobody knows", container("scanner", lambda c: c["args"].append("--workers=4"))),

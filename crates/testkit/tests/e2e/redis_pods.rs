@@ -76,7 +76,9 @@ fn three_pods_of_redis_find_each_other_and_a_lost_master_comes_back_as_a_replica
     let addresses = addresses();
     let mut pods: Vec<Option<Pod>> =
         (0..3).map(|ordinal| Some(pod("order", &addresses, ordinal, folder.path()))).collect();
-    let of = |pods: &[Option<Pod>], ordinal: usize| pods[ordinal].as_ref().expect("a pod").address.clone();
+    let of = |pods: &[Option<Pod>], ordinal: usize| {
+        pods[ordinal].as_ref().expect("a pod").address.clone()
+    };
     let first = of(&pods, 0);
     led_by(pods[1].as_ref().expect("a pod"), |master| master == first);
     has(pods[0].as_ref().expect("a pod"), "connected_slaves:2");
