@@ -56,6 +56,42 @@ fn exposed(folder: &Path) {
     }
 }
 
+/// All Rust below a folder, in one text.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(path).expect("a source"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_thirty_points_name_exists_and_every_point_has_its_row() {
+    let top = deploy().join("..");
+    let text = fs::read_to_string(top.join("docs/kubernetes.md")).expect("the document");
+    let mut code = String::new();
+    for folder in ["crates", "services"] {
+        sources(&top.join(folder), &mut code);
+    }
+    let is_test = |word: &&str| {
+        !word.starts_with("tamis_")
+            && word.matches('_').count() >= 5
+            && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    let mut named = 0;
+    for word in text.split('`').filter(is_test) {
+        assert!(code.contains(&format!("fn {word}(")), "no test is called {word}");
+        named += 1;
+    }
+    assert!(named > 25, "{named}");
+    for point in 1..=30 {
+        assert_eq!(text.matches(&format!("\n| {point} | ")).count(), 1, "point {point}");
+    }
+}
+
 #[test]
 #[ignore = "needs the programs that ./test installs"]
 fn the_evaluator_of_network_policies_decides_small_cases_as_a_plug_in_would() {
