@@ -115,6 +115,13 @@ struct State {
     resolved: Vec<Vec<SocketAddr>>,
 }
 
+/// What becomes of the channels of scanners that are known already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channels {
+    Kept,
+    New,
+}
+
 /// A scanner chosen for one question. Dropped without a word it counts as given up, outcome unknown.
 #[derive(Debug)]
 pub struct Chosen {
@@ -173,8 +180,7 @@ impl Scanners {
 
     /// New channels to all scanners: mails in hand end over the old ones, which hold the old certificate.
     fn reconnect(&self) {
-        self.state().channels.clear();
-        self.adopt(vec![None; self.places.len()]);
+        self.adopt(vec![None; self.places.len()], Channels::New);
     }
 
     /// Resolves the places once. A place that cannot be resolved keeps its last addresses: a name server that is out
@@ -191,10 +197,10 @@ impl Scanners {
             }
             found.push(result.ok().filter(|addresses| !addresses.is_empty()));
         }
-        self.adopt(found);
+        self.adopt(found, Channels::Kept);
     }
 
-    fn adopt(&self, found: Vec<Option<Vec<SocketAddr>>>) {
+    fn adopt(&self, found: Vec<Option<Vec<SocketAddr>>>, channels: Channels) {
         let mut state = self.state();
         for (last, now) in state.resolved.iter_mut().zip(found) {
             if let Some(addresses) = now {
@@ -209,7 +215,8 @@ impl Scanners {
                 if fresh.contains_key(&name) || names.len() == SERVERS_MAX {
                     continue;
                 }
-                let channel = match state.channels.get(&name) {
+                let known = state.channels.get(&name).filter(|_| channels == Channels::Kept);
+                let channel = match known {
                     Some(channel) => channel.clone(),
                     None => match place.channel(address, self.tls.as_ref()) {
                         Ok(channel) => channel,
@@ -365,8 +372,10 @@ mod tests {
     async fn a_failed_look_up_takes_no_scanner_away() {
         let pool = scanners(&["http://scanner.test:7062"]);
         let address = "192.0.2.7:7062".parse().unwrap();
-        pool.adopt(vec![Some(vec![address])]);
-        pool.adopt(vec![None]);
+        pool.adopt(vec![Some(vec![address])], Channels::Kept);
+        pool.adopt(vec![None], Channels::Kept);
+        assert_eq!(pool.count(), 1);
+        pool.adopt(vec![None], Channels::New);
         assert_eq!(pool.count(), 1);
         assert!(scanners(&["http://scanner.test:7062"]).choose(None).is_none());
     }
