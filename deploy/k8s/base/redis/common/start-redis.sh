@@ -17,9 +17,11 @@ for peer in $peers; do
 done
 [ -n "$master" ] || master=${peers%% *}
 
+# A copy: Sentinels let Redis write down who leads, and the original cannot be written to.
+data=${DATA:-/data}
+cp "${CONFIG:-/etc/redis/redis.conf}" "$data/redis.conf"
 # The names of the pods stay, their addresses do not.
-set -- /etc/redis/redis.conf --port 6379 --bind ${BIND:-'*' '-::*'} --dir "${DATA:-/data}" \
+set -- "$data/redis.conf" --port 6379 --bind ${BIND:-'*' '-::*'} --dir "$data" \
   --replica-announce-ip "$self" --replica-announce-port 6379
 [ "$master" = "$self" ] || set -- "$@" --replicaof "$master" 6379
-[ -z "${CONFIG:-}" ] || { shift; set -- "$CONFIG" "$@"; }
 exec redis-server "$@"
