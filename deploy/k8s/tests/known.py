@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -174,11 +175,56 @@ def reachable(r, programs, external=()):
                             yield f"{where}: the policies do not let it talk to {host}:{port}/{protocol}"
 
 
+def settings(text):
+    """`name = value` lines of a main.cf."""
+    lines = [line for line in text.splitlines() if line[:1].isalpha() and "=" in line]
+    return {name.strip(): value.strip() for name, value in (line.split("=", 1) for line in lines)}
+
+
+def mounted(container, path):
+    """Volume and path in it of a file as a container sees it: the longest mount that holds it."""
+    holds = [m for m in container.get("volumeMounts", []) if path.startswith(m["mountPath"].rstrip("/") + "/")]
+    best = max(holds, key=lambda m: len(m["mountPath"]), default=None)
+    return best and (best["name"], path[len(best["mountPath"].rstrip("/")) :])
+
+
+def milters(r, programs):
+    """Postfix and its filter mean the same socket, in a directory that both have; what happens without a filter or a
+    verdict is said; and Postfix waits for longer than the filter takes."""
+    del programs
+    for it in r.workloads():
+        postfix = next((c for c in pod(it)["containers"] if image_name(c) == "postfix"), None)
+        ours = next((c for c in every_container(it) if image_name(c) in OURS), None)
+        if postfix is None or ours is None:
+            continue
+        volume = next((v for v in pod(it)["volumes"] if v["name"] == "postfix-config"), {})
+        found = r.named("ConfigMap", volume.get("configMap", {}).get("name"), it["metadata"]["namespace"])
+        said, text = settings(found["data"]["main.cf"] if found else ""), config_of(r, it, ours) or ""
+        edge = tomllib.loads(text).get("edge", {})
+        for name in ("smtpd_milters", "non_smtpd_milters"):
+            socket = said.get(name, "").removeprefix("unix:")
+            seen = mounted(postfix, f"{said.get('queue_directory')}/{socket}")
+            own = mounted(ours, edge.get("milter", "").removeprefix("unix:").split(",")[0])
+            if not said.get(name, "").startswith("unix:") or seen is None or seen != own:
+                yield f"{who(it)}: {name} is not the socket of {ours['name']}"
+        if said.get("milter_default_action") not in ("tempfail", "accept", "reject", "quarantine"):
+            yield f"{who(it)}: nobody says what Postfix does without its filter"
+        if ours["name"] == "edge" and "unscanned" not in edge:
+            yield f"{who(it)}: nobody says what happens to mail that nobody judged"
+        waits = said.get("milter_content_timeout", "0s")
+        if not waits.endswith("s") or int(waits[:-1]) * 1000 <= edge.get("deadline_ms", 20_000):
+            yield f"{who(it)}: Postfix waits {waits}, and the filter takes longer"
+        for door in ("lmtp", "smtp"):
+            if edge.get(door) != "":
+                yield f"{who(it)}: the door {door} is open, and nobody uses it"
+
+
 def complaints(objects, programs, external=()):
     r = Rendered(objects)
     found = [("flags", text) for text in flags(r, programs)]
     found += [("configurations", text) for text in configurations(r, programs)]
     found += [("reachable", text) for text in reachable(r, programs, external)]
+    found += [("milters", text) for text in milters(r, programs)]
     return found
 
 

@@ -28,6 +28,15 @@ def config(name, old, new):
     return change
 
 
+def postfix(old, new):
+    def change(r):
+        for it in r.of("ConfigMap"):
+            if "main.cf" in it["data"]:
+                it["data"]["main.cf"] = it["data"]["main.cf"].replace(old, new)
+
+    return change
+
+
 def put(path, value):
     def change(it):
         for key in path[:-1]:
@@ -128,6 +137,12 @@ MUTATIONS = [
     (C, "reachable", "a fourth Redis of three", config("scanner-config", "redis-facts-2", "redis-facts-3")),
     (C, "reachable", "a peer too many for the replicas", kind("StatefulSet", "reputation", put(["spec", "replicas"], 2))),
     (C, "reachable", "the Redis of others", config("scanner-config", "redis-facts", "redis-order")),
+    (E, "milters", "a socket that Postfix does not find", config("edge-config", "/run/tamis/milter.sock", "/run/tamis/filter.sock")),
+    (S, "milters", "a port for a socket", postfix("unix:tamis/milter.sock", "inet:127.0.0.1:7065")),
+    (E, "milters", "Postfix gives up first", postfix("milter_content_timeout = 60s", "milter_content_timeout = 20s")),
+    (E, "milters", "what happens without a filter is left to chance", postfix("milter_default_action", "#milter_default_action")),
+    (E, "milters", "what happens without a verdict is left to chance", config("edge-config", "unscanned", "# unscanned")),
+    (S, "milters", "a door that nobody uses", config("tamis-config", 'smtp = ""', 'smtp = "0.0.0.0:25"')),
     (C, "table", "monitoring that sees all", kind("NetworkPolicy", "scanner", lambda p: p["spec"]["ingress"][1].pop("ports"))),
     (C, "table", "a namespace without its pods", kind("NetworkPolicy", "scanner", lambda p: p["spec"]["ingress"][0]["from"][0].pop("namespaceSelector"))),
     (C, "table", "scanners of anybody", kind("NetworkPolicy", "reputation", lambda p: p["spec"]["ingress"][0]["from"][0].update(namespaceSelector={}))),
