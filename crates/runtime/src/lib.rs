@@ -17,6 +17,7 @@ pub mod console;
 pub mod exit;
 pub mod listen;
 pub mod metrics;
+pub mod probe;
 pub mod redis_address;
 #[cfg(feature = "redis")]
 pub mod redis_sentinel;

@@ -1,18 +1,40 @@
-//! Mutual TLS between our own services, from files.
+//! Mutual TLS between our own services, from files that are read again when they change.
+//!
+//! [`Tls`] is what the files say now: every connection that is made or accepted from a change on shows the new
+//! certificate and trusts the new authorities. Files that do not fit together (a rotation half written) change nothing.
 
+mod turns;
+mod validity;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 
 use serde::Deserialize;
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tokio::sync::watch;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig};
 
 use crate::config::{ConfigError, read_bounded};
 use crate::listen::ListenAddress;
+use crate::metrics::Metrics;
+
+pub use turns::serve_in_turns;
 
 /// The name of the section.
 const SECTION: &str = "tls";
 
 /// The longest PEM file, in bytes: a bundle of all public authorities has 220 KB.
 pub const PEM_BYTES_MAX: usize = 1 << 20;
+
+/// Between two looks at the files. A Secret that Kubernetes renews reaches the pod within a minute or two anyway; three
+/// short reads in two seconds cost nothing.
+pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The section `[tls]`: three PEM files, all or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -30,12 +52,31 @@ pub struct TlsConfig {
     pub insecure: bool,
 }
 
-/// Certificates in memory, ready for both ends. Both prove who they are: there is no TLS without the other's certificate.
+/// Certificates ready for both ends, as the files have them now. Both ends prove who they are: there is no TLS without the
+/// other's certificate. Cheap to clone; all clones see a change.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    identity: Identity,
-    authority: Certificate,
-    server_name: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: TlsConfig,
+    current: watch::Sender<Arc<Material>>,
+}
+
+/// The content of the three files.
+#[derive(Clone, PartialEq, Eq)]
+struct Material {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    authority: Vec<u8>,
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Material(..)")
+    }
 }
 
 impl TlsConfig {
@@ -61,14 +102,16 @@ impl TlsConfig {
             );
             return Err(ConfigError::meaning(SECTION, message));
         }
-        let certificate = read_pem(&self.certificate, "certificate", "CERTIFICATE")?;
-        let key = read_pem(&self.key, "key", "PRIVATE KEY")?;
-        let authority = read_pem(&self.authority, "authority", "CERTIFICATE")?;
-        Ok(Some(Tls {
-            identity: Identity::from_pem(certificate, key),
-            authority: Certificate::from_pem(authority),
-            server_name: self.server_name.clone(),
-        }))
+        let current = watch::Sender::new(Arc::new(self.read()?));
+        Ok(Some(Tls { shared: Arc::new(Shared { config: self.clone(), current }) }))
+    }
+
+    fn read(&self) -> Result<Material, ConfigError> {
+        Ok(Material {
+            certificate: read_pem(&self.certificate, "certificate", "CERTIFICATE")?,
+            key: read_pem(&self.key, "key", "PRIVATE KEY")?,
+            authority: read_pem(&self.authority, "authority", "CERTIFICATE")?,
+        })
     }
 
     /// The rule for gRPC listeners: plain text on this machine only.
@@ -97,26 +140,159 @@ impl TlsConfig {
 impl Tls {
     /// For a listener: our certificate, and a demand for the client's.
     pub fn server(&self) -> ServerTlsConfig {
-        ServerTlsConfig::new()
-            .identity(self.identity.clone())
-            .client_ca_root(self.authority.clone())
+        self.material().server()
     }
 
     /// The name that all servers' certificates bear, where one is configured.
     pub fn server_name(&self) -> Option<&str> {
-        Some(self.server_name.as_str()).filter(|name| !name.is_empty())
+        Some(self.shared.config.server_name.as_str()).filter(|name| !name.is_empty())
     }
 
     /// For a connection (`https://` URLs): our certificate, and our authority alone to trust.
     pub fn client(&self) -> ClientTlsConfig {
-        let config = ClientTlsConfig::new()
-            .identity(self.identity.clone())
-            .ca_certificate(self.authority.clone());
-        if self.server_name.is_empty() {
-            config
-        } else {
-            config.domain_name(self.server_name.clone())
+        let config = self.material().client();
+        match self.server_name() {
+            None => config,
+            Some(name) => config.domain_name(name),
         }
+    }
+
+    /// Reads the files again. What does not fit together changes nothing; whether anything changed is the answer.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no PEM of its kind; a key that is not the certificate's. The old ones hold.
+    pub fn renew(&self) -> Result<bool, ConfigError> {
+        let found = self.shared.config.read()?;
+        if found == **self.shared.current.borrow() {
+            return Ok(false);
+        }
+        found.usable()?;
+        self.shared.current.send_replace(Arc::new(found));
+        Ok(true)
+    }
+
+    /// Tells of changes from now on.
+    pub fn renewals(&self) -> Renewals {
+        Renewals(self.shared.current.subscribe())
+    }
+
+    /// Looks at the files every [`LOOK_EVERY`] until the last clone is dropped. Must be called inside a tokio runtime.
+    pub fn follow(&self, metrics: RenewalMetrics) {
+        metrics.shown(&self.material());
+        tokio::spawn(follow(Arc::downgrade(&self.shared), metrics));
+    }
+
+    fn material(&self) -> Arc<Material> {
+        self.shared.current.borrow().clone()
+    }
+}
+
+async fn follow(shared: Weak<Shared>, metrics: RenewalMetrics) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let tls = Tls { shared };
+        let looked = tokio::task::spawn_blocking(move || (tls.renew(), tls.material())).await;
+        // The runtime ends.
+        let Ok((renewed, material)) = looked else { return };
+        match renewed {
+            Ok(false) => told = None,
+            Ok(true) => {
+                tracing::info!("[tls]: the files have changed; new connections use them");
+                metrics.renewed("taken");
+                metrics.shown(&material);
+                told = None;
+            }
+            Err(error) => {
+                let error = error.to_string();
+                // A rotation is seen half written now and then; what stays wrong is said once.
+                if told.as_ref() != Some(&error) {
+                    tracing::warn!(error, "[tls]: the files cannot be used; the old ones hold");
+                    metrics.renewed("refused");
+                    told = Some(error);
+                }
+            }
+        }
+    }
+}
+
+/// See [`Tls::renewals`].
+#[derive(Debug)]
+pub struct Renewals(watch::Receiver<Arc<Material>>);
+
+impl Renewals {
+    /// Returns at the next change; never, once nobody is left to make one. Safe to drop and call again.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What is counted about the files.
+#[derive(Clone, Debug, Default)]
+pub struct RenewalMetrics {
+    renewals: Family<RenewalLabel, Counter>,
+    not_after: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RenewalLabel {
+    outcome: &'static str,
+}
+
+impl RenewalMetrics {
+    /// Registers them as `tamis_tls_…`.
+    pub fn register(metrics: &Metrics) -> Self {
+        let this = Self::default();
+        let own = this.clone();
+        metrics.register("tls", |registry| {
+            let help = "Changes of the certificate files, by whether they were taken";
+            registry.register("renewals", help, own.renewals);
+            let help = "End of our certificate, in seconds since 1970; 0: it cannot be read";
+            registry.register("certificate_not_after_seconds", help, own.not_after);
+        });
+        this
+    }
+
+    fn renewed(&self, outcome: &'static str) {
+        self.renewals.get_or_create(&RenewalLabel { outcome }).inc();
+    }
+
+    fn shown(&self, material: &Material) {
+        self.not_after.set(validity::not_after(&material.certificate).unwrap_or(0));
+    }
+}
+
+impl Material {
+    fn server(&self) -> ServerTlsConfig {
+        let authority = Certificate::from_pem(&self.authority);
+        ServerTlsConfig::new().identity(self.identity()).client_ca_root(authority)
+    }
+
+    fn client(&self) -> ClientTlsConfig {
+        let authority = Certificate::from_pem(&self.authority);
+        ClientTlsConfig::new().identity(self.identity()).ca_certificate(authority)
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::from_pem(&self.certificate, &self.key)
+    }
+
+    /// Whether both ends can be made of it: that the key is the certificate's, above all.
+    fn usable(&self) -> Result<(), ConfigError> {
+        let bad = |error: tonic::transport::Error| {
+            let source =
+                std::error::Error::source(&error).map_or_else(String::new, |it| format!(": {it}"));
+            ConfigError::meaning(
+                SECTION,
+                format!("certificate, key and authority do not fit together{source}"),
+            )
+        };
+        Server::builder().tls_config(self.server()).map_err(bad)?;
+        Endpoint::from_static("https://localhost").tls_config(self.client()).map_err(bad)?;
+        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! What can be typed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tamis_runtime::listen::ListenAddress;
 
 /// Scans mail for spam and malware: one program, several roles.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub enum Command {
     Signature(Signature),
     /// Publish, pull and go back from signed bases.
     Bases(Bases),
+    /// Ask a process on this machine how it is; exit status 0 if the answer is yes. Reads no configuration.
+    Probe(Probe),
     /// Read a configuration file and say what it means, or what is wrong with it.
     CheckConfig {
         /// The file.
@@ -46,6 +49,29 @@ pub struct Role {
     /// Configuration file (TOML). Without one, everything listens on loopback and keeps to itself.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Options of `tamis probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// What to ask.
+    #[arg(value_enum)]
+    pub what: Asked,
+    /// Where its metrics and health are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9070")]
+    pub at: ListenAddress,
+    /// Where it answers questions about reputation: asked, too. Not of use with `require_seal`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub udp: Option<SocketAddr>,
+}
+
+/// What a process is asked.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Asked {
+    /// Whether it runs; never depends on others.
+    Live,
+    /// Whether it can do its work.
+    Ready,
 }
 
 /// Options of `tamis check`.

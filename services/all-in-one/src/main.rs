@@ -13,6 +13,7 @@ mod explain;
 mod inbox;
 mod mails;
 mod one_process;
+mod probe;
 mod records;
 mod replay;
 mod roles;
@@ -53,6 +54,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(options) => return replay::run(options).await,
         Command::Signature(options) => return signature::run(options).await,
         Command::Bases(options) => return bases::run(options).await,
+        Command::Probe(options) => probe::run(&options)?,
         Command::CheckConfig { file } => check_config::run(&file)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -32,7 +32,7 @@ pub async fn run(role: Role) -> Result<(), Failure> {
     let settings = start::settings(role.config.as_deref())?;
     let is_first_try = role.config.is_none();
     let process = Process::begin(&settings.telemetry, "tamis")?;
-    let tls = settings.tls.load()?;
+    let tls = process.certificates(&settings.tls)?;
     let bases = settings.feed();
     let Settings { all, mut edge, mut scanner, policy, mut reputation, .. } = settings;
     let (scanner_end, reputation_end, inbox_end) =

@@ -22,7 +22,7 @@ pub async fn scanner(role: Role) -> Result<(), Failure> {
     let _bases = subscribed(&settings, &process).await?;
     let config = settings.scanner;
     settings.tls.permit("scanner", "listen", &config.listen)?;
-    let tls = settings.tls.load()?;
+    let tls = process.certificates(&settings.tls)?;
     let snapshot = start::snapshot(settings.policy, &config)?;
     let scanner = Scanner::new(&config, snapshot, ScannerMetrics::new(&process.metrics));
     let is_ready = process.readiness.condition("scanner");
@@ -53,7 +53,7 @@ pub async fn reputation(role: Role) -> Result<(), Failure> {
     let settings = start::settings(role.config.as_deref())?;
     let process = Process::begin(&settings.telemetry, "tamis-reputation")?;
     settings.tls.permit("reputation", "grpc", &settings.reputation.grpc)?;
-    let tls = settings.tls.load()?;
+    let tls = process.certificates(&settings.tls)?;
     let bases = settings.feed();
     let config = tamis_reputation::config::Config { bases, ..settings.reputation };
     let service = tamis_reputation::service::Service::bind(config, &process.metrics).await?;
@@ -75,7 +75,7 @@ pub async fn reputation(role: Role) -> Result<(), Failure> {
 pub async fn edge(role: Role) -> Result<(), Failure> {
     let settings = start::settings(role.config.as_deref())?;
     let process = Process::begin(&settings.telemetry, "tamis-edge")?;
-    let connector = Connector::Addresses(settings.tls.load()?);
+    let connector = Connector::Addresses(process.certificates(&settings.tls)?);
     let admin = settings.edge.typed.admin.clone();
     let doors = open_doors(settings.edge, connector, &process).await?;
     process.serve_admin(&admin).await?;

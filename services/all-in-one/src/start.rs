@@ -10,7 +10,7 @@ use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::metrics::Metrics;
 use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::telemetry::{Guard, Telemetry, TelemetryConfig};
-use tamis_runtime::tls::TlsConfig;
+use tamis_runtime::tls::{RenewalMetrics, Tls, TlsConfig};
 use tamis_scanner::snapshot::Snapshot;
 
 /// Sections that some role knows.
@@ -124,6 +124,15 @@ impl Process {
             metrics: Metrics::new(),
             telemetry,
         })
+    }
+
+    /// The certificates, if there are any, read again as long as the process lives.
+    pub fn certificates(&self, config: &TlsConfig) -> Result<Option<Tls>, Failure> {
+        let tls = config.load()?;
+        if let Some(tls) = &tls {
+            tls.follow(RenewalMetrics::register(&self.metrics));
+        }
+        Ok(tls)
     }
 
     /// Opens the admin listener, after all conditions are declared.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tamis_runtime::clock;
-use tamis_runtime::tls::Tls;
+use tamis_runtime::tls::{Renewals, Tls};
 use tamis_selector::{Failure, Flight, SERVERS_MAX, Selector, Settings};
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -115,6 +115,13 @@ struct State {
     resolved: Vec<Vec<SocketAddr>>,
 }
 
+/// What becomes of the channels of scanners that are known already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channels {
+    Kept,
+    New,
+}
+
 /// A scanner chosen for one question. Dropped without a word it counts as given up, outcome unknown.
 #[derive(Debug)]
 pub struct Chosen {
@@ -156,16 +163,24 @@ impl Scanners {
         self.state().channels.len()
     }
 
-    /// Resolves the places again and again, until dropped.
+    /// Resolves the places again and again, and connects anew when the certificates change, until dropped.
     pub async fn keep_fresh(self: Arc<Self>) {
         let all_fixed = self.places.iter().all(|place| place.host.parse::<IpAddr>().is_ok());
-        if all_fixed {
+        let mut renewals = self.tls.as_ref().map(Tls::renewals);
+        if all_fixed && renewals.is_none() {
             return;
         }
         loop {
-            tokio::time::sleep(RESOLVE_EVERY).await;
-            self.refresh().await;
+            tokio::select! {
+                () = tokio::time::sleep(RESOLVE_EVERY), if !all_fixed => self.refresh().await,
+                () = changed(&mut renewals) => self.reconnect(),
+            }
         }
+    }
+
+    /// New channels to all scanners: mails in hand end over the old ones, which hold the old certificate.
+    fn reconnect(&self) {
+        self.adopt(vec![None; self.places.len()], Channels::New);
     }
 
     /// Resolves the places once. A place that cannot be resolved keeps its last addresses: a name server that is out
@@ -182,10 +197,10 @@ impl Scanners {
             }
             found.push(result.ok().filter(|addresses| !addresses.is_empty()));
         }
-        self.adopt(found);
+        self.adopt(found, Channels::Kept);
     }
 
-    fn adopt(&self, found: Vec<Option<Vec<SocketAddr>>>) {
+    fn adopt(&self, found: Vec<Option<Vec<SocketAddr>>>, channels: Channels) {
         let mut state = self.state();
         for (last, now) in state.resolved.iter_mut().zip(found) {
             if let Some(addresses) = now {
@@ -200,7 +215,8 @@ impl Scanners {
                 if fresh.contains_key(&name) || names.len() == SERVERS_MAX {
                     continue;
                 }
-                let channel = match state.channels.get(&name) {
+                let known = state.channels.get(&name).filter(|_| channels == Channels::Kept);
+                let channel = match known {
                     Some(channel) => channel.clone(),
                     None => match place.channel(address, self.tls.as_ref()) {
                         Ok(channel) => channel,
@@ -261,6 +277,14 @@ impl Scanners {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the next change of the certificates, for ever where there are none.
+async fn changed(renewals: &mut Option<Renewals>) {
+    match renewals {
+        Some(renewals) => renewals.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -348,8 +372,10 @@ mod tests {
     async fn a_failed_look_up_takes_no_scanner_away() {
         let pool = scanners(&["http://scanner.test:7062"]);
         let address = "192.0.2.7:7062".parse().unwrap();
-        pool.adopt(vec![Some(vec![address])]);
-        pool.adopt(vec![None]);
+        pool.adopt(vec![Some(vec![address])], Channels::Kept);
+        pool.adopt(vec![None], Channels::Kept);
+        assert_eq!(pool.count(), 1);
+        pool.adopt(vec![None], Channels::New);
         assert_eq!(pool.count(), 1);
         assert!(scanners(&["http://scanner.test:7062"]).choose(None).is_none());
     }

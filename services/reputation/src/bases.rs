@@ -26,7 +26,7 @@ use quinn::Endpoint;
 use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::shutdown::Shutdown;
-use tamis_runtime::tls::TlsConfig;
+use tamis_runtime::tls::{RenewalMetrics, TlsConfig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -70,26 +70,32 @@ impl Bases {
         let (directory, release) = opened(config.clone()).await?;
         let (sender, in_force) = watch::channel(release.map(Arc::new));
         let needs_tls = config.listen.is_some() || config.upstream.is_some();
-        let quic = if needs_tls { Some(Quic::load(tls)?) } else { None };
+        let quic = if needs_tls { Some(watch::Sender::new(Quic::load(tls)?)) } else { None };
         let mut tasks = JoinSet::new();
         let mut listen = None;
         if let (Some(address), Some(quic)) = (config.listen, &quic) {
-            let endpoint = Endpoint::server(quic.server.clone(), address).map_err(|error| {
-                Failure::unavailable(
-                    format!("cannot serve bases on UDP {address}: {error}"),
-                    "Choose another [bases] listen, or stop the program that has it.",
-                )
-            })?;
+            let endpoint =
+                Endpoint::server(quic.borrow().server.clone(), address).map_err(|error| {
+                    Failure::unavailable(
+                        format!("cannot serve bases on UDP {address}: {error}"),
+                        "Choose another [bases] listen, or stop the program that has it.",
+                    )
+                })?;
             listen = endpoint.local_addr().ok();
             let (directory, metrics) = (Arc::clone(&directory), metrics.clone());
-            let serving = Serving { directory, in_force: in_force.clone(), metrics };
+            let quic = quic.subscribe();
+            let serving = Serving { directory, in_force: in_force.clone(), metrics, quic };
             tasks.spawn(serving.run(endpoint, shutdown.clone()));
         }
-        if let (Some(upstream), Some(quic)) = (config.upstream, quic) {
+        if let (Some(upstream), Some(quic)) = (config.upstream, &quic) {
+            let quic = quic.subscribe();
             let (directory, in_force) = (Arc::clone(&directory), sender.clone());
             let metrics = metrics.clone();
             let subscribing = Subscribing { upstream, quic, directory, in_force, metrics };
             tasks.spawn(subscribing.run(shutdown.clone()));
+        }
+        if let Some(quic) = quic {
+            tasks.spawn(renewing(tls.clone(), quic, shutdown.clone()));
         }
         let looking =
             look(Arc::clone(&directory), sender.clone(), metrics.clone(), shutdown.clone());
@@ -117,11 +123,28 @@ pub async fn pull_once(config: Config, tls: &TlsConfig) -> Result<Option<Arc<Rel
     let Some(upstream) = config.upstream.clone() else {
         return Err(Failure::configuration("[bases] upstream names nobody to pull from", ""));
     };
-    let quic = Quic::load(tls)?;
+    let (_, quic) = watch::channel(Quic::load(tls)?);
     let (directory, _) = opened(config).await?;
     let (in_force, metrics) = (watch::Sender::new(None), Metrics::default());
     let subscribing = Subscribing { upstream, quic, directory, in_force, metrics };
     Ok(subscribing.once().await?)
+}
+
+/// Reads the certificates again when their files change: for who connects from then on.
+async fn renewing(config: TlsConfig, quic: watch::Sender<Quic>, shutdown: Shutdown) {
+    let Ok(Some(tls)) = config.load() else { return };
+    tls.follow(RenewalMetrics::default());
+    let mut renewals = tls.renewals();
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            () = renewals.changed() => {}
+        }
+        match Quic::load(&config) {
+            Ok(renewed) => drop(quic.send_replace(renewed)),
+            Err(error) => tracing::warn!(what = error.what, "bases keep the old certificate"),
+        }
+    }
 }
 
 async fn opened(config: Config) -> Result<(Arc<Directory>, Option<Release>), BasesError> {

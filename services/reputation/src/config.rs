@@ -63,7 +63,8 @@ pub struct Typed {
     pub service: String,
     /// Name of this node among them; empty: one is drawn once and kept in `state_dir`.
     pub node: String,
-    /// Administration addresses (`host:port`) of all other nodes of the service, without this one. They may give this one
+    /// Administration addresses (`host:port`) of all other nodes of the service; one whose host is `node`, or begins with it
+    /// and a dot, is this node and left out. They may give this one
     /// their table, and no order is begun before as many others were heard of.
     pub peers: Vec<String>,
     /// Names or addresses of which the certificate of a node that fetches a table must bear one; empty: the hosts of
@@ -183,7 +184,8 @@ impl Typed {
     ///
     /// # Errors
     /// The first setting that makes no sense: the fault of who wrote it.
-    pub fn check(self) -> Result<Config, ConfigError> {
+    pub fn check(mut self) -> Result<Config, ConfigError> {
+        self.leave_this_node_out();
         let bad = |message: String| ConfigError::meaning(SECTION, message);
         let listen = self.listen.parse().map_err(|_| {
             bad(format!("listen = {:?}: write an IP address and a UDP port", self.listen))
@@ -246,6 +248,21 @@ impl Typed {
 }
 
 impl Typed {
+    /// One list of all nodes may serve each of them: whose host is this node's name, or begins with it and a dot, is this
+    /// node, as the pods of a `StatefulSet` are named.
+    fn leave_this_node_out(&mut self) {
+        let node = self.node.as_str();
+        let host = |peer: &str| peer.rsplit_once(':').map_or(peer, |(host, _)| host).to_owned();
+        let is_this = |peer: &String| {
+            let host = host(peer);
+            !node.is_empty()
+                && host
+                    .strip_prefix(node)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.peers.retain(|peer| !is_this(peer));
+    }
+
     fn sealing(&self) -> Result<Option<PathBuf>, String> {
         if self.client_keys.as_os_str().is_empty() {
             return match self.require_seal {

@@ -13,10 +13,11 @@ use tamis_runtime::admin::Condition;
 use tamis_runtime::exit::Failure;
 use tamis_runtime::listen::{ListenAddress, Listener};
 use tamis_runtime::shutdown::Shutdown;
-use tamis_runtime::tls::Tls;
+use tamis_runtime::tls::{Tls, serve_in_turns};
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
-use tonic::transport::Server;
+use tonic::service::Routes;
+use tonic::transport::{Server, ServerTlsConfig};
 
 use crate::admin::connection::Connection;
 use crate::admin::{self, Admin};
@@ -409,27 +410,23 @@ async fn grpc(
     health.set_serving::<ReputationServer<Admin>>().await;
     let mut watching = JoinSet::new();
     watching.spawn(serving_while(is_fit, health));
-    let mut server = Server::builder()
-        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(PING_EVERY))
-        .http2_keepalive_timeout(Some(PONG_WITHIN))
-        .tcp_nodelay(true);
-    if let Some(tls) = tls {
-        server = server.tls_config(tls.server()).map_err(|error| {
-            Failure::configuration(
-                format!("[tls]: {error}"),
-                "Check certificate, key and authority.",
-            )
-        })?;
-    }
+    let services = Routes::new(health_service).add_service(admin::service(admin));
     let over = Shutdown::new();
-    let incoming = listener
-        .incoming()
-        .map(|accepted| Ok::<_, std::io::Error>(Connection::new(accepted?, &over)));
-    let served = server
-        .add_service(health_service)
-        .add_service(admin::service(admin))
-        .serve_with_incoming_shutdown(incoming, shutdown.requested());
+    let served = serve_in_turns(listener, tls, |incoming, tls| {
+        let (services, over, shutdown) = (services.clone(), over.clone(), shutdown.clone());
+        async move {
+            let connections = incoming
+                .map(move |accepted| Ok::<_, std::io::Error>(Connection::new(accepted?, &over)));
+            server(tls)?
+                .add_routes(services)
+                .serve_with_incoming_shutdown(
+                    connections,
+                    async move { shutdown.requested().await },
+                )
+                .await
+                .map_err(|error| Failure::unavailable(format!("reputation gRPC: {error}"), ""))
+        }
+    });
     let left = async {
         shutdown.requested().await;
         tokio::time::sleep(GRACE).await;
@@ -440,11 +437,21 @@ async fn grpc(
         std::future::pending().await
     };
     tokio::select! {
-        served = served => {
-            served.map_err(|error| Failure::unavailable(format!("reputation gRPC: {error}"), ""))
-        }
+        served = served => served,
         never = left => never,
     }
+}
+
+fn server(tls: Option<ServerTlsConfig>) -> Result<Server, Failure> {
+    let server = Server::builder()
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PONG_WITHIN))
+        .tcp_nodelay(true);
+    let Some(tls) = tls else { return Ok(server) };
+    server.tls_config(tls).map_err(|error| {
+        Failure::configuration(format!("[tls]: {error}"), "Check certificate, key and authority.")
+    })
 }
 
 fn unusable(error: OpenError) -> Failure {

@@ -52,6 +52,22 @@ async fn a_release_reaches_a_site_behind_a_region_in_time_and_only_what_changed_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_whose_certificates_are_exchanged_serves_who_trusts_the_new_ones_without_a_restart() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let hub = Node::hub(&old).await;
+    hub.publish(&files(&[("words", b"one")]));
+    let before = Node::below(&old, &hub).await;
+    before.wait_for(1).await;
+    old.becomes(&new);
+    let after = Node::below(&new, &hub).await;
+    after.wait_for(1).await;
+    hub.publish(&files(&[("words", b"two")]));
+    // Who was here stays: the certificate was good when it came.
+    before.wait_for(2).await;
+    after.wait_for(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_that_is_cut_goes_on_without_fetching_twice() {
     let authority = Authority::new();
     let forger = Forger::new(&authority).await;

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use tamis_proto::scan::scanner_server::ScannerServer;
 use tamis_runtime::admin::Condition;
 use tamis_runtime::listen::Listener;
-use tamis_runtime::shutdown::Shutdown;
-use tamis_runtime::tls::Tls;
+use tamis_runtime::shutdown::{Drain, Shutdown};
+use tamis_runtime::tls::{Tls, serve_in_turns};
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
@@ -36,7 +37,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time that mails in hand may take after a request to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(25);
 
-/// Serves edges on a listener until the process is asked to end and the mails in hand are judged.
+/// Serves edges on a listener until the process is asked to end and the mails in hand are judged. When the certificates
+/// change, edges are asked to come again after their mails in hand.
 ///
 /// # Errors
 /// The TLS material is unusable, or the listener broke.
@@ -47,11 +49,21 @@ pub async fn run(
     is_ready: Condition,
     shutdown: Shutdown,
 ) -> Result<()> {
-    let mut server = server();
-    if let Some(tls) = tls {
-        server = server.tls_config(tls.server()).context("TLS of the scanner")?;
-    }
-    serve(scanner, server, listener.incoming(), is_ready, shutdown).await
+    let drain = scanner.drain.clone();
+    let services = opened(scanner, &is_ready).await;
+    serve_in_turns(listener, tls, |connections, tls| {
+        let (services, shutdown) = (services.clone(), shutdown.clone());
+        async move {
+            let mut server = server();
+            if let Some(tls) = tls {
+                server = server.tls_config(tls).context("TLS of the scanner")?;
+            }
+            accept(server, services, connections, shutdown).await
+        }
+    })
+    .await?;
+    drained(&drain).await;
+    Ok(())
 }
 
 /// Serves edges that come over any kind of connection: sockets, or pipes inside one process.
@@ -60,7 +72,7 @@ pub async fn run(
 /// What tonic reports when the connections end in an unexpected way.
 pub async fn serve<I, C>(
     scanner: Arc<Scanner>,
-    mut server: Server,
+    server: Server,
     connections: I,
     is_ready: Condition,
     shutdown: Shutdown,
@@ -69,6 +81,15 @@ where
     I: tokio_stream::Stream<Item = std::io::Result<C>>,
     C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
 {
+    let drain = scanner.drain.clone();
+    let services = opened(scanner, &is_ready).await;
+    accept(server, services, connections, shutdown).await?;
+    drained(&drain).await;
+    Ok(())
+}
+
+/// What is served, with the scanner at work behind it.
+async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Routes {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ScannerServer<door::Door>>().await;
     Scanner::keep_gauges(&scanner);
@@ -76,18 +97,30 @@ where
         tracing::info!("DNS is not asked: no SPF, DKIM, DMARC or lists; [scanner.dns] servers");
     }
     is_ready.set(true);
-    let drain = scanner.drain.clone();
-    let asked = shutdown.clone();
+    Routes::new(health_service).add_service(door::service(scanner))
+}
+
+async fn accept<I, C>(
+    mut server: Server,
+    services: Routes,
+    connections: I,
+    shutdown: Shutdown,
+) -> Result<()>
+where
+    I: tokio_stream::Stream<Item = std::io::Result<C>>,
+    C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
+{
     server
-        .add_service(health_service)
-        .add_service(door::service(scanner))
-        .serve_with_incoming_shutdown(connections, async move { asked.requested().await })
+        .add_routes(services)
+        .serve_with_incoming_shutdown(connections, async move { shutdown.requested().await })
         .await
-        .context("scanner's listener")?;
+        .context("scanner's listener")
+}
+
+async fn drained(drain: &Drain) {
     if let Err(unfinished) = drain.finished(DRAIN_MAX).await {
         tracing::warn!(%unfinished, "stopped with mails in hand; their edges answer for them");
     }
-    Ok(())
 }
 
 /// A server with windows and ages as the dialogue needs them.

@@ -11,11 +11,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::Stream as AsyncSequence;
+
+use crate::shutdown::Shutdown;
 
 pub use address::{AddressError, ListenAddress, SOCKET_MODE_DEFAULT};
 pub use bind::BindError;
@@ -105,7 +108,7 @@ impl Listener {
     /// The connections as a sequence, for tonic's `serve_with_incoming`; each request then finds its [`Peer`] among its
     /// extensions. Errors are left out as in [`Listener::accept`].
     pub fn incoming(self) -> Incoming {
-        Incoming { listener: self, pause: None }
+        Incoming { listener: Arc::new(self), pause: None, relief: None }
     }
 }
 
@@ -115,14 +118,53 @@ fn gave_up(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// How long after its relief a sequence stays open, without a connection: handshakes under way end in that time, and
+/// tonic drops those of a sequence that has ended.
+const HANDSHAKE_GRACE: Duration = Duration::from_secs(10);
+
 /// See [`Listener::incoming`].
-#[derive(Debug)]
 pub struct Incoming {
-    listener: Listener,
+    listener: Arc<Listener>,
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
+    relief: Option<Relief>,
+}
+
+/// When a sequence gives its listener away.
+struct Relief {
+    asked: Pin<Box<dyn Future<Output = ()> + Send>>,
+    grace: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Incoming({})", self.listener.address)
+    }
 }
 
 impl Incoming {
+    /// Connections of a listener that is shared, until `over` is requested: from then on another sequence accepts. It
+    /// ends ten seconds later.
+    #[must_use]
+    pub fn until(listener: &Arc<Listener>, over: &Shutdown) -> Self {
+        let over = over.clone();
+        let asked = Box::pin(async move { over.requested().await });
+        let relief = Some(Relief { asked, grace: None });
+        Self { listener: Arc::clone(listener), pause: None, relief }
+    }
+
+    /// Ready when the sequence is over; pending with `true` while it only waits for its end.
+    fn poll_relief(&mut self, cx: &mut Context<'_>) -> (bool, Poll<()>) {
+        let Some(relief) = &mut self.relief else { return (false, Poll::Pending) };
+        if relief.grace.is_none() {
+            if relief.asked.as_mut().poll(cx).is_pending() {
+                return (false, Poll::Pending);
+            }
+            relief.grace = Some(Box::pin(tokio::time::sleep(HANDSHAKE_GRACE)));
+        }
+        let ended = relief.grace.as_mut().map_or(Poll::Pending, |grace| grace.as_mut().poll(cx));
+        (true, ended)
+    }
+
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         match &self.listener.socket {
             Socket::Tcp(socket) => {
@@ -139,6 +181,11 @@ impl AsyncSequence for Incoming {
     type Item = io::Result<Stream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.poll_relief(cx) {
+            (_, Poll::Ready(())) => return Poll::Ready(None),
+            (true, Poll::Pending) => return Poll::Pending,
+            (false, Poll::Pending) => {}
+        }
         loop {
             if let Some(pause) = &mut self.pause {
                 std::task::ready!(pause.as_mut().poll(cx));

@@ -11,9 +11,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use tamis_runtime::config::ConfigError;
+use tamis_runtime::listen::ListenAddress;
 use tamis_runtime::listen::{Listener, Peer};
-use tamis_runtime::tls::{PEM_BYTES_MAX, TlsConfig};
-use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Server};
+use tamis_runtime::shutdown::Shutdown;
+use tamis_runtime::tls::{PEM_BYTES_MAX, Tls, TlsConfig, serve_in_turns};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 fn openssl(arguments: &str, directory: &Path) {
@@ -158,4 +160,115 @@ fn plain_text_stays_on_this_machine_unless_somebody_wrote_otherwise() {
         permitted(&TlsConfig { certificate: "c.pem".into(), ..TlsConfig::default() }, address)
             .unwrap();
     }
+}
+
+/// A door whose certificates may change, at a port.
+async fn door(tls: &Tls, shutdown: &Shutdown) -> (u16, tokio::task::JoinHandle<()>) {
+    let any: ListenAddress = "127.0.0.1:0".parse().unwrap();
+    let listener = Listener::bind(&any).await.unwrap();
+    let port = listener.tcp_address().unwrap().port();
+    let (tls, shutdown) = (tls.clone(), shutdown.clone());
+    let serving = tokio::spawn(async move {
+        let served = serve_in_turns(listener, Some(&tls), |incoming, tls| {
+            let shutdown = shutdown.clone();
+            async move {
+                let mut server = Server::builder().tls_config(tls.unwrap())?;
+                server
+                    .add_service(TraceServiceServer::new(Service))
+                    .serve_with_incoming_shutdown(
+                        incoming,
+                        async move { shutdown.requested().await },
+                    )
+                    .await
+            }
+        });
+        served.await.unwrap();
+    });
+    (port, serving)
+}
+
+/// Calls without a pause over one channel that connects again by itself, until told to end; how many went well.
+async fn caller(channel: Channel, end: Shutdown) -> Result<usize, String> {
+    let mut client = TraceServiceClient::new(channel);
+    let mut calls = 0;
+    while !end.is_requested() {
+        let answer = client.export(ExportTraceServiceRequest::default()).await;
+        answer.map_err(|status| format!("call {calls}: {status:?}"))?;
+        calls += 1;
+    }
+    Ok(calls)
+}
+
+/// Copies the three files of another configuration over ours, the key last.
+fn rotate(ours: &TlsConfig, from: &TlsConfig) {
+    std::fs::copy(&from.authority, &ours.authority).unwrap();
+    std::fs::copy(&from.certificate, &ours.certificate).unwrap();
+    std::fs::copy(&from.key, &ours.key).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_rotated_under_load_and_no_call_fails() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = certificates(ours.path());
+    let tls = config.load().unwrap().unwrap();
+    let shutdown = Shutdown::new();
+    let (port, serving) = door(&tls, &shutdown).await;
+    let url = format!("https://localhost:{port}");
+    let endpoint = Endpoint::from_shared(url).unwrap().tls_config(tls.client()).unwrap();
+    let end = Shutdown::new();
+    let callers: Vec<_> =
+        (0..4).map(|_| tokio::spawn(caller(endpoint.connect_lazy(), end.clone()))).collect();
+    for turn in 0..3 {
+        certificates(&theirs.path().join(".")); // another authority each time
+        // What the callers show and trust stays good: the same certificate beside a new authority.
+        let mut bundle = std::fs::read(&config.authority).unwrap();
+        bundle.extend(std::fs::read(theirs.path().join("ca.pem")).unwrap());
+        std::fs::write(&config.authority, bundle).unwrap();
+        assert!(tls.renew().unwrap(), "turn {turn}");
+        let newcomer = TlsConfig {
+            authority: config.authority.clone(),
+            ..TlsConfig {
+                certificate: theirs.path().join("node.pem"),
+                key: theirs.path().join("node.key"),
+                ..TlsConfig::default()
+            }
+        };
+        let newcomer = newcomer.load().unwrap().unwrap().client();
+        // Taken as soon as the new server accepts, which is before the next look at the socket.
+        let came = async { while call(port, newcomer.clone()).await.is_err() {} };
+        tokio::time::timeout(std::time::Duration::from_secs(20), came).await.expect("it is let in");
+    }
+    end.request();
+    for caller in callers {
+        let calls = caller.await.unwrap().unwrap();
+        assert!(calls > 3, "{calls}");
+    }
+    shutdown.request();
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_fit_together_changes_nothing_until_it_does() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = certificates(ours.path());
+    let others = certificates(theirs.path());
+    let tls = config.load().unwrap().unwrap();
+    let shutdown = Shutdown::new();
+    let (port, _serving) = door(&tls, &shutdown).await;
+    let old = tls.client();
+    assert!(!tls.renew().unwrap(), "nothing has changed");
+    std::fs::copy(&others.certificate, &config.certificate).unwrap();
+    let error = tls.renew().unwrap_err().to_string();
+    assert!(error.contains("do not fit together"), "{error}");
+    call(port, old.clone()).await.unwrap();
+    std::fs::remove_file(&config.key).unwrap();
+    assert!(tls.renew().is_err());
+    call(port, old.clone()).await.unwrap();
+    rotate(&config, &others);
+    assert!(tls.renew().unwrap());
+    let mut renewals = tls.renewals();
+    call(port, tls.client()).await.unwrap();
+    assert!(call(port, old).await.is_err(), "the authority of before is trusted no more");
+    let quiet = tokio::time::timeout(std::time::Duration::ZERO, renewals.changed());
+    assert!(quiet.await.is_err(), "told once");
 }

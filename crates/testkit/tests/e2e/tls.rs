@@ -2,7 +2,11 @@
 
 use crate::mails::{header, mail};
 use std::path::Path;
-use tamis_testkit::peers::{Authority, Dialogue, Sink, Tamis};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use tamis_testkit::peers::{
+    Authority, Certificate, Dialogue, PEER_WAIT_MAX, Sink, Tamis, wait_for,
+};
 
 /// A `[tls]` section with a certificate for `name` of `own`, trusting `trusted`.
 fn tls(own: &Authority, name: &str, trusted: &Authority) -> String {
@@ -99,4 +103,143 @@ fn a_scanner_that_others_can_reach_does_not_start_without_certificates() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{said}");
     assert!(said.contains("without TLS"), "{said}");
+}
+
+/// The files of one service, as a mounted Secret has them.
+struct Files {
+    folder: tempfile::TempDir,
+}
+
+impl Files {
+    fn new(own: &Certificate, trusted: &[&Authority]) -> Self {
+        let files = Self { folder: tempfile::tempdir().expect("a folder") };
+        files.hold(own, trusted);
+        files
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join("data").join(name).display().to_string()
+    }
+
+    /// Puts other files in their place in one step, as the kubelet does: a link to a directory is exchanged.
+    fn hold(&self, own: &Certificate, trusted: &[&Authority]) {
+        let read = |path: &Path| std::fs::read(path).expect("a file");
+        let bundle: Vec<u8> = trusted.iter().flat_map(|it| read(it.certificate())).collect();
+        let versions = std::fs::read_dir(self.folder.path()).expect("a folder").count();
+        let version = self.folder.path().join(format!("version-{versions}"));
+        std::fs::create_dir(&version).expect("a folder");
+        std::fs::write(version.join("ca.crt"), bundle).expect("a file");
+        std::fs::write(version.join("tls.crt"), read(&own.certificate)).expect("a file");
+        std::fs::write(version.join("tls.key"), read(&own.key)).expect("a file");
+        let link = self.folder.path().join("next");
+        std::os::unix::fs::symlink(version, &link).expect("a link");
+        std::fs::rename(link, self.folder.path().join("data")).expect("a link");
+    }
+
+    fn section(&self) -> String {
+        format!(
+            "[tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthority = \"{}\"\n",
+            self.path("tls.crt"),
+            self.path("tls.key"),
+            self.path("ca.crt")
+        )
+    }
+}
+
+/// Waits until the change before this one has been taken.
+fn taken(who: &Tamis, changes: f64) {
+    let counted = || who.metric("tamis_tls_renewals_total{outcome=\"taken\"}");
+    let done = || (counted() >= changes).then_some(());
+    wait_for("the renewed files", PEER_WAIT_MAX, done, || who.log());
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn authority_and_certificates_are_rotated_under_load_and_every_mail_is_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sub = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).expect("a folder");
+        Authority::new(&path)
+    };
+    let (old, new) = (sub("old"), sub("new"));
+    let sink = Sink::smtp().start();
+    let of_scanner = Files::new(&old.issue("scanner"), &[&old]);
+    let of_edge = Files::new(&old.issue("edge"), &[&old]);
+    let config = format!("[scanner]\nreputation = []\n{}", of_scanner.section());
+    let scanner = Tamis::start(&["scanner"], Some(&config));
+    let edge = Tamis::thin_edge(&format!(
+        "[edge]\nnext_hop = \"127.0.0.1:{}\"\ndeadline_ms = 5000\nscanners = [\"https://localhost:{}\"]\n{}",
+        sink.port,
+        scanner.port("scanner", "listen"),
+        of_edge.section()
+    ));
+    let end_before = edge.metric("tamis_tls_certificate_not_after_seconds");
+    assert!(end_before > 1.7e9, "{end_before}");
+    let is_over = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let senders: Vec<_> = (0..3)
+            .map(|sender| {
+                let (edge, is_over) = (&edge, &is_over);
+                scope.spawn(move || {
+                    let mut sent = 0;
+                    while !is_over.load(Ordering::Acquire) {
+                        let mut client = Dialogue::connect(edge.smtp_port());
+                        let letter = mail("hello", &format!("See you on Sunday, {sender} {sent}."));
+                        let reply = client.send("ann@sender.test", &["bob@example.test"], &letter);
+                        assert_eq!(reply.code, 250, "mail {sent}: {:?}", reply.lines);
+                        sent += 1;
+                    }
+                    sent
+                })
+            })
+            .collect();
+        // First both trust both authorities, then each shows a certificate of the new one, then the old one goes.
+        let (own_scanner, own_edge) = (old.issue("scanner"), old.issue("edge"));
+        of_scanner.hold(&own_scanner, &[&old, &new]);
+        of_edge.hold(&own_edge, &[&old, &new]);
+        taken(&scanner, 1.0);
+        taken(&edge, 1.0);
+        let (own_scanner, own_edge) = (new.issue("scanner"), new.issue("edge"));
+        of_scanner.hold(&own_scanner, &[&old, &new]);
+        of_edge.hold(&own_edge, &[&old, &new]);
+        taken(&scanner, 2.0);
+        taken(&edge, 2.0);
+        of_scanner.hold(&own_scanner, &[&new]);
+        of_edge.hold(&own_edge, &[&new]);
+        taken(&scanner, 3.0);
+        taken(&edge, 3.0);
+        is_over.store(true, Ordering::Release);
+        senders.into_iter().map(|sender| sender.join().expect("a sender")).sum::<usize>()
+    });
+    let arrived = sink.wait(sent);
+    assert!(sent >= 30 && arrived.len() == sent, "{sent} sent, {} arrived", arrived.len());
+    for mail in &arrived {
+        assert_eq!(header(&mail.content, "X-Tamis-Rung"), ["full"]);
+    }
+    assert_eq!(through(&tls(&old, "late", &new), &scanner, &sink), 451, "the old one is out");
+    assert_eq!(through(&tls(&new, "early", &new), &scanner, &sink), 250);
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn a_probe_says_yes_while_its_process_lives_and_no_when_the_udp_loop_is_frozen() {
+    let reputation = Tamis::start(&["reputation"], None);
+    let admin = reputation.address("reputation", "admin");
+    let udp = reputation.address("reputation", "listen");
+    let probe = |arguments: &[&str]| {
+        let output = Tamis::run(&[&["probe"], arguments].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(probe(&["live", "--at", &admin]).0, Some(0));
+    assert_eq!(probe(&["ready", "--at", &admin, "--udp", &udp]).0, Some(0));
+    // Asked where nobody answers over UDP, it is not ready, though it says so itself.
+    let elsewhere = tamis_testkit::peers::free_port();
+    let (code, said) =
+        probe(&["ready", "--at", &admin, "--udp", &format!("127.0.0.1:{elsewhere}")]);
+    assert_eq!(code, Some(75), "{said}");
+    reputation.signal(tamis_testkit::peers::Signal::Stop);
+    assert_eq!(probe(&["live", "--at", &admin]).0, Some(75));
+    reputation.signal(tamis_testkit::peers::Signal::Continue);
+    assert_eq!(probe(&["dead"]).0, Some(64), "a question that it does not know");
 }

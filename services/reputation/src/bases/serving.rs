@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::directory::{Directory, Release};
 use super::metrics::Metrics;
-use super::tls::STREAMS_MAX;
+use super::tls::{Quic, STREAMS_MAX};
 
 /// Subscribers at the same time. More sites than that hang under a region each, not under the hub.
 pub const SUBSCRIBERS_MAX: usize = 128;
@@ -37,16 +37,22 @@ pub(super) struct Serving {
     pub(super) directory: Arc<Directory>,
     pub(super) in_force: watch::Receiver<Option<Arc<Release>>>,
     pub(super) metrics: Metrics,
+    pub(super) quic: watch::Receiver<Quic>,
 }
 
 impl Serving {
     /// Takes subscribers until the process ends.
-    pub(super) async fn run(self, endpoint: Endpoint, shutdown: Shutdown) {
+    pub(super) async fn run(mut self, endpoint: Endpoint, shutdown: Shutdown) {
         let mut subscribers = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.requested() => break,
                 Some(_) = subscribers.join_next() => {}
+                // Subscribers that are here stay: their certificate was good when they came.
+                Ok(()) = self.quic.changed() => {
+                    let server = self.quic.borrow_and_update().server.clone();
+                    endpoint.set_server_config(Some(server));
+                }
                 incoming = endpoint.accept() => match incoming {
                     None => break,
                     Some(incoming) => self.taken(incoming, &mut subscribers),

@@ -34,7 +34,7 @@ const BACKOFF_LONGEST: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Subscribing {
     pub(super) upstream: Upstream,
-    pub(super) quic: Quic,
+    pub(super) quic: watch::Receiver<Quic>,
     pub(super) directory: Arc<Directory>,
     pub(super) in_force: watch::Sender<Option<Arc<Release>>>,
     pub(super) metrics: Metrics,
@@ -184,7 +184,8 @@ impl Subscribing {
     }
 
     async fn connected_to(&self, to: SocketAddr) -> Result<(Endpoint, Connection), BasesError> {
-        let name = match self.quic.server_name.as_str() {
+        let quic = self.quic.borrow().clone();
+        let name = match quic.server_name.as_str() {
             "" => &self.upstream.host,
             name => name,
         };
@@ -193,8 +194,7 @@ impl Subscribing {
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let endpoint = Endpoint::client(own).map_err(upstream)?;
-        let connecting =
-            endpoint.connect_with(self.quic.client.clone(), to, name).map_err(upstream)?;
+        let connecting = endpoint.connect_with(quic.client, to, name).map_err(upstream)?;
         let connection = waited("handshake", connecting).await?;
         Ok((endpoint, connection))
     }

@@ -57,6 +57,27 @@ fn a_shared_order_needs_a_place_for_its_copy_and_names_that_redis_can_hold() {
 }
 
 #[test]
+fn one_list_of_peers_serves_every_pod_since_each_leaves_itself_out() {
+    let peers = ["rep-0.rep.tamis.svc:1", "rep-1.rep.tamis.svc:1", "rep-10.rep.tamis.svc:1"];
+    for (node, left) in [
+        ("rep-1", &["rep-0.rep.tamis.svc:1", "rep-10.rep.tamis.svc:1"][..]),
+        ("rep-10", &["rep-0.rep.tamis.svc:1", "rep-1.rep.tamis.svc:1"]),
+        ("rep-1.rep.tamis.svc", &["rep-0.rep.tamis.svc:1", "rep-10.rep.tamis.svc:1"]),
+        ("rep", &peers),
+        ("", &peers),
+    ] {
+        let typed = Typed {
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            state_dir: "/var/lib/x".into(),
+            node: node.to_owned(),
+            peers: peers.map(str::to_owned).to_vec(),
+            ..Typed::default()
+        };
+        assert_eq!(typed.check().unwrap().cluster.unwrap().peers, left, "{node:?}");
+    }
+}
+
+#[test]
 fn a_shard_is_a_range_of_two_bytes_or_refused_by_its_name() {
     let typed = |shard: &str| Typed {
         shard: shard.to_owned(),
