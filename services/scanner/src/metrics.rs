@@ -211,6 +211,27 @@ impl Inner {
 }
 
 impl Inner {
+    fn register_state(&self, to: &mut Registry) {
+        to.register("mails_in_hand", "Mails being judged", self.in_hand.clone());
+        to.register(
+            "mails_in_hand_max",
+            "Mails that may be judged at once",
+            self.in_hand_max.clone(),
+        );
+        to.register(
+            "remembered_bytes",
+            "Facts remembered in this process",
+            self.remembered_bytes.clone(),
+        );
+        to.register(
+            "redis_connected",
+            "1 while the far memory is connected",
+            self.redis_connected.clone(),
+        );
+        let wanted = "1 where a far memory is configured";
+        to.register("redis_wanted", wanted, self.redis_wanted.clone());
+    }
+
     fn register_dns(&self, to: &mut Registry) {
         to.register(
             "dns_questions",
@@ -290,24 +311,7 @@ impl Metrics {
                 "Parts that another mail in hand was already reading",
                 it.followed.clone(),
             );
-            to.register("mails_in_hand", "Mails being judged", it.in_hand.clone());
-            to.register(
-                "mails_in_hand_max",
-                "Mails that may be judged at once",
-                it.in_hand_max.clone(),
-            );
-            to.register(
-                "remembered_bytes",
-                "Facts remembered in this process",
-                it.remembered_bytes.clone(),
-            );
-            to.register(
-                "redis_connected",
-                "1 while the far memory is connected",
-                it.redis_connected.clone(),
-            );
-            let wanted = "1 where a far memory is configured";
-            to.register("redis_wanted", wanted, it.redis_wanted.clone());
+            it.register_state(to);
         });
         Self(inner)
     }

@@ -37,12 +37,15 @@ struct Row {
     value: Value,
 }
 
+/// The word of one counter, and how to read it from a report.
+type Count = (&'static str, fn(&ServerReport<SocketAddr>) -> u64);
+
 /// How to read a value from a report.
 enum Value {
     /// Shown as a gauge; left out for a server of which it is not known yet.
     Gauge(fn(&ServerReport<SocketAddr>) -> Option<f64>),
     /// Shown as counters that tell apart by the label named first.
-    Counters(&'static str, &'static [(&'static str, fn(&ServerReport<SocketAddr>) -> u64)]),
+    Counters(&'static str, &'static [Count]),
 }
 
 const ROWS: [Row; 6] = [
