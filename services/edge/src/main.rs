@@ -17,7 +17,8 @@ use tamis_runtime::telemetry::{Telemetry, TelemetryConfig};
 use tamis_runtime::tls::{RenewalMetrics, TlsConfig};
 
 /// Sections of the one file; those of other roles are theirs to read.
-const SECTIONS: &[&str] = &["edge", "scanner", "policy", "reputation", "all", "telemetry", "tls"];
+const SECTIONS: &[&str] =
+    &["edge", "scanner", "policy", "reputation", "bases", "all", "telemetry", "tls"];
 
 /// Holds mail beside the MTA, asks the scanners, applies what they decide.
 #[derive(Debug, Parser)]

@@ -37,6 +37,7 @@ mod reputation_shards;
 mod reputation_snapshots;
 mod sendmail;
 mod shared_memory;
+mod sidecar;
 mod sightings;
 mod telemetry;
 mod tls;
