@@ -317,7 +317,12 @@ pub async fn run(
     is_ready: Condition,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    Service::bind(config, registry).await?.run(tls, is_ready, shutdown).await
+    let bound = tokio::select! {
+        bound = Service::bind(config, registry) => bound?,
+        // A large table takes minutes to load. Nothing is lost with what is read so far.
+        () = shutdown.requested() => return Ok(()),
+    };
+    bound.run(tls, is_ready, shutdown).await
 }
 
 /// The threads that answer questions.
@@ -365,9 +370,17 @@ async fn load(config: &Config) -> Result<Loaded, Failure> {
         return Ok((table, None, vec![IN_MEMORY.to_owned()]));
     };
     let bytes = config.compact_bytes;
-    let load = move || LocalLog::open(&dir, &mut table, bytes).map(|it| (it, table));
-    let loaded = tokio::task::spawn_blocking(load).await;
-    let loaded = loaded.map_err(|error| Failure::software(error.to_string()))?;
+    let (done, loaded) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for: who is asked to end while it loads ends, and the thread with the process. The
+    // directory bears that at any moment, as it bears a crash.
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            let opened = LocalLog::open(&dir, &mut table, bytes);
+            let _ = done.send(opened.map(|it| (it, table)));
+        })
+        .map_err(|error| Failure::software(format!("no thread to load: {error}")))?;
+    let loaded = loaded.await.map_err(|error| Failure::software(error.to_string()))?;
     let (mut opened, table) = loaded.map_err(unusable)?;
     if let Some(dir) = &config.state_dir {
         opened.warnings.extend(held_before(dir, config.rules.shard).map_err(unusable)?);

@@ -11,7 +11,7 @@ use tamis_domain::reputation::{Class, Listing};
 use tamis_proto::reputation as wire;
 use tamis_proto::reputation::reputation_client::ReputationClient;
 use tamis_reputation::config::{Config, Typed};
-use tamis_reputation::service::Service;
+use tamis_reputation::service::{self, Service};
 use tamis_reputation_protocol::asking::{
     Asking, Cookies, Event, Fact, Outcome, Output, Plan, Times,
 };
@@ -195,6 +195,24 @@ async fn a_similar_text_is_found_and_why_names_the_listed_one() {
     assert_eq!(why.reports[0].reporter, "desk");
     assert!(why.reports[0].first_unix_s > 1_700_000_000);
     service.stop().await;
+}
+
+/// A pipe that nobody writes to stands for a table that takes long.
+#[tokio::test]
+async fn who_is_asked_to_end_while_it_loads_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = dir.path().join("snapshot-00000000000000000007");
+    let made = std::process::Command::new("mkfifo").arg(&snapshot).status().unwrap();
+    assert!(made.success());
+    let (shutdown, metrics) = (Shutdown::new(), Metrics::new());
+    let is_ready = Readiness::new(shutdown.clone()).condition("reputation");
+    let settings = config(Some(dir.path()));
+    let service = service::run(settings, &metrics, None, is_ready, shutdown.clone());
+    let mut service = std::pin::pin!(service);
+    let loading = tokio::time::timeout(Duration::from_millis(200), &mut service).await;
+    assert!(loading.is_err(), "it was not loading: {loading:?}");
+    shutdown.request();
+    service.await.unwrap();
 }
 
 #[tokio::test]
