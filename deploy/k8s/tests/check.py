@@ -120,14 +120,18 @@ def mutated(rendered, programs):
             continue
         if rule == "schemas":
             found = schemas(yaml.safe_dump_all(objects), FLOOR)
-        elif rule in lint.__dict__:
-            found = lint.complaints(objects)
+        elif rule == "table":
+            found = list(known.table(lint.Rendered(objects), TABLES[overlay]))
+        elif rule in known.RULES:
+            r, external = lint.Rendered(objects), EXTERNAL.get(overlay, ())
+            found = [(rule, text) for text in known.RULES[rule](r, programs, external)]
         else:
-            found = all_of(overlay, objects, programs)
+            found = lint.complaints(objects)
         if rule not in [name for name, _ in found]:
             yield ("mutations", f"{what}: nobody minds; {rule} should")
         caught.add(rule)
-    for rule in {it.__name__ for it in lint.RULES} - caught:
+    every = {it.__name__ for it in lint.RULES} | set(known.RULES) | {"schemas", "table"}
+    for rule in every - caught:
         yield ("mutations", f"no planted mistake tries the rule {rule}")
 
 

@@ -81,7 +81,8 @@ def commands(container):
             yield command[1:]
 
 
-def flags(r, programs):
+def flags(r, programs, external=()):
+    del external
     for it in r.workloads():
         for c in every_container(it):
             if image_name(c) in OURS:
@@ -114,7 +115,8 @@ def config_of(r, workload, container):
     return None
 
 
-def configurations(r, programs):
+def configurations(r, programs, external=()):
+    del external
     with tempfile.TemporaryDirectory() as folder:
         files = certificates(folder)
         for it in r.workloads():
@@ -188,10 +190,10 @@ def mounted(container, path):
     return best and (best["name"], path[len(best["mountPath"].rstrip("/")) :])
 
 
-def milters(r, programs):
+def milters(r, programs, external=()):
     """Postfix and its filter mean the same socket, in a directory that both have; what happens without a filter or a
     verdict is said; and Postfix waits for longer than the filter takes."""
-    del programs
+    del programs, external
     for it in r.workloads():
         postfix = next((c for c in pod(it)["containers"] if image_name(c) == "postfix"), None)
         ours = next((c for c in every_container(it) if image_name(c) in OURS), None)
@@ -219,13 +221,12 @@ def milters(r, programs):
                 yield f"{who(it)}: the door {door} is open, and nobody uses it"
 
 
+RULES = {it.__name__: it for it in (flags, configurations, reachable, milters)}
+
+
 def complaints(objects, programs, external=()):
     r = Rendered(objects)
-    found = [("flags", text) for text in flags(r, programs)]
-    found += [("configurations", text) for text in configurations(r, programs)]
-    found += [("reachable", text) for text in reachable(r, programs, external)]
-    found += [("milters", text) for text in milters(r, programs)]
-    return found
+    return [(name, text) for name, rule in RULES.items() for text in rule(r, programs, external)]
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------

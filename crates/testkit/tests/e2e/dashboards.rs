@@ -107,7 +107,7 @@ fn every_alert_has_its_test_and_its_runbook() {
 }
 
 /// A cluster in which every part that has a panel is at work.
-struct Cluster {
+pub struct Cluster {
     _sink: Sink,
     _redis: Redis,
     _nsd: Process,
@@ -118,7 +118,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (redis, sink, port) = (Redis::start(), Sink::smtp().start(), free_port());
         let nsd = nsd(directory.path(), port);
@@ -141,6 +141,19 @@ impl Cluster {
         ));
         let (_sink, _redis, _nsd, _directory) = (sink, redis, nsd, directory);
         Self { _sink, _redis, _nsd, _directory, nodes, scanner, edge }
+    }
+
+    /// What its processes expose, once a mail with a link was judged and a signature reported.
+    pub fn expositions(&self) -> Vec<String> {
+        let server = format!("http://{}", self.nodes.running[0].address("reputation", "grpc"));
+        let added = Tamis::run(&["signature", "--server", &server, "add", "sender:example.com"]);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        let mut client = Dialogue::connect(self.edge.smtp_port());
+        let letter = mail("linked", "See http://bad.example/1 on Sunday.");
+        let reply = client.send("ann@example.org", &["bob@example.test"], &letter);
+        assert_eq!(reply.code, 250, "{:?}", reply.lines);
+        let all = self.nodes.running.iter().chain([&self.scanner, &self.edge]);
+        all.map(|process| process.get("/metrics").1).collect()
     }
 
     /// What Prometheus scrapes: name of the job and address.

@@ -1,5 +1,6 @@
 //! What lies under `deploy/`: manifests, units, images, checked by the programs that read them, against our own.
 
+use crate::dashboards::Cluster;
 use crate::mails::mail;
 use std::env;
 use std::fs;
@@ -27,7 +28,7 @@ fn succeeds(command: &mut Command) -> String {
     said(&output)
 }
 
-/// The metrics of every role that has worked, one file each.
+/// The metrics of every role that has worked, one file each: alone under TLS, and in a cluster with Redis, DNS and bases.
 fn exposed(folder: &Path) {
     let certificates = tempfile::tempdir().expect("a folder");
     let issued = Authority::new(certificates.path());
@@ -53,6 +54,9 @@ fn exposed(folder: &Path) {
     assert_eq!(reply.code, 250, "{:?}", reply.lines);
     for (name, role) in [("edge", &edge), ("scanner", &scanner), ("reputation", &reputation)] {
         fs::write(folder.join(name), role.get("/metrics").1).expect("a file");
+    }
+    for (number, text) in Cluster::start().expositions().iter().enumerate() {
+        fs::write(folder.join(format!("cluster-{number}")), text).expect("a file");
     }
 }
 
