@@ -21,7 +21,8 @@ fn main() -> ExitCode {
             "usage: cargo xtask tidy      walls, cards, sizes, words\n\
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
-             \x20      cargo xtask figures [--debug-binaries] [binary|start|memory|dialogue|reputation|check]..."
+             \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
+             \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions"
         )),
     };
     match done {
