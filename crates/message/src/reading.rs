@@ -88,14 +88,17 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
     let cut = &content[..content.len().min(TEXT_BYTES_MAX)];
+    reading.is_cut = cut.len() < content.len();
     let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
     // A character cut in two at the limit is our doing, not the sender's.
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
     let (visible, hidden_chars, links, skeleton) = if is_html {
-        let Rendered { visible, hidden_chars, page, links, skeleton } = render(&decoded.text);
+        let Rendered { visible, hidden_chars, page, links, is_cut, skeleton } =
+            render(&decoded.text);
         reading.page = page;
+        reading.is_cut |= is_cut;
         (visible, hidden_chars, links, skeleton)
     } else {
         let mut links = LinkList::default();
@@ -103,6 +106,7 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         if finds_links {
             find_links(&visible, &mut links);
         }
+        reading.is_cut |= links.is_cut();
         (visible, 0, links.into_vec(), None)
     };
     let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
@@ -136,18 +140,17 @@ fn trim_cut(cut: &[u8]) -> &[u8] {
 /// White space runs become one blank, or one line feed if they hold a line end.
 fn collapse(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut gap = None;
-    for c in text.chars() {
-        if c.is_whitespace() {
-            gap = Some(if c == '\n' || gap == Some('\n') { '\n' } else { ' ' });
-            continue;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let (blanks, behind) = rest.split_at(length);
+        let length = behind.find(char::is_whitespace).unwrap_or(behind.len());
+        let (run, behind) = behind.split_at(length);
+        if !(blanks.is_empty() || run.is_empty() || out.is_empty()) {
+            out.push(if blanks.contains('\n') { '\n' } else { ' ' });
         }
-        if let Some(gap) = gap.take()
-            && !out.is_empty()
-        {
-            out.push(gap);
-        }
-        out.push(c);
+        out.push_str(run);
+        rest = behind;
     }
     out
 }
