@@ -32,6 +32,15 @@ use crate::sketch::text::text_name;
 /// First bytes of a part that are kept for telling file types.
 pub const HEAD_BYTES_MAX: usize = 256;
 
+/// Bytes that are read as text of what is none: words and links of a letter, if it is damaged, stand before its files.
+pub const BINARY_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes that tell whether it is text.
+const BINARY_SEARCH_BYTES: usize = 4096;
+
+/// One control character in so many bytes is no text: compressed data has one in eleven.
+const BINARY_SHARE: usize = 32;
+
 /// Bytes in which an HTML page may declare its character set (WHATWG HTML, section 13.2.3.2).
 const CHARSET_SEARCH_BYTES: usize = 1024;
 
@@ -87,7 +96,9 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     let charset = part.charset.as_deref();
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
-    let cut = &content[..content.len().min(TEXT_BYTES_MAX)];
+    let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
+    let most = if !is_wide && is_binary(content) { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
+    let cut = &content[..content.len().min(most)];
     reading.is_cut = cut.len() < content.len();
     let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
@@ -129,6 +140,18 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         homoglyphs,
         broken_charset,
     });
+}
+
+/// Whether bytes that call themselves text are none: control characters that no text has (but those that switch between
+/// the sets of ISO 2022), and no sign of UTF-16, where every other byte may be zero.
+fn is_binary(content: &[u8]) -> bool {
+    let head = &content[..content.len().min(BINARY_SEARCH_BYTES)];
+    let is_control = |byte: &&u8| matches!(byte, 0..=8 | 16..=26 | 28..=31);
+    let controls = head.iter().filter(is_control).count();
+    let zeros = |first: usize| head.iter().skip(first).step_by(2).filter(|it| **it == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    let is_wide = even.max(odd) > head.len() / 4 && even.min(odd) < head.len() / 16;
+    controls > head.len() / BINARY_SHARE && !is_wide && !head.starts_with(&[0xff, 0xfe])
 }
 
 /// The content without its last few bytes.

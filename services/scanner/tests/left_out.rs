@@ -10,6 +10,7 @@ use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::Verdict;
+use tamis_message::reading::BINARY_BYTES_MAX;
 use tamis_message::sketch::image::{PICTURES_MAX, look};
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::{Answer, Item, Question};
@@ -207,6 +208,8 @@ async fn a_budget_that_ends_the_reading_of_a_part_lowers_the_rung_now_and_when_i
     for (media_type, content, rung) in [
         ("text/plain", words(TEXT_BYTES_MAX), Rung::Full),
         ("text/plain", words(TEXT_BYTES_MAX + 1), Rung::Cached),
+        ("text/plain", b"a\x01\xe9 ".repeat(BINARY_BYTES_MAX / 4), Rung::Full),
+        ("text/plain", b"a\x01\xe9 ".repeat(BINARY_BYTES_MAX / 4 + 1), Rung::Cached),
         ("text/html", page(LINKS_MAX), Rung::Full),
         ("text/html", page(LINKS_MAX + 1), Rung::Cached),
         ("application/rtf", [b"{\\rtf1 ", &words(DOCUMENT_BYTES_FIT)[..]].concat(), Rung::Full),
