@@ -7,7 +7,9 @@
 //! **Never** ships, and never sends anything beyond this machine.
 //! **If it fails** the measurement says so; there is no figure that was not measured.
 
+pub mod documents;
 pub mod echo;
+pub mod judgement;
 pub mod near;
 pub mod peer;
 pub mod process;

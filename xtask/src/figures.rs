@@ -6,7 +6,10 @@
 
 mod binary;
 mod check;
+mod corpus;
 mod dialogue;
+mod instructions;
+mod judgement;
 mod layout;
 mod machine;
 mod mail;
@@ -89,31 +92,40 @@ fn percentile(values: &mut [f64], percent: f64) -> f64 {
 struct Binaries {
     tamis: PathBuf,
     tamis_edge: PathBuf,
+    /// Whether they were built for work on this code alone.
+    is_debug: bool,
+    /// Whether the counts of instructions of this run are those that the next is held against.
+    accepts_counts: bool,
 }
 
 /// Measures one area.
 type Measure = fn(&Binaries) -> Result<Vec<Figure>>;
 
-const AREAS: [(&str, Measure); 6] = [
+const AREAS: [(&str, Measure); 8] = [
     ("binary", binary::measure),
     ("start", start::measure),
     ("memory", memory::measure),
     ("dialogue", dialogue::measure),
     ("reputation", reputation::measure),
     ("check", check::measure),
+    ("judgement", judgement::measure),
+    ("instructions", instructions::measure),
 ];
 
+/// Words that say how, beside the areas.
+const OPTIONS: [&str; 2] = ["--debug-binaries", "--accept-counts"];
+
 /// Prints the figures of the areas named, of all where none is. `--debug-binaries` measures a debug build, for work on
-/// this code alone.
+/// this code alone; `--accept-counts` keeps the counts of instructions.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    let is_debug = words.contains(&"--debug-binaries");
+    let is_debug = words.contains(&OPTIONS[0]);
     let named: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--")).collect();
-    for word in words.iter().filter(|word| **word != "--debug-binaries") {
+    for word in words.iter().filter(|word| !OPTIONS.contains(word)) {
         if !AREAS.iter().any(|(area, _)| area == word) {
             bail!("no figures of {word}: there are {}", AREAS.map(|(area, _)| area).join(", "));
         }
     }
-    let binaries = build(is_debug)?;
+    let binaries = build(is_debug, words.contains(&OPTIONS[1]))?;
     let mut failed = Vec::new();
     for (area, measure) in AREAS {
         if !named.is_empty() && !named.contains(&area) {
@@ -127,27 +139,55 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("not measured\n  {}", failed.join("\n  ")) }
 }
 
-fn build(is_debug: bool) -> Result<Binaries> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--package", "tamis", "--package", "tamis-edge"]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+/// The programs that every area may need.
+fn build(is_debug: bool, accepts_counts: bool) -> Result<Binaries> {
     if is_debug {
         eprintln!("figures: of a debug build, which mean nothing");
-    } else {
-        cargo.arg("--release");
     }
-    let built = cargo.current_dir(root()).stderr(Stdio::inherit()).output();
-    let built = built.context("cargo build could not be started")?;
-    if !built.status.success() {
-        bail!("cargo build failed");
+    let built = Built::new(&["--package", "tamis", "--package", "tamis-edge"], is_debug)?;
+    Ok(Binaries {
+        tamis: built.program("tamis")?,
+        tamis_edge: built.program("tamis-edge")?,
+        is_debug,
+        accepts_counts,
+    })
+}
+
+/// Programs of `load-tests`, which measure from within.
+fn load_tests<const N: usize>(names: [&str; N], is_debug: bool) -> Result<[PathBuf; N]> {
+    let mut words = vec!["--package", "tamis-load-tests"];
+    words.extend(names.iter().flat_map(|name| ["--bin", name]));
+    let built = Built::new(&words, is_debug)?;
+    let mut programs = [const { PathBuf::new() }; N];
+    for (program, name) in programs.iter_mut().zip(names) {
+        *program = built.program(name)?;
     }
-    let lines = String::from_utf8_lossy(&built.stdout);
-    let program = |name: &str| {
-        let artifacts = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(programs)
+}
+
+/// What `cargo build` said of its artifacts.
+struct Built(String);
+
+impl Built {
+    fn new(what: &[&str], is_debug: bool) -> Result<Self> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.arg("build").args(what).args(["--message-format", "json-render-diagnostics"]);
+        if !is_debug {
+            cargo.arg("--release");
+        }
+        let built = cargo.current_dir(root()).stderr(Stdio::inherit()).output();
+        let built = built.context("cargo build could not be started")?;
+        if !built.status.success() {
+            bail!("cargo build failed");
+        }
+        Ok(Self(String::from_utf8_lossy(&built.stdout).into_owned()))
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        let artifacts = self.0.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let path = artifacts
             .filter(|artifact| text(&artifact["target"], "name") == name)
             .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
         path.with_context(|| format!("cargo built no {name}"))
-    };
-    Ok(Binaries { tamis: program("tamis")?, tamis_edge: program("tamis-edge")? })
+    }
 }

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
              \x20      cargo xtask dashboards  writes deploy/grafana/dashboards from deploy/grafana/source\n\
-             \x20      cargo xtask figures [--debug-binaries] [binary|start|memory|dialogue|reputation|check]..."
+             \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
+             \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions"
         )),
     };
     match done {

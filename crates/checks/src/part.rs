@@ -37,6 +37,8 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
         names: reading.names.clone(),
         links: links::questions(&reading.links),
         report: formal::report(part, reading),
+        is_cut: reading.is_cut,
+        left_out: 0,
     }
 }
 

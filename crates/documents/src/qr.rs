@@ -21,6 +21,9 @@ pub const MEASURED_MAX: usize = 20_000;
 /// Squares of three corners that are decoded.
 pub const TRIES_MAX: usize = 24;
 
+/// One of so many modules of the timing patterns may be wrong.
+const TIMING_PARTS: usize = 4;
+
 /// Bytes of one code kept; the largest holds 2,953.
 pub const CODE_BYTES_MAX: usize = 3000;
 
@@ -60,13 +63,17 @@ pub fn read(picture: Grey) -> Vec<String> {
         return Vec::new();
     }
     let Some(threshold) = threshold(picture) else { return Vec::new() };
-    let dark = Marked { picture, threshold, is_inverted: false };
-    let codes = read_marked(dark);
-    if codes.is_empty() { read_marked(Marked { is_inverted: true, ..dark }) } else { codes }
+    // Rows beyond the picture are none of it.
+    let picture = Grey { luma: &picture.luma[..picture.width * picture.height], ..picture };
+    let [dark, light] = corners(picture, threshold);
+    let codes = read_marked(Marked { picture, threshold, is_inverted: false }, dark);
+    if codes.is_empty() {
+        return read_marked(Marked { picture, threshold, is_inverted: true }, light);
+    }
+    codes
 }
 
-fn read_marked(picture: Marked) -> Vec<String> {
-    let mut corners = corners(picture);
+fn read_marked(picture: Marked, mut corners: Vec<Corner>) -> Vec<String> {
     let mut codes = Vec::new();
     let mut tries = TRIES_MAX;
     while codes.len() < CODES_MAX && tries > 0 {
@@ -176,35 +183,35 @@ fn proportioned(runs: [usize; 5]) -> Option<f32> {
     all.into_iter().all(|(run, modules)| fits(run, modules)).then_some(module)
 }
 
-/// Possible corners, those first that most rows found.
-fn corners(picture: Marked) -> Vec<Corner> {
-    let mut found: Vec<Corner> = Vec::new();
-    let mut left = MEASURED_MAX;
-    let (width, height) = (picture.picture.width, picture.picture.height);
+/// Possible corners drawn dark on light, and light on dark; those first that most rows found.
+fn corners(picture: Grey, threshold: u8) -> [Vec<Corner>; 2] {
+    let marked = [false, true].map(|is_inverted| Marked { picture, threshold, is_inverted });
+    let mut found = [(Vec::new(), MEASURED_MAX), (Vec::new(), MEASURED_MAX)];
     // The heart of a corner is three modules high: in tall pictures it is in every second row.
-    let step = 1 + height / 700;
-    for y in (0..height).step_by(step) {
-        let mut runs = [0_usize; 5];
-        let mut is_dark = false;
-        for x in 0..=width {
-            let now = x < width && picture.is_dark(x, y);
-            if now == is_dark && x < width {
-                runs[4] += 1;
-                continue;
-            }
-            if is_dark && proportioned(runs).is_some() {
-                if left == 0 {
-                    return ranked(found);
-                }
-                left -= 1;
-                measure(picture, runs, x, y, &mut found);
-            }
+    let step = 1 + picture.height / 700;
+    for (y, row) in picture.luma.chunks_exact(picture.width).enumerate().step_by(step) {
+        let (mut runs, mut end) = ([0_usize; 5], 0);
+        while end < row.len() {
+            let is_dark = row[end] <= threshold;
+            let other = row[end..].iter().position(|luma| (*luma <= threshold) != is_dark);
+            let length = other.unwrap_or(row.len() - end);
+            end += length;
             runs.rotate_left(1);
-            runs[4] = 1;
-            is_dark = now;
+            runs[4] = length;
+            let (corners, left) = &mut found[usize::from(!is_dark)];
+            if *left > 0 && has_heart(runs) && proportioned(runs).is_some() {
+                *left -= 1;
+                measure(marked[usize::from(!is_dark)], runs, end, y, corners);
+            }
         }
     }
-    ranked(found)
+    found.map(|(corners, _)| ranked(corners))
+}
+
+/// Whether the middle run is as long as [`proportioned`] wants it at least: most are not, and this is a cheap question.
+const fn has_heart(runs: [usize; 5]) -> bool {
+    let total = runs[0] + runs[1] + runs[2] + runs[3] + runs[4];
+    14 * runs[2] + 6 >= 3 * total
 }
 
 fn ranked(mut found: Vec<Corner>) -> Vec<Corner> {
@@ -303,6 +310,9 @@ fn decode(picture: Marked, a: &Corner, b: &Corner, c: &Corner, modules: i32) -> 
         is_inside && picture.is_dark(px as usize, py as usize)
     };
     let size = usize::try_from(modules).ok()?;
+    if !has_timing(size, &is_dark) {
+        return None;
+    }
     let grid = SimpleGrid::from_func(size, |x, y| is_dark(y, x));
     let mut said = Vec::new();
     Grid::new(grid).decode_to(&mut said).ok()?;
@@ -310,6 +320,15 @@ fn decode(picture: Marked, a: &Corner, b: &Corner, c: &Corner, modules: i32) -> 
     Some(String::from_utf8(said).unwrap_or_else(|error| {
         error.into_bytes().into_iter().map(char::from).collect() // ISO 8859-1, the default
     }))
+}
+
+/// Whether modules of row and column 6 between the corners alternate (ISO/IEC 18004, section 6.3.5), as far as a code with
+/// damage that can be corrected has them. Three corners of noise seldom do, and correcting noise is costly.
+fn has_timing(size: usize, is_dark: impl Fn(usize, usize) -> bool) -> bool {
+    let between = 8..size - 8;
+    let is_right = |at: &usize| [is_dark(6, *at), is_dark(*at, 6)].map(|it| it == (at % 2 == 0));
+    let right = between.clone().flat_map(|at| is_right(&at)).filter(|it| *it).count();
+    TIMING_PARTS * right >= (TIMING_PARTS - 1) * 2 * between.len()
 }
 
 #[cfg(test)]

@@ -103,6 +103,8 @@ pub struct PartReading {
     pub names: Vec<PartName>,
     /// What it is besides, if it was read as a document or as a picture with a code.
     pub document: Option<Document>,
+    /// A budget ended its reading before it did: bytes of text, links, or what one document may cost.
+    pub is_cut: bool,
 }
 
 /// What an attached document or picture is besides text and links. Each alone may be honest.
@@ -219,6 +221,13 @@ pub struct PartFacts {
     pub links: Vec<String>,
     /// What kind of automatic report the content proves to be.
     pub report: Option<Report>,
+    /// A budget of this part alone ended its reading: the same for everybody who has these bytes.
+    #[serde(default)]
+    pub is_cut: bool,
+    /// Pictures and documents in it that the budget of the whole mail had no room for. Facts with any hold for that mail
+    /// alone.
+    #[serde(default)]
+    pub left_out: u16,
 }
 
 /// A well-formed automatic report, by structure (RFC 3464, 8098, 5965).

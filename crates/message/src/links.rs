@@ -19,6 +19,7 @@ pub struct LinkList {
     links: Vec<Link>,
     known: HashSet<(String, Option<String>)>,
     attempts: usize,
+    is_cut: bool,
     base: Option<Base>,
 }
 
@@ -34,6 +35,7 @@ impl LinkList {
     /// `cid:`), or the list is full.
     pub fn add(&mut self, target: &str, shown: Option<String>) {
         if self.is_full() {
+            self.is_cut = true;
             return;
         }
         self.attempts += 1;
@@ -54,6 +56,12 @@ impl LinkList {
     /// Whether nothing more is added.
     const fn is_full(&self) -> bool {
         self.links.len() >= LINKS_MAX || self.attempts >= ATTEMPTS_MAX
+    }
+
+    /// Whether some were offered for which there was no room.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The links in the order they were added.
@@ -195,12 +203,12 @@ pub fn find_links(text: &str, links: &mut LinkList) {
         if !word.trim_end_matches(['.', ':']).bytes().any(|byte| b".:@".contains(&byte)) {
             continue;
         }
-        let lower_start: String =
-            word.chars().take(LINK_BYTES_MAX).collect::<String>().to_ascii_lowercase();
-        let scheme = ["http://", "https://", "ftp://", "mailto:"]
-            .iter()
-            .filter_map(|scheme| lower_start.find(scheme))
-            .min();
+        let end = word.char_indices().nth(LINK_BYTES_MAX).map_or(word.len(), |(at, _)| at);
+        let lower_start = word[..end].to_ascii_lowercase();
+        let schemes = ["http://", "https://", "ftp://", "mailto:"].iter();
+        let found = |scheme: &&str| lower_start.find(scheme);
+        let has_colon = lower_start.contains(':');
+        let scheme = if has_colon { schemes.filter_map(found).min() } else { None };
         if let Some(at) = scheme.filter(|&at| word.is_char_boundary(at)) {
             links.add(trim_link(&word[at..]), None);
         } else if let Some(at) = start_of_www(&lower_start).filter(|&at| word.is_char_boundary(at))

@@ -32,6 +32,15 @@ use crate::sketch::text::text_name;
 /// First bytes of a part that are kept for telling file types.
 pub const HEAD_BYTES_MAX: usize = 256;
 
+/// Bytes that are read as text of what is none: words and links of a letter, if it is damaged, stand before its files.
+pub const BINARY_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes that tell whether it is text.
+const BINARY_SEARCH_BYTES: usize = 4096;
+
+/// One control character in so many bytes is no text: compressed data has one in eleven.
+const BINARY_SHARE: usize = 32;
+
 /// Bytes in which an HTML page may declare its character set (WHATWG HTML, section 13.2.3.2).
 const CHARSET_SEARCH_BYTES: usize = 1024;
 
@@ -87,15 +96,20 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     let charset = part.charset.as_deref();
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
-    let cut = &content[..content.len().min(TEXT_BYTES_MAX)];
+    let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
+    let most = if !is_wide && is_binary(content) { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
+    let cut = &content[..content.len().min(most)];
+    reading.is_cut = cut.len() < content.len();
     let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
     // A character cut in two at the limit is our doing, not the sender's.
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
     let (visible, hidden_chars, links, skeleton) = if is_html {
-        let Rendered { visible, hidden_chars, page, links, skeleton } = render(&decoded.text);
+        let Rendered { visible, hidden_chars, page, links, is_cut, skeleton } =
+            render(&decoded.text);
         reading.page = page;
+        reading.is_cut |= is_cut;
         (visible, hidden_chars, links, skeleton)
     } else {
         let mut links = LinkList::default();
@@ -103,6 +117,7 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         if finds_links {
             find_links(&visible, &mut links);
         }
+        reading.is_cut |= links.is_cut();
         (visible, 0, links.into_vec(), None)
     };
     let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
@@ -127,6 +142,18 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     });
 }
 
+/// Whether bytes that call themselves text are none: control characters that no text has (but those that switch between
+/// the sets of ISO 2022), and no sign of UTF-16, where every other byte may be zero.
+fn is_binary(content: &[u8]) -> bool {
+    let head = &content[..content.len().min(BINARY_SEARCH_BYTES)];
+    let is_control = |byte: &&u8| matches!(byte, 0..=8 | 16..=26 | 28..=31);
+    let controls = head.iter().filter(is_control).count();
+    let zeros = |first: usize| head.iter().skip(first).step_by(2).filter(|it| **it == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    let is_wide = even.max(odd) > head.len() / 4 && even.min(odd) < head.len() / 16;
+    controls > head.len() / BINARY_SHARE && !is_wide && !head.starts_with(&[0xff, 0xfe])
+}
+
 /// The content without its last few bytes.
 fn trim_cut(cut: &[u8]) -> &[u8] {
     let end = cut.iter().rposition(u8::is_ascii).map_or(0, |at| at + 1);
@@ -136,18 +163,17 @@ fn trim_cut(cut: &[u8]) -> &[u8] {
 /// White space runs become one blank, or one line feed if they hold a line end.
 fn collapse(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut gap = None;
-    for c in text.chars() {
-        if c.is_whitespace() {
-            gap = Some(if c == '\n' || gap == Some('\n') { '\n' } else { ' ' });
-            continue;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let (blanks, behind) = rest.split_at(length);
+        let length = behind.find(char::is_whitespace).unwrap_or(behind.len());
+        let (run, behind) = behind.split_at(length);
+        if !(blanks.is_empty() || run.is_empty() || out.is_empty()) {
+            out.push(if blanks.contains('\n') { '\n' } else { ' ' });
         }
-        if let Some(gap) = gap.take()
-            && !out.is_empty()
-        {
-            out.push(gap);
-        }
-        out.push(c);
+        out.push_str(run);
+        rest = behind;
     }
     out
 }

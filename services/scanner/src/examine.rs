@@ -27,7 +27,7 @@ use tamis_domain::suffix::owner;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_domain::weigh::heaviest;
 use tamis_message::digesting::{part_digest, reading_key};
-use tamis_message::reading::Budget;
+use tamis_message::reading::{Budget, is_costly};
 use tamis_message::sketch::image::is_picture;
 use tamis_reputation_protocol::naming;
 use tamis_runtime::clock;
@@ -65,6 +65,10 @@ pub struct Examination {
     waiting: Vec<Content>,
     /// What looking at pictures and documents may still cost.
     budget: Budget,
+    /// Pictures and documents for which there was no room when the same mail came before.
+    left_out_before: usize,
+    /// Name of all its parts, once it is asked for.
+    all_parts: Option<Key>,
     answers: Vec<Answered>,
     heard: Heard,
     /// Names that found no room in the question.
@@ -103,6 +107,8 @@ impl Examination {
             own: Vec::new(),
             waiting: Vec::new(),
             budget: Budget::default(),
+            left_out_before: 0,
+            all_parts: None,
             answers: Vec::new(),
             heard: Heard::NotAsked,
             unasked: 0,
@@ -318,16 +324,53 @@ impl Examination {
                 self.facts[usize::from(number)] = Some(known);
                 continue;
             }
-            let left_out = self.budget.left_out();
-            let read = reading::read(part, bytes, &self.bases, &mut self.budget).await;
-            if self.budget.left_out() > left_out {
+            let (facts, is_everybodys) = self.read_one(scanner, offer, part, bytes, key).await;
+            if !is_everybodys {
                 self.own.push(number);
             }
-            if read.is_sound {
-                scanner.memory.keep(key, Arc::clone(&read.facts));
-            }
-            self.facts[usize::from(number)] = Some(read.facts);
+            self.facts[usize::from(number)] = Some(facts);
         }
+    }
+
+    /// Reads one part, and whether its facts hold for all who have its bytes.
+    ///
+    /// What the mail's budget had no room for is remembered for this mail: coming again, it is neither slow again nor
+    /// judged otherwise.
+    async fn read_one(
+        &mut self,
+        scanner: &Scanner,
+        offer: &Offer,
+        part: &Part,
+        bytes: Vec<u8>,
+        key: Key,
+    ) -> (Arc<PartFacts>, bool) {
+        let own_key = is_costly(&bytes).then(|| self.key_in_this_mail(offer, key));
+        if let Some(facts) = own_key.and_then(|key| scanner.memory.recall_near(&key)) {
+            self.left_out_before += usize::from(facts.left_out);
+            return (facts, false);
+        }
+        let read = reading::read(part, bytes, &self.bases, &mut self.budget).await;
+        if read.is_sound {
+            scanner.memory.keep(key, Arc::clone(&read.facts));
+        } else if let Some(key) = own_key.filter(|_| read.facts.left_out > 0) {
+            scanner.memory.keep_near(key, Arc::clone(&read.facts));
+        }
+        let is_everybodys = read.facts.left_out == 0;
+        (read.facts, is_everybodys)
+    }
+
+    /// The key of facts that a part has in a mail of just these parts, in this order.
+    fn key_in_this_mail(&mut self, offer: &Offer, key: Key) -> Key {
+        let all = self.all_parts.get_or_insert_with(|| {
+            let keys = leaves(offer).map(|(_, part)| reading_key(part, self.bases.generation));
+            part_digest(&keys.collect::<Vec<_>>().concat()).0
+        });
+        part_digest(&[*all, key].concat()).0
+    }
+
+    /// Pictures and documents that the budget of the mail had no room for, now or when it came before.
+    const fn left_out(&self) -> usize {
+        self.budget.left_out() + self.left_out_before
     }
 
     /// One question for the whole mail. It waits for missing contents, whose sketches belong into it.
@@ -350,7 +393,7 @@ impl Examination {
         );
         let (heard, answers) = service.ask(chosen.asked, &sieving, until).instrument(span).await;
         self.answers = with_twins(answers, &chosen.twins);
-        let is_part = chosen.left_out + self.budget.left_out() > 0;
+        let is_part = chosen.left_out + self.left_out() > 0;
         self.heard = if is_part { heard.in_part() } else { heard };
     }
 
@@ -400,7 +443,7 @@ impl Examination {
         }
         all.extend(tamis_checks::reputation::judge(&self.answers));
         if self.heard != Heard::NotAsked {
-            all.extend(tamis_checks::reputation::left_out(self.unasked, self.budget.left_out()));
+            all.extend(tamis_checks::reputation::left_out(self.unasked, self.left_out()));
         }
         all.extend(tamis_checks::authentication::judge(
             &self.findings.authentication,
@@ -448,10 +491,12 @@ impl Examination {
         }
         let known = leaves(offer).filter(|(number, _)| self.facts(*number).is_some()).count();
         let is_complete = known == leaves(offer).count();
+        // A budget that ended the reading of a part lowers the rung, now and whenever the facts are remembered.
+        let is_whole = self.left_out() == 0 && self.facts.iter().flatten().all(|it| !it.is_cut);
         match self.heard {
             Heard::Silent if is_complete || known == 0 => Rung::Local,
             Heard::Partly => Rung::Cached,
-            _ if is_complete && !self.findings.is_silent => Rung::Full,
+            _ if is_complete && is_whole && !self.findings.is_silent => Rung::Full,
             _ => Rung::Cached,
         }
     }

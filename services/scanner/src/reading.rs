@@ -58,7 +58,10 @@ fn guarded(part: &Part, content: &[u8], bases: &Bases, mut budget: Budget) -> (R
     let before = budget.left_out();
     let reading = || facts(part, &read_part_within(part, content, &mut budget), bases);
     let read = match catch_unwind(AssertUnwindSafe(reading)) {
-        Ok(facts) => Read { facts: Arc::new(facts), is_sound: budget.left_out() == before },
+        Ok(facts) => {
+            let left_out = u16::try_from(budget.left_out() - before).unwrap_or(u16::MAX);
+            Read { facts: Arc::new(PartFacts { left_out, ..facts }), is_sound: left_out == 0 }
+        }
         Err(_) => given_up(),
     };
     (read, budget)

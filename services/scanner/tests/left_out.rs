@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::{MailId, SignatureKind};
 use tamis_domain::envelope::{Door, Envelope};
+use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::Verdict;
+use tamis_message::reading::BINARY_BYTES_MAX;
 use tamis_message::sketch::image::{PICTURES_MAX, look};
 use tamis_reputation_protocol::naming;
 use tamis_reputation_protocol::packet::{Answer, Item, Question};
@@ -19,6 +21,9 @@ use tamis_scanner::examine::Examination;
 use tamis_scanner::metrics::Metrics;
 use tamis_scanner::snapshot::Snapshot;
 use tokio::net::UdpSocket;
+
+/// Bytes of a document that all are read.
+const DOCUMENT_BYTES_FIT: usize = 1 << 20;
 
 /// A server that lists what `is_listed` says as spam.
 async fn server(is_listed: impl Fn(&Item) -> bool + Send + 'static) -> String {
@@ -159,11 +164,17 @@ async fn of_many_pictures_the_largest_are_looked_at_and_the_rest_is_said_and_not
         let verdict = judged(&scanner, &offer).await;
         let said = verdict.evidence.iter().find(|it| it.name == "reputation_left_out");
         let is_said = said.is_some_and(|it| it.detail.ends_with("picture(s) not looked at"));
-        // A mail judged again finds some of its pictures known, and has room for others.
-        let again = Scanner::judge(&scanner, offer.clone(), 1_795_000_000).await.unwrap();
-        if left_out == 0 {
-            assert!(!is_said && again.rung == Rung::Full);
+        assert_eq!(is_said, left_out > 0);
+        assert_eq!(verdict.rung, if left_out > 0 { Rung::Cached } else { Rung::Full });
+        // What had no room is not looked at when the mail comes again: it would be slow again, and judged otherwise.
+        for _ in 0..2 {
+            let again = Scanner::judge(&scanner, offer.clone(), 1_795_000_000).await.unwrap();
+            assert_eq!((again.rung, &again.evidence), (verdict.rung, &verdict.evidence));
         }
+        // Another mail with one of them alone has room for it.
+        let alone = self::offer(&[("image/gif", picture(0))]);
+        let alone = Scanner::judge(&scanner, alone, 1_795_000_000).await.unwrap();
+        assert_eq!(alone.rung, Rung::Full);
         let fresh = self::scanner(Vec::new());
         let mut mail = Examination::begin(fresh.snapshot.take(), &offer, 0);
         let until = clock::now() + Duration::from_secs(60);
@@ -179,6 +190,35 @@ async fn of_many_pictures_the_largest_are_looked_at_and_the_rest_is_said_and_not
         for number in 1..=count as u16 {
             let is_known = mail.facts_for_others(number).is_some();
             assert_eq!(is_known, largest.contains(&number), "nobody else shall believe it");
+        }
+    }
+}
+
+/// A page of so many links.
+fn page(links: usize) -> Vec<u8> {
+    (0..links)
+        .map(|at| format!("<a href=\"http://example.org/{at}\">a</a> "))
+        .collect::<String>()
+        .into()
+}
+
+#[tokio::test]
+async fn a_budget_that_ends_the_reading_of_a_part_lowers_the_rung_now_and_when_it_is_remembered() {
+    let words = |count: usize| "word ".repeat(count.div_ceil(5))[..count].as_bytes().to_vec();
+    for (media_type, content, rung) in [
+        ("text/plain", words(TEXT_BYTES_MAX), Rung::Full),
+        ("text/plain", words(TEXT_BYTES_MAX + 1), Rung::Cached),
+        ("text/plain", b"a\x01\xe9 ".repeat(BINARY_BYTES_MAX / 4), Rung::Full),
+        ("text/plain", b"a\x01\xe9 ".repeat(BINARY_BYTES_MAX / 4 + 1), Rung::Cached),
+        ("text/html", page(LINKS_MAX), Rung::Full),
+        ("text/html", page(LINKS_MAX + 1), Rung::Cached),
+        ("application/rtf", [b"{\\rtf1 ", &words(DOCUMENT_BYTES_FIT)[..]].concat(), Rung::Full),
+        ("application/rtf", [b"{\\rtf1 ", &words(5 << 20)[..]].concat(), Rung::Cached),
+    ] {
+        let (offer, scanner) = (offer(&[(media_type, content)]), scanner(Vec::new()));
+        for seen in ["first", "again"] {
+            let verdict = scanner.judge(offer.clone(), 1_795_000_000).await.unwrap();
+            assert_eq!(verdict.rung, rung, "{media_type} {seen}");
         }
     }
 }

@@ -56,6 +56,35 @@ fn a_code_is_read_turned_to_each_side_and_a_little() {
 }
 
 #[test]
+fn a_heart_that_is_too_small_for_proportions_is_the_cheap_question() {
+    for total in 7..60 {
+        for heart in 1..total - 3 {
+            for first in 1..(total - heart).min(20) {
+                let rest = total - heart - first;
+                let runs = [first, rest / 3, heart, rest / 3, rest - 2 * (rest / 3)];
+                assert!(has_heart(runs) || proportioned(runs).is_none(), "{runs:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_code_whose_timing_is_damaged_is_read_up_to_a_quarter_of_it() {
+    let (scale, from) = (4, 20);
+    let side = 25 * scale + 2 * from;
+    // Between the corners stand nine modules in row 6 and nine in column 6: four wrong ones of eighteen are borne.
+    for (wrong, expect) in [(0, 1), (4, 1), (5, 0)] {
+        let luma = picture(side, |x, y| {
+            let is_dark = module(x, y, from, scale).unwrap_or_default();
+            let at = |v: usize| v.checked_sub(from).map(|v| v / scale);
+            let is_wrong = at(y) == Some(6) && at(x).is_some_and(|x| (8..8 + wrong).contains(&x));
+            if is_dark != is_wrong { 0 } else { 255 }
+        });
+        assert_eq!(said(side, &luma).len(), expect, "{wrong}");
+    }
+}
+
+#[test]
 fn several_codes_of_one_picture_are_read_once_each() {
     let (scale, side) = (3, 400);
     let is_dark = |x: usize, y: usize| module(x % 200, y % 200, 40, scale).unwrap_or_default();
@@ -78,11 +107,7 @@ fn a_picture_without_a_code_says_nothing_and_one_of_corners_ends() {
         if is_ring || is_heart { 0 } else { 255 }
     });
     assert!(said(side, &luma).is_empty());
-    let marked = Marked {
-        picture: Grey { width: side, height: side, luma: &luma },
-        threshold: 9,
-        is_inverted: false,
-    };
-    assert_eq!(corners(marked).len(), CORNERS_MAX);
+    let picture = Grey { width: side, height: side, luma: &luma };
+    assert_eq!(corners(picture, 9)[0].len(), CORNERS_MAX);
     assert!(read(Grey { width: 100, height: 100, luma: &[0; 99] }).is_empty(), "too few samples");
 }

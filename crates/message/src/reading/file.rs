@@ -91,6 +91,7 @@ fn show(reading: &mut PartReading, found: Found, budget: &mut Budget) {
         links.add(&link.target, link.shown.clone());
     }
     find_links(&visible, &mut links);
+    reading.is_cut = links.is_cut() || found.cuts.contains(&Cut::Work);
     reading.links = links.into_vec();
     let pictures = found.pictures.iter().take(PICTURES_WITHIN_MAX);
     let codes = pictures.flat_map(|picture| see_within(picture, &mut budget.pictures).codes);

@@ -1,7 +1,9 @@
 //! Visible text to comparable text: what looks alike becomes alike, and what was done to hide it is counted.
 
+use std::sync::LazyLock;
+
 use tamis_domain::limits::TEXT_BYTES_MAX;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Bytes of folded text kept. Compatibility forms can be 11 times longer than the character they replace.
 pub const FOLDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
@@ -42,30 +44,55 @@ pub fn fold(visible: &str) -> Folded {
 
 impl Folded {
     fn piece(&mut self, piece: &str) {
-        let seen = piece.chars().filter(|&c| !is_invisible(c));
-        let mut word = String::new();
-        for c in seen.nfkc().flat_map(char::to_lowercase).filter(|&c| !is_invisible(c)) {
-            if self.text.len() + word.len() >= FOLDED_BYTES_MAX {
-                break;
+        let (mut rest, mut word) = (piece, String::new());
+        while !rest.is_empty() {
+            let low;
+            (low, rest) = rest.split_at(low_length(rest));
+            for c in low.chars() {
+                LOW[c as usize].iter().flatten().for_each(|step| self.take(*step, &mut word));
             }
-            if let Some(drawn) = drawn_letter(c) {
-                self.homoglyphs = self.homoglyphs.saturating_add(1);
-                word.push(drawn);
-                continue;
+            let high;
+            (high, rest) = rest.split_at(high_length(rest));
+            let seen = high.chars().filter(|&c| !is_invisible(c));
+            if is_nfkc_quick(seen.clone()) == IsNormalized::Yes {
+                self.take_all(seen, &mut word);
+            } else {
+                self.take_all(seen.nfkc(), &mut word);
             }
-            if c.is_alphabetic() {
-                word.push(c);
-                continue;
-            }
-            self.end_word(&mut word);
-            self.text.push(c);
         }
         self.end_word(&mut word);
+    }
+
+    fn take_all(&mut self, normal: impl Iterator<Item = char>, word: &mut String) {
+        let small = normal.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
+        small.for_each(|c| self.take(Step::of(c), word));
+    }
+
+    fn take(&mut self, step: Step, word: &mut String) {
+        if self.text.len() + word.len() >= FOLDED_BYTES_MAX {
+            return;
+        }
+        match step {
+            Step::Drawn(drawn) => {
+                self.homoglyphs = self.homoglyphs.saturating_add(1);
+                word.push(drawn);
+            }
+            Step::Letter(c) => word.push(c),
+            Step::Other(c) => {
+                self.end_word(word);
+                self.text.push(c);
+            }
+        }
     }
 
     /// Adds a word; in a mixed word in which all foreign letters pose as Latin ones, or at least no more do than there
     /// are Latin ones, the posing ones become Latin. A word of one script is left alone, whatever it looks like.
     fn end_word(&mut self, word: &mut String) {
+        if word.bytes().all(|byte| byte < POSING_FROM) {
+            self.text.push_str(word);
+            word.clear();
+            return;
+        }
         let latin = word.bytes().filter(u8::is_ascii_alphabetic).count();
         let posing = word.chars().filter(|&c| posed_letter(c).is_some()).count();
         let all_pose = || word.chars().all(|c| c.is_ascii() || posed_letter(c).is_some());
@@ -78,6 +105,65 @@ impl Folded {
         }
         word.clear();
     }
+}
+
+/// One character of folded text, before its word is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// What a phonetic sign draws.
+    Drawn(char),
+    /// Part of a word.
+    Letter(char),
+    /// The end of one.
+    Other(char),
+}
+
+impl Step {
+    fn of(c: char) -> Self {
+        match drawn_letter(c) {
+            Some(drawn) => Self::Drawn(drawn),
+            None if c.is_alphabetic() => Self::Letter(c),
+            None => Self::Other(c),
+        }
+    }
+}
+
+/// The first combining mark. No character below it composes with the one before it.
+const LOW_END: char = '\u{300}';
+
+/// First byte of [`LOW_END`] in UTF-8: no character below it has such a byte, each from it on begins with one.
+const HIGH_FROM: u8 = 0xcc;
+
+/// First byte of the least of all posing letters, Greek alpha.
+const POSING_FROM: u8 = 0xce;
+
+/// Steps that one character below [`LOW_END`] becomes at most: a fraction has three.
+const LOW_STEPS_MAX: usize = 3;
+
+/// What each character below [`LOW_END`] becomes by itself: nearly all of a text in Latin letters.
+static LOW: LazyLock<Vec<[Option<Step>; LOW_STEPS_MAX]>> = LazyLock::new(|| {
+    let steps = |c: char| {
+        let folded = Some(c).filter(|&c| !is_invisible(c)).into_iter().nfkc();
+        let mut folded = folded.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
+        std::array::from_fn(|_| folded.next().map(Step::of))
+    };
+    ('\0'..LOW_END).map(steps).collect()
+});
+
+/// Bytes at the start that can be folded one character at a time. The last character before a higher one may compose with
+/// it, over soft hyphens, which go.
+fn low_length(text: &str) -> usize {
+    let Some(high) = text.bytes().position(|byte| byte >= HIGH_FROM) else { return text.len() };
+    let seen = text[..high].trim_end_matches(is_invisible);
+    seen.char_indices().next_back().map_or(0, |(at, _)| at)
+}
+
+/// Bytes at the start that must be folded together: up to the next low character behind the higher ones, soft hyphens
+/// aside.
+fn high_length(text: &str) -> usize {
+    let Some(start) = text.bytes().position(|byte| byte >= HIGH_FROM) else { return text.len() };
+    let is_low = |c: char| c < LOW_END && !is_invisible(c);
+    text[start..].find(is_low).map_or(text.len(), |at| start + at)
 }
 
 /// Characters without a shape of their own: zero-width, direction marks, soft hyphen, variation selectors, tags.
@@ -99,7 +185,7 @@ fn invisible_in_words(visible: &str) -> u32 {
             pending += u32::from(after_letter);
             continue;
         }
-        let letter = c.is_alphanumeric() && (c as u32) < 0x530;
+        let letter = (c as u32) < 0x530 && c.is_alphanumeric();
         if letter {
             count = count.saturating_add(pending);
         }
@@ -168,4 +254,50 @@ const fn posed_letter(c: char) -> Option<char> {
         'у' | 'γ' => 'y',
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rule as it is written: all of a piece at once.
+    fn by_the_rule(piece: &str) -> Folded {
+        let mut folded = Folded { invisible_chars: invisible_in_words(piece), ..Folded::default() };
+        let mut word = String::new();
+        folded.take_all(piece.chars().filter(|&c| !is_invisible(c)).nfkc(), &mut word);
+        folded.end_word(&mut word);
+        folded
+    }
+
+    #[test]
+    fn pieces_are_folded_in_runs_as_they_would_be_at_once() {
+        let letters: Vec<char> =
+            "aZ9!\u{ad}\u{e9}\u{bd}\u{b4}\u{149}\u{1c4}\u{130}\u{261}\u{300}\u{301}\u{327}\u{345}\u{34f}\u{3b1}\
+             \u{391}\u{430}\u{451}\u{44f}\u{5d0}\u{5b0}\u{627}\u{653}\u{1100}\u{1161}\u{11a8}\u{200b}\u{201c}\u{212b}\
+             \u{2126}\u{3000}\u{304b}\u{3099}\u{6f22}\u{ac00}\u{d55c}\u{fb01}\u{fdfa}\u{feff}\u{ff21}\u{1d15e}\u{1f600}"
+                .chars()
+                .collect();
+        let mut state = 1_u64;
+        for length in (1..12).cycle().take(60_000) {
+            let mut letter = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                letters[(state >> 33) as usize % letters.len()]
+            };
+            let text: String = (0..length).map(|_| letter()).collect();
+            if !text.is_ascii() {
+                assert_eq!(fold(&text), by_the_rule(&text), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_low_character_is_folded_by_itself_as_beside_others() {
+        assert_eq!(LOW.len(), LOW_END as usize);
+        for c in '\u{80}'..LOW_END {
+            let (alone, between) = (c.to_string(), format!("x{c}{c}y"));
+            assert_eq!(fold(&alone), by_the_rule(&alone), "{c:?}");
+            assert_eq!(fold(&between), by_the_rule(&between), "{c:?}");
+        }
+        assert!(('\0'..'\u{380}').all(|c| posed_letter(c).is_none()));
+    }
 }

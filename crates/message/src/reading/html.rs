@@ -31,6 +31,8 @@ pub struct Rendered {
     pub page: Page,
     /// Links in order of appearance, then addresses found in the text outside of anchors.
     pub links: Vec<Link>,
+    /// There were more links than are followed.
+    pub is_cut: bool,
     /// How it is built, if there is enough of it.
     pub skeleton: Option<Skeleton>,
 }
@@ -406,6 +408,7 @@ impl Rendering {
             visible: self.visible.text,
             hidden_chars: self.hidden_chars,
             page: self.page,
+            is_cut: self.links.is_cut(),
             links: self.links.into_vec(),
             skeleton: self.build.finish(),
         }

@@ -397,3 +397,27 @@ fn codes_in_pictures_are_links_and_pictures_without_have_none() {
 
 /// A code that says `https://pay.evil.test/invoice?7`.
 const CODE: &str = include_str!("../../../documents/src/qr/code.txt");
+
+#[test]
+fn bytes_that_are_no_text_are_read_up_to_their_own_limit() {
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let noise: Vec<u8> = (0..2 * BINARY_BYTES_MAX as u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 21) as u8)
+        .collect();
+    let zeros = [&b"MZ"[..], &[0; 4096][..]].concat().repeat(BINARY_BYTES_MAX / 2048);
+    for (name, content, is_cut) in [
+        ("noise", noise.clone(), true),
+        ("noise that fits", noise[..BINARY_BYTES_MAX].to_vec(), false),
+        ("a program", zeros, true),
+        ("UTF-16", wide("words ").repeat(BINARY_BYTES_MAX / 6), false),
+        ("ISO 2022", b"\x1b$)C \x0e0!\x0f a ".repeat(BINARY_BYTES_MAX / 6), false),
+        ("text", b"words\r\n".repeat(BINARY_BYTES_MAX / 3), false),
+        ("8-bit", b"w\xf6rds\r\n".repeat(BINARY_BYTES_MAX / 3), false),
+    ] {
+        assert_eq!(
+            read_part(&part(PartKind::Text, "text/plain", None), &content).is_cut,
+            is_cut,
+            "{name}"
+        );
+    }
+}

@@ -30,8 +30,7 @@
 //! is new. What it does to recall and to false matches is measured in `load-tests/results/near.md`.
 
 use tamis_domain::digest::{PartDigest, Sketch};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
 use super::shape::{shape, stands_for_a_letter};
 use super::{Different, FNV_OFFSET, Minima, Order, fnv, fnv_with, mix};
@@ -184,7 +183,7 @@ impl Words {
         } else {
             let mut plain = std::mem::take(&mut self.plain);
             plain.clear();
-            plain.extend(piece.nfd().filter(|c| !is_combining_mark(*c)));
+            piece.chars().for_each(|c| without_marks(c, &mut plain));
             self.characters(&plain);
             self.plain = plain;
         }
@@ -310,6 +309,19 @@ impl Word {
     }
 }
 
+/// Adds a character decomposed, without combining marks. Their order, which decomposition sees to, does not matter then.
+fn without_marks(c: char, plain: &mut String) {
+    if c.is_ascii() {
+        plain.push(c);
+    } else {
+        decompose_canonical(c, |part| {
+            if !is_combining_mark(part) {
+                plain.push(part);
+            }
+        });
+    }
+}
+
 /// Thai, Lao, Burmese, Khmer, kana, Han: written without blanks between words.
 #[must_use]
 pub const fn is_unspaced(c: char) -> bool {
@@ -341,6 +353,18 @@ mod tests {
                 slow.characters(&piece);
             }
             assert_eq!(fast.finish(), slow.finish(), "{length} pieces");
+        }
+    }
+
+    #[test]
+    fn every_character_loses_its_marks_as_canonical_decomposition_says() {
+        use unicode_normalization::UnicodeNormalization as _;
+        for c in '\0'..=char::MAX {
+            let mut plain = String::new();
+            without_marks(c, &mut plain);
+            assert!(plain.chars().eq([c].into_iter().nfd().filter(|c| !is_combining_mark(*c))));
+            let sorted = unicode_normalization::char::canonical_combining_class(c) != 0;
+            assert!(!sorted || is_combining_mark(c), "{c:?} is put in order and is no mark");
         }
     }
 

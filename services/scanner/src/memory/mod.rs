@@ -113,6 +113,11 @@ impl Memory {
         self.near.insert(key, facts);
     }
 
+    /// Remembers facts that hold for one mail alone: it may come again, but no other scanner needs to know.
+    pub fn keep_near(&self, key: Key, facts: Arc<PartFacts>) {
+        self.near.insert(key, facts);
+    }
+
     /// Entries and weight in bytes of the near memory.
     #[must_use]
     pub fn near_size(&self) -> (usize, u64) {
