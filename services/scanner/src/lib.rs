@@ -4,7 +4,8 @@
 //! bases in force, and the mails in hand; nothing of a mail once its verdict is said.
 //! **Takes** Offers and Supplies of edges over gRPC, answers of Redis and of reputation servers.
 //! **Gives** at most one Need and one Verdict for each mail.
-//! **May touch** sockets to Redis, reputation and DNS, its own listener, one file with a hash list.
+//! **May touch** sockets to Redis, reputation and DNS, its own listener, one file with a hash list, a
+//! directory of what was learned.
 //! **Never** talks to an MTA, decodes a transfer encoding, remembers a verdict, or lets one mail's trouble reach another.
 //! **If it fails** to ask somebody, the verdict's rung says so; if it cannot judge, the edge hears a gRPC status and
 //! asks another scanner or answers by its own policy.
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tamis_domain::dialogue::{Offer, Offered};
 use tamis_domain::record::Record;
 use tamis_domain::verdict::Verdict;
+use tamis_learning::score;
 use tamis_runtime::shutdown::Drain;
 use tokio::sync::Semaphore;
 
@@ -25,6 +27,7 @@ pub mod config;
 pub mod door;
 pub mod examine;
 pub mod flights;
+pub mod learning;
 pub mod memory;
 pub mod metrics;
 pub mod reading;
@@ -32,19 +35,21 @@ pub mod record;
 pub mod serve;
 pub mod service;
 pub mod snapshot;
+pub mod teach;
 
 use ask::authentication::Authenticator;
 use ask::reputation::Service;
 use config::Config;
 use examine::Examination;
 use flights::Flights;
+use learning::Learning;
 use memory::Memory;
 use metrics::Metrics;
 use snapshot::{Current, Snapshot};
 
 /// Names of all evidence that the checks can find, for telling misspelt weights.
 pub fn evidence_names() -> impl Iterator<Item = &'static str> {
-    tamis_checks::names::ALL.iter().copied()
+    tamis_checks::names::ALL.iter().copied().chain([score::NAME, score::SILENT])
 }
 
 /// A scanner: everything that its mails share.
@@ -53,6 +58,7 @@ pub struct Scanner {
     pub(crate) memory: Memory,
     pub(crate) reputation: Option<Service>,
     pub(crate) authenticator: Option<Authenticator>,
+    pub(crate) learning: Option<Learning>,
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
     pub(crate) seats: Semaphore,
@@ -79,10 +85,17 @@ impl Scanner {
                 .inspect_err(|error| tracing::error!(error, "DNS is not asked"))
                 .ok()
         });
+        let learning = config.learning.as_ref().and_then(|settings| {
+            // The directory can be another one than when the configuration was written.
+            Learning::start(settings)
+                .inspect_err(|error| tracing::error!(%error, "nothing is learned"))
+                .ok()
+        });
         Self {
             memory: Memory::new(config.memory_bytes_max, config.far.clone()),
             reputation,
             authenticator,
+            learning,
             flights: Flights::default(),
             metrics,
             seats: Semaphore::new(config.mails_max),
