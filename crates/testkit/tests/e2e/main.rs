@@ -16,6 +16,8 @@ mod doors;
 mod flood;
 mod images;
 mod kill;
+mod learning;
+mod learning_dovecot;
 mod mails;
 mod manifests;
 mod never_lose_mail;

@@ -134,6 +134,12 @@ impl Learning {
         }
     }
 
+    /// The features of a mail as it lies in a mailbox, read under this key.
+    #[must_use]
+    pub fn features_of(&self, key: &SiteKey, mail: &[u8]) -> Vec<Feature> {
+        lesson(key, mail, Some(Class::Spam), String::new()).tokens.to_vec()
+    }
+
     /// What is known of these features, in one round trip.
     pub async fn recall(&self, features: &[Feature], domain: Option<&str>, until: Instant) -> Recalled {
         let asked = async {
