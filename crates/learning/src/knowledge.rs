@@ -164,7 +164,13 @@ impl Scope {
     ///
     /// `tokens` are ascending, none twice. A mail that is known keeps the tokens that it was learned with only if its class
     /// stays; else the new ones count.
-    pub fn learn(&mut self, name: MailName, class: Class, tokens: &Arc<[Token]>, bounds: &Bounds) -> Outcome {
+    pub fn learn(
+        &mut self,
+        name: MailName,
+        class: Class,
+        tokens: &Arc<[Token]>,
+        bounds: &Bounds,
+    ) -> Outcome {
         let outcome = match self.class(&name) {
             Some(known) if known == class => return Outcome::Known,
             Some(_) => {
@@ -181,7 +187,9 @@ impl Scope {
         self.oldest.insert(self.next, name);
         self.mails.insert(name, Mail { class, tokens: Arc::clone(tokens), order: self.next });
         self.next += 1;
-        while self.mails.len() > bounds.mails_max.clamp(1, MAILS_MAX) || (self.counts.len() > bounds.tokens_max && self.mails.len() > 1) {
+        while self.mails.len() > bounds.mails_max.clamp(1, MAILS_MAX)
+            || (self.counts.len() > bounds.tokens_max && self.mails.len() > 1)
+        {
             let Some((_, oldest)) = self.oldest.first_key_value() else { break };
             let oldest = *oldest;
             self.forget(&oldest);
@@ -262,8 +270,16 @@ impl Knowledge {
     }
 
     /// Learns a mail for `domain` alone: how a domain's memory of what all have forgotten comes back from a file.
-    pub fn learn_apart(&mut self, name: MailName, class: Class, tokens: &Arc<[Token]>, domain: &str) -> Outcome {
-        if domain.is_empty() || !(self.domains.len() < DOMAINS_MAX || self.domains.contains_key(domain)) {
+    pub fn learn_apart(
+        &mut self,
+        name: MailName,
+        class: Class,
+        tokens: &Arc<[Token]>,
+        domain: &str,
+    ) -> Outcome {
+        if domain.is_empty()
+            || !(self.domains.len() < DOMAINS_MAX || self.domains.contains_key(domain))
+        {
             return Outcome::Unknown;
         }
         let scope = self.domains.entry(domain.to_owned()).or_default();
@@ -271,7 +287,13 @@ impl Knowledge {
     }
 
     /// Learns a mail for all, and for `domain` (empty: for none). What it did to the knowledge of the narrowest scope.
-    pub fn learn(&mut self, name: MailName, class: Class, tokens: &Arc<[Token]>, domain: &str) -> Outcome {
+    pub fn learn(
+        &mut self,
+        name: MailName,
+        class: Class,
+        tokens: &Arc<[Token]>,
+        domain: &str,
+    ) -> Outcome {
         let of_all = self.global.learn(name, class, tokens, &self.bounds);
         match self.learn_apart(name, class, tokens, domain) {
             Outcome::Unknown => of_all,
@@ -283,7 +305,8 @@ impl Knowledge {
     /// Undoes the learning of a mail for all and for `domain`.
     pub fn unlearn(&mut self, name: &MailName, domain: &str) -> Outcome {
         let of_all = self.global.forget(name);
-        let of_domain = self.domains.get_mut(domain).map_or(Outcome::Unknown, |scope| scope.forget(name));
+        let of_domain =
+            self.domains.get_mut(domain).map_or(Outcome::Unknown, |scope| scope.forget(name));
         if self.domains.get(domain).is_some_and(Scope::is_empty) {
             self.domains.remove(domain);
         }

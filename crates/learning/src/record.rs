@@ -177,8 +177,11 @@ pub fn read(bytes: &[u8], mut take: impl FnMut(Lesson)) -> Result<(), Damage> {
         let Some((length, end)) = frame_end(&bytes[at..]) else { return Err(damage(bytes, at)) };
         let payload = &bytes[at + FRAME_HEAD_BYTES..at + end];
         let expected = &bytes[at + 4..at + FRAME_HEAD_BYTES];
-        let lesson = (sum(payload).to_le_bytes() == *expected).then(|| Lesson::read(payload)).flatten();
-        let Some(lesson) = lesson.filter(|_| length == payload.len()) else { return Err(damage(bytes, at)) };
+        let lesson =
+            (sum(payload).to_le_bytes() == *expected).then(|| Lesson::read(payload)).flatten();
+        let Some(lesson) = lesson.filter(|_| length == payload.len()) else {
+            return Err(damage(bytes, at));
+        };
         take(lesson);
         at += end;
     }
@@ -194,7 +197,11 @@ fn frame_end(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// A bad record with less than one whole record's room behind it is a torn write: one lesson is written at a time.
 fn damage(bytes: &[u8], at: usize) -> Damage {
-    if bytes.len() - at <= FRAME_HEAD_BYTES + PAYLOAD_BYTES_MAX { Damage::Torn(at) } else { Damage::Damaged(at) }
+    if bytes.len() - at <= FRAME_HEAD_BYTES + PAYLOAD_BYTES_MAX {
+        Damage::Torn(at)
+    } else {
+        Damage::Damaged(at)
+    }
 }
 
 fn sum(payload: &[u8]) -> u64 {

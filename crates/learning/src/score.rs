@@ -127,7 +127,8 @@ pub fn silent() -> Evidence {
 
 /// How much may be said after so many mails of the rarer class.
 fn bound(mails: u16) -> f64 {
-    let way = f64::from(mails.saturating_sub(MAILS_OF_EACH_MIN)) / f64::from(MAILS_OF_EACH_FULL - MAILS_OF_EACH_MIN);
+    let way = f64::from(mails.saturating_sub(MAILS_OF_EACH_MIN))
+        / f64::from(MAILS_OF_EACH_FULL - MAILS_OF_EACH_MIN);
     WEIGHT_EARLY + (WEIGHT_MAX - WEIGHT_EARLY) * way.min(1.0)
 }
 

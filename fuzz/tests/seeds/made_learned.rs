@@ -27,7 +27,8 @@ pub fn all() -> Vec<Made> {
     let mut damaged = whole.clone();
     damaged[40] ^= 1;
     let unsorted = lesson(Some(Class::Spam), 3, "", &[5, 5]);
-    let many: Vec<Lesson> = (0..9).map(|name| lesson(Some(Class::Spam), name, "", &[name.into()])).collect();
+    let many: Vec<Lesson> =
+        (0..9).map(|name| lesson(Some(Class::Spam), name, "", &[name.into()])).collect();
     let mut long = file(std::slice::from_ref(&ham));
     long[..4].copy_from_slice(&u32::MAX.to_le_bytes());
     let made = |name: &str, bytes: Vec<u8>| seed("learned_records", name, bytes);

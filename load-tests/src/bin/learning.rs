@@ -59,7 +59,11 @@ fn main() -> Result<()> {
     let wide = Bounds { mails_max: MAILS_MAX, ..Bounds::default() };
     let protocols = [
         Protocol { name: "every mail is taught", margin: None, bounds: wide },
-        Protocol { name: "every mail, 5,000 remembered", margin: None, bounds: Bounds { mails_max: 5_000, ..wide } },
+        Protocol {
+            name: "every mail, 5,000 remembered",
+            margin: None,
+            bounds: Bounds { mails_max: 5_000, ..wide },
+        },
         Protocol { name: "errors and near ones (margin 20)", margin: Some(20.0), bounds: wide },
         Protocol { name: "errors alone", margin: Some(0.0), bounds: wide },
     ];

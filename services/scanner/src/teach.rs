@@ -126,6 +126,7 @@ const fn to_wire(outcome: Outcome) -> wire::Outcome {
 fn is_local<T>(request: &Request<T>) -> bool {
     let extensions = request.extensions();
     let plain = extensions.get::<Peer>();
-    let peer = plain.or_else(|| extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref));
+    let peer =
+        plain.or_else(|| extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref));
     peer.is_none_or(Peer::is_local)
 }

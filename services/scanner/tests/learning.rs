@@ -137,14 +137,20 @@ async fn who_may_teach_shows_the_token_or_is_on_this_machine() {
         request
     };
     let (here, there) = ("127.0.0.1:9", "192.0.2.1:9");
-    let code = |answer: Result<_, tonic::Status>| answer.map(|_: tonic::Response<_>| ()).map_err(|status| status.code());
+    let code = |answer: Result<_, tonic::Status>| {
+        answer.map(|_: tonic::Response<_>| ()).map_err(|status| status.code())
+    };
     assert_eq!(code(none.learn(request(here, None)).await), Err(Code::FailedPrecondition));
     assert_eq!(code(open.learn(request(here, None)).await), Ok(()));
     assert_eq!(code(open.learn(request(there, None)).await), Err(Code::PermissionDenied));
     let good = "Bearer 0123456789abcdef0123";
     assert_eq!(code(closed.learn(request(there, Some(good))).await), Ok(()));
     for bad in [None, Some("Bearer 0123456789abcdef0124"), Some("0123456789abcdef0123")] {
-        assert_eq!(code(closed.learn(request(here, bad)).await), Err(Code::Unauthenticated), "{bad:?}");
+        assert_eq!(
+            code(closed.learn(request(here, bad)).await),
+            Err(Code::Unauthenticated),
+            "{bad:?}"
+        );
     }
 }
 

@@ -104,7 +104,10 @@ fn a_domain_beyond_the_limit_is_learned_for_all_alone() {
     for number in 0..=DOMAINS_MAX {
         let mut name = [0; 16];
         name[..8].copy_from_slice(&number.to_le_bytes());
-        assert_eq!(known.learn(name, Class::Ham, &tokens, &format!("d{number}.test")), Outcome::Learned);
+        assert_eq!(
+            known.learn(name, Class::Ham, &tokens, &format!("d{number}.test")),
+            Outcome::Learned
+        );
     }
     assert_eq!(known.domains().count(), DOMAINS_MAX);
     assert!(known.domain(&format!("d{}.test", DOMAINS_MAX - 1)).is_some());

@@ -3,7 +3,13 @@ use super::*;
 
 fn lesson(number: u8, tokens: usize) -> Lesson {
     let tokens = (0..tokens as u32).map(|token| token * 3 + u32::from(number)).collect();
-    Lesson { class: Some(Class::Spam), name: [number; 16], domain: "example.org".into(), is_apart: false, tokens }
+    Lesson {
+        class: Some(Class::Spam),
+        name: [number; 16],
+        domain: "example.org".into(),
+        is_apart: false,
+        tokens,
+    }
 }
 
 fn file(lessons: &[Lesson]) -> Vec<u8> {
@@ -95,7 +101,10 @@ fn knowledge_comes_back_from_its_lessons_even_where_scopes_differ() {
     });
     let shown = |known: &Knowledge| {
         let scope = |scope: &crate::knowledge::Scope| {
-            let mails: Vec<_> = scope.mails().map(|(name, class, tokens)| (*name, class, tokens.to_vec())).collect();
+            let mails: Vec<_> = scope
+                .mails()
+                .map(|(name, class, tokens)| (*name, class, tokens.to_vec()))
+                .collect();
             (scope.totals(), scope.len(), mails)
         };
         let mut all = vec![(String::new(), scope(&known.global))];

@@ -16,10 +16,16 @@ fn nothing_is_said_before_enough_of_both_classes_was_learned() {
 #[test]
 fn weights_stay_within_their_bounds_however_sure_the_counts_are() {
     for mails in [MAILS_OF_EACH_MIN, 100, MAILS_OF_EACH_FULL - 1, MAILS_OF_EACH_FULL, 60_000] {
-        let spam = judge(&seen(mails, mails, &vec![(mails, 0); 1024]), None).map(|found| f64::from(found.weight));
-        let ham = judge(&seen(mails, mails, &vec![(0, mails); 1024]), None).map(|found| f64::from(found.weight));
+        let spam = judge(&seen(mails, mails, &vec![(mails, 0); 1024]), None)
+            .map(|found| f64::from(found.weight));
+        let ham = judge(&seen(mails, mails, &vec![(0, mails); 1024]), None)
+            .map(|found| f64::from(found.weight));
         let most = bound(mails);
-        assert_eq!(spam, Some((most * 100.0).round() / 100.0).map(|most| f64::from(most as f32)), "{mails}");
+        assert_eq!(
+            spam,
+            Some((most * 100.0).round() / 100.0).map(|most| f64::from(most as f32)),
+            "{mails}"
+        );
         assert!(ham.is_some_and(|weight| weight >= WEIGHT_MIN.max(-most) - 0.01 && weight < 0.0));
     }
     assert_eq!(bound(MAILS_OF_EACH_MIN), WEIGHT_EARLY);
@@ -42,6 +48,10 @@ fn a_domain_that_learned_enough_outweighs_the_others() {
 fn a_mail_of_unknown_features_has_no_evidence_and_the_words_quote_nothing() {
     assert!(judge(&seen(500, 500, &[(0, 0); 100]), None).is_none());
     assert!(judge(&seen(500, 500, &[]), None).is_none());
-    let found = judge(&seen(500, 400, &[(100, 0); 30]), None).map(|found| found.detail).unwrap_or_default();
-    assert!(found.contains("30 were seen more in spam") && found.contains("500 spam and 400"), "{found}");
+    let found =
+        judge(&seen(500, 400, &[(100, 0); 30]), None).map(|found| found.detail).unwrap_or_default();
+    assert!(
+        found.contains("30 were seen more in spam") && found.contains("500 spam and 400"),
+        "{found}"
+    );
 }

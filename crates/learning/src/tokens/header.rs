@@ -11,17 +11,45 @@ use crate::limits::{FIELD_WORDS_MAX, FIELDS_MAX};
 /// Fields that the way after us writes, that other filters claim, or that name the recipient: they teach nothing that is
 /// there when a mail is judged.
 const LEFT_OUT: &[&str] = &[
-    "authentication-results", "delivered-to", "envelope-to", "lines", "return-path", "status", "x-delivered-to",
-    "x-envelope-from", "x-envelope-to", "x-keywords", "x-original-to", "x-status", "x-uid", "received-spf",
-    "x-virus-scanned", "x-virus-status", "x-barracuda", "x-bogosity", "x-dspam", "x-rspamd", "x-spam", "x-tamis",
-    "x-ms-exchange", "x-forefront", "content-length", "x-mozilla", "x-gmail-labels", "x-uidl",
+    "authentication-results",
+    "delivered-to",
+    "envelope-to",
+    "lines",
+    "return-path",
+    "status",
+    "x-delivered-to",
+    "x-envelope-from",
+    "x-envelope-to",
+    "x-keywords",
+    "x-original-to",
+    "x-status",
+    "x-uid",
+    "received-spf",
+    "x-virus-scanned",
+    "x-virus-status",
+    "x-barracuda",
+    "x-bogosity",
+    "x-dspam",
+    "x-rspamd",
+    "x-spam",
+    "x-tamis",
+    "x-ms-exchange",
+    "x-forefront",
+    "content-length",
+    "x-mozilla",
+    "x-gmail-labels",
+    "x-uidl",
 ];
 
 /// Fields whose words tell: all of these are taken, of others the first words.
 fn words_of(name: &str) -> usize {
     match name {
         "subject" | "received" | "from" | "to" | "cc" | "reply-to" | "sender" => 0,
-        "dkim-signature" | "domainkey-signature" | "arc-seal" | "arc-message-signature" | "x-google-dkim-signature" => 0,
+        "dkim-signature"
+        | "domainkey-signature"
+        | "arc-seal"
+        | "arc-message-signature"
+        | "x-google-dkim-signature" => 0,
         "date" | "message-id" | "references" | "in-reply-to" => 0,
         _ => 6,
     }
@@ -46,7 +74,14 @@ pub(super) fn structure(collector: &mut Collector<'_>, outline: &Outline) {
             collector.add("file", &name.to_lowercase());
         }
         if matches!(part.kind, PartKind::Image | PartKind::Other) {
-            collector.add("weight", &format!("{} {}", part.media_type, magnitude(usize::try_from(part.size).unwrap_or(usize::MAX))));
+            collector.add(
+                "weight",
+                &format!(
+                    "{} {}",
+                    part.media_type,
+                    magnitude(usize::try_from(part.size).unwrap_or(usize::MAX))
+                ),
+            );
             if let Some(digest) = &part.digest {
                 collector.add("same", &format!("{:?}", digest));
             }

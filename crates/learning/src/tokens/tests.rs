@@ -87,7 +87,8 @@ fn a_mail_that_is_judged_has_the_features_of_its_copy_in_the_mailbox() {
 #[test]
 fn no_mail_has_more_tokens_than_the_limits_say() {
     let words: String = (0..40_000).map(|number| format!("w{number} ")).collect();
-    let fields: String = (0..3000).map(|number| format!("X-F{number}: a{number} b c\r\n")).collect();
+    let fields: String =
+        (0..3000).map(|number| format!("X-F{number}: a{number} b c\r\n")).collect();
     let part = format!("--b\r\nContent-Type: text/plain\r\n\r\n{words}\r\n");
     let mail = format!(
         "{fields}Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{}--b--\r\n",
@@ -130,9 +131,12 @@ fn a_collector_takes_n_tokens_and_not_n_plus_1() {
 #[test]
 fn scripts_without_blanks_are_taken_sign_by_sign_and_long_words_by_their_length() {
     let mut words = Vec::new();
-    text::each_word("Free $$$ 無料です don't aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", |word| {
-        words.push(word.to_owned());
-        true
-    });
+    text::each_word(
+        "Free $$$ 無料です don't aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        |word| {
+            words.push(word.to_owned());
+            true
+        },
+    );
     assert_eq!(words, ["Free", "$$$", "無", "料", "で", "す", "don't", "aaaa*5"]);
 }

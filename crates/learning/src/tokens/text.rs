@@ -91,7 +91,8 @@ pub(super) fn links(collector: &mut Collector<'_>, links: &[Link]) {
         }
         let path = link.target.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         if let Some((_, path)) = path {
-            for piece in path.split(['/', '?', '&', '=']).filter(|piece| !piece.is_empty()).take(3) {
+            for piece in path.split(['/', '?', '&', '=']).filter(|piece| !piece.is_empty()).take(3)
+            {
                 collector.add("path", &shortened(piece));
             }
         }

@@ -41,7 +41,9 @@ impl Dovecot {
         let script = SCRIPT
             .replace("http://127.0.0.1:7062", scanner)
             .replace("exec tamis", &format!("exec {}", path.join("tamis-program").display()));
-        for (name, text) in [("learn-spam.sieve", SPAM), ("learn-ham.sieve", HAM), ("tamis-learn", &script)] {
+        for (name, text) in
+            [("learn-spam.sieve", SPAM), ("learn-ham.sieve", HAM), ("tamis-learn", &script)]
+        {
             fs::write(recipe.join(name), text).unwrap();
             fs::set_permissions(recipe.join(name), fs::Permissions::from_mode(0o755)).unwrap();
         }

@@ -56,7 +56,9 @@ impl TypedLearning {
         }
         if !(1..=10_000).contains(&self.redis_budget_ms) {
             let value = self.redis_budget_ms;
-            return Err(format!("learning.redis_budget_ms = {value}: write 1 to 10000 milliseconds"));
+            return Err(format!(
+                "learning.redis_budget_ms = {value}: write 1 to 10000 milliseconds"
+            ));
         }
         let place = match (path(self.directory.clone()), self.redis.is_empty()) {
             (None, true) => return Ok(None),
@@ -87,9 +89,8 @@ impl TypedLearning {
 
 /// The token: the first line that is no comment.
 fn token(file: PathBuf) -> Result<Token, String> {
-    let named = |what: &dyn std::fmt::Display| {
-        format!("learning.token_file {}: {what}", file.display())
-    };
+    let named =
+        |what: &dyn std::fmt::Display| format!("learning.token_file {}: {what}", file.display());
     let text = std::fs::read_to_string(&file).map_err(|error| named(&error))?;
     if text.len() > TOKEN_FILE_BYTES_MAX {
         return Err(named(&"too long"));

@@ -18,7 +18,7 @@ use super::{new_key, totals};
 pub const FILE_NAME: &str = "learned.log";
 
 /// Bytes by which a file may outgrow twice what it has to say before it is written anew.
-const SLACK_BYTES: u64 = 4 << 20;
+const SLACK_BYTES: u64 = 1 << 20;
 
 /// Bytes of a file that is read: the most that a scope of [`tamis_learning::knowledge::MAILS_MAX`] mails and its domains
 /// write before they are rewritten.
@@ -90,7 +90,8 @@ impl FileStore {
             bytes = begin(&mut file).map_err(disk)?;
             sync_directory(directory).map_err(disk)?;
         }
-        let key = record::read_head(&bytes).map_err(|damage| OpenError::Strange(shown.clone(), damage))?;
+        let key = record::read_head(&bytes)
+            .map_err(|damage| OpenError::Strange(shown.clone(), damage))?;
         let take = |lesson: Lesson| {
             lesson.apply(&mut known);
         };
@@ -108,7 +109,11 @@ impl FileStore {
         let bytes = kept as u64;
         file.set_len(bytes).map_err(disk)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(disk)?;
-        tracing::info!(spam = known.global.totals().spam, ham = known.global.totals().ham, "learned mail is read");
+        tracing::info!(
+            spam = known.global.totals().spam,
+            ham = known.global.totals().ham,
+            "learned mail is read"
+        );
         let writer = Writer { path, file, bytes, fresh: bytes, key, _lock: lock };
         let inner = Inner { known: RwLock::new(known), writer: Mutex::new(writer) };
         Ok(Self { key, inner: Arc::new(inner) })

@@ -22,7 +22,7 @@ mod file;
 mod redis;
 
 pub use file::{FileStore, OpenError};
-use redis::RedisStore;
+use self::redis::RedisStore;
 
 /// Mails learned at the same time: reading one may take a core for a while, and judging comes first.
 const LESSONS_AT_ONCE_MAX: usize = 2;
@@ -141,7 +141,12 @@ impl Learning {
     }
 
     /// What is known of these features, in one round trip.
-    pub async fn recall(&self, features: &[Feature], domain: Option<&str>, until: Instant) -> Recalled {
+    pub async fn recall(
+        &self,
+        features: &[Feature],
+        domain: Option<&str>,
+        until: Instant,
+    ) -> Recalled {
         let asked = async {
             match &self.store {
                 Store::File(store) => Some(store.seen(features, domain)),

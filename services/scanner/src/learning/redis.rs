@@ -83,13 +83,18 @@ impl RedisStore {
     }
 
     /// What is known of these tokens: one round trip for all that this process does not remember.
-    pub(super) async fn seen(&self, tokens: &[Token], domain: Option<&str>) -> Option<(Seen, Option<Seen>)> {
+    pub(super) async fn seen(
+        &self,
+        tokens: &[Token],
+        domain: Option<&str>,
+    ) -> Option<(Seen, Option<Seen>)> {
         let inner = &self.inner;
         let key = inner.known_key()?;
         let Some(domain) = domain else {
             return Some((inner.scope(&key, "", tokens).await?, None));
         };
-        let (global, own) = join(inner.scope(&key, "", tokens), inner.scope(&key, domain, tokens)).await;
+        let (global, own) =
+            join(inner.scope(&key, "", tokens), inner.scope(&key, domain, tokens)).await;
         Some((global?, Some(own?)))
     }
 
@@ -126,7 +131,9 @@ impl Inner {
             return;
         }
         let get = redis::cmd("GET").arg(&name).to_owned();
-        let Some(Value::BulkString(bytes)) = self.far.ask(&get, LESSON_TIMEOUT).await else { return };
+        let Some(Value::BulkString(bytes)) = self.far.ask(&get, LESSON_TIMEOUT).await else {
+            return;
+        };
         let Some(agreed) = bytes.first_chunk::<16>().map(|key| SiteKey(*key)) else { return };
         if self.known_key() != Some(agreed) {
             *self.key.write().unwrap_or_else(PoisonError::into_inner) = Some(agreed);
@@ -144,16 +151,24 @@ impl Inner {
         let near: Vec<Option<Counts>> =
             tokens.iter().map(|token| self.counts.get(&(scope, *token)).and_then(fresh)).collect();
         let total = self.totals.get(&scope).and_then(fresh);
-        let asked: Vec<Token> =
-            tokens.iter().zip(&near).filter(|(_, near)| near.is_none()).map(|(token, _)| *token).collect();
-        let (heard, total) = join(self.counts_of(domain, &asked), self.total_of(domain, total)).await;
+        let asked: Vec<Token> = tokens
+            .iter()
+            .zip(&near)
+            .filter(|(_, near)| near.is_none())
+            .map(|(token, _)| *token)
+            .collect();
+        let (heard, total) =
+            join(self.counts_of(domain, &asked), self.total_of(domain, total)).await;
         let (heard, totals) = (heard?, total?);
         for (token, counts) in asked.iter().zip(&heard) {
             self.counts.insert((scope, *token), (*counts, now));
         }
         self.totals.insert(scope, (totals, now));
         let mut heard = heard.into_iter();
-        let counts = near.into_iter().map(|near| near.or_else(|| heard.next()).unwrap_or_default()).collect();
+        let counts = near
+            .into_iter()
+            .map(|near| near.or_else(|| heard.next()).unwrap_or_default())
+            .collect();
         Some(Seen { totals, counts })
     }
 
@@ -207,7 +222,9 @@ impl Inner {
         });
         command.arg(&lesson.name[..]).arg(class).arg(blob);
         command.arg(self.bounds.mails_max).arg(self.bounds.tokens_max);
-        let Value::Array(answer) = self.far.ask(&command, LESSON_TIMEOUT).await? else { return None };
+        let Value::Array(answer) = self.far.ask(&command, LESSON_TIMEOUT).await? else {
+            return None;
+        };
         let [Value::BulkString(word), spam, ham] = answer.as_slice() else { return None };
         let outcome = match word.as_slice() {
             b"learned" => Outcome::Learned,

@@ -65,7 +65,10 @@ async fn what_was_taught_is_known_after_a_restart_and_unlearned_to_nothing() {
     assert_eq!(weight(&learning, &letter("spam", 99), None).await, None);
     let Store::File(store) = &learning.store else { panic!("a file") };
     let (global, own) = store.seen(&[0], Some("example.com"));
-    assert_eq!((global, own), (Seen { totals: Default::default(), counts: vec![Default::default()] }, None));
+    assert_eq!(
+        (global, own),
+        (Seen { totals: Default::default(), counts: vec![Default::default()] }, None)
+    );
 }
 
 #[tokio::test]
