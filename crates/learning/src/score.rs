@@ -1,8 +1,9 @@
 //! Counts to one piece of evidence: a naive Bayes sum whose terms are drawn towards nothing where little was seen.
 //!
 //! Each token says `ln(f / (1 - f))`, where f is its share of spam by frequency in either class, drawn towards one half as
-//! Robinson (2003) does: f = (s/2 + n f') / (s + n) with n = how often it was seen, s = [`PRIOR_STRENGTH`]. The sum is
-//! divided by the root of the number of terms, since neighbouring words are far from independent.
+//! Robinson (2003) does: f = (s/2 + n f') / (s + n) with n = how often it was seen, s = [`PRIOR_STRENGTH`]. A domain's own
+//! share is drawn in the same way towards that of all. The sum is divided by the root of the number of terms, since
+//! neighbouring words are far from independent.
 
 use tamis_domain::evidence::{Evidence, Source};
 
@@ -20,17 +21,18 @@ pub const MAILS_OF_EACH_MIN: u16 = 20;
 /// Mails of each class at which it may say all it knows; below, its weight has a lower bound.
 pub const MAILS_OF_EACH_FULL: u16 = 200;
 
-/// Most points for spam: below the threshold of `spam`, so that no teaching alone makes a mail spam.
-pub const WEIGHT_MAX: f64 = 8.0;
+/// Most points for spam: below the threshold of `spam` at every level, so that no teaching alone makes a mail spam.
+pub const WEIGHT_MAX: f64 = 5.9;
 
-/// Most points against.
-pub const WEIGHT_MIN: f64 = -6.0;
+/// Most points against: what is spam by all else at the standard level stays `probable_spam`, whatever was taught.
+pub const WEIGHT_MIN: f64 = -5.0;
 
-/// Most points either way right after [`MAILS_OF_EACH_MIN`] mails: below the threshold of `probable_spam`.
-pub const WEIGHT_EARLY: f64 = 3.0;
+/// Most points either way right after [`MAILS_OF_EACH_MIN`] mails: below the threshold of `probable_spam` at every level.
+pub const WEIGHT_EARLY: f64 = 2.9;
 
-/// How often a domain's own mails count beyond once.
-pub const DOMAIN_EMPHASIS: f64 = 3.0;
+/// Sightings in a domain's own mails that count as much as all that everybody taught of a token: a domain's word goes
+/// before that of others wherever it has one.
+const GLOBAL_STRENGTH: f64 = 1.0;
 
 /// Sightings that a token's share must have to count half.
 const PRIOR_STRENGTH: f64 = 0.5;
@@ -55,7 +57,12 @@ impl Seen {
     /// Whether enough of both classes was learned.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.totals.spam.min(self.totals.ham) >= MAILS_OF_EACH_MIN
+        self.least() >= MAILS_OF_EACH_MIN
+    }
+
+    /// Mails of the rarer class.
+    const fn least(&self) -> u16 {
+        if self.totals.spam < self.totals.ham { self.totals.spam } else { self.totals.ham }
     }
 }
 
@@ -71,26 +78,22 @@ pub struct Score {
 }
 
 /// The score of a mail by what all and, perhaps, its domain taught.
+///
+/// What all taught of a token is where the domain's own sightings start from: the more of these, the less it counts.
 #[must_use]
 pub fn score(global: &Seen, domain: Option<&Seen>) -> Score {
-    let emphasis = if domain.is_some() { DOMAIN_EMPHASIS } else { 0.0 };
-    let nothing = Seen::default();
-    let domain = domain.unwrap_or(&nothing);
-    let total = |all: u16, own: u16| f64::from(all) + emphasis * f64::from(own);
-    let spam = total(global.totals.spam, domain.totals.spam).max(1.0);
-    let ham = total(global.totals.ham, domain.totals.ham).max(1.0);
     let (mut score, mut sum) = (Score::default(), 0.0);
     for (at, all) in global.counts.iter().enumerate() {
-        let own = domain.counts.get(at).copied().unwrap_or_default();
-        let (in_spam, in_ham) = (total(all.spam, own.spam), total(all.ham, own.ham));
-        let seen = in_spam + in_ham;
-        if seen == 0.0 {
+        let own = domain.map(|it| (it.counts.get(at).copied().unwrap_or_default(), it.totals));
+        if all.is_none() && own.is_none_or(|(counts, _)| counts.is_none()) {
             continue;
         }
-        let (p, q) = (in_spam / spam, in_ham / ham);
-        let share = (PRIOR_STRENGTH / 2.0 + seen * (p / (p + q))) / (PRIOR_STRENGTH + seen);
+        let mut share = drawn(0.5, PRIOR_STRENGTH, *all, global.totals);
+        if let Some((counts, totals)) = own {
+            share = drawn(share, GLOBAL_STRENGTH, counts, totals);
+        }
         sum += (share / (1.0 - share)).ln();
-        if p > q {
+        if share > 0.5 {
             score.for_spam += 1;
         } else {
             score.for_ham += 1;
@@ -100,29 +103,41 @@ pub fn score(global: &Seen, domain: Option<&Seen>) -> Score {
     score
 }
 
+/// A token's share of spam by frequency, drawn towards `prior` as if that had been seen `strength` times.
+fn drawn(prior: f64, strength: f64, counts: Counts, totals: Counts) -> f64 {
+    if counts.is_none() {
+        return prior;
+    }
+    let p = f64::from(counts.spam) / f64::from(totals.spam.max(1));
+    let q = f64::from(counts.ham) / f64::from(totals.ham.max(1));
+    let seen = f64::from(counts.spam) + f64::from(counts.ham);
+    (strength * prior + seen * (p / (p + q))) / (strength + seen)
+}
+
 /// The evidence, if enough was learned and it says anything.
+///
+/// `domain` has a word once it learned enough by itself; then it needs nobody else.
 #[must_use]
 pub fn judge(global: &Seen, domain: Option<&Seen>) -> Option<Evidence> {
     let domain = domain.filter(|seen| seen.is_enough());
-    if !global.is_enough() {
+    if !global.is_enough() && domain.is_none() {
         return None;
     }
     let score = score(global, domain);
     if score.value.abs() < SCORE_SAID_MIN {
         return None;
     }
-    let least = global.totals.spam.min(global.totals.ham);
-    let most = bound(least);
+    let most = bound(global.least().max(domain.map_or(0, Seen::least)));
     let points = (score.value * POINTS).clamp(WEIGHT_MIN.max(-most), WEIGHT_MAX.min(most));
-    #[allow(clippy::cast_possible_truncation, reason = "between -6 and 8")]
+    #[allow(clippy::cast_possible_truncation, reason = "between WEIGHT_MIN and WEIGHT_MAX")]
     let weight = ((points * 100.0).round() / 100.0) as f32;
-    Some(Evidence::new(NAME, weight, Source::Text, words(score, global, domain)))
+    Some(Evidence::new(NAME, weight, Source::Learned, words(score, global, domain)))
 }
 
 /// The evidence that nobody could be asked.
 #[must_use]
 pub fn silent() -> Evidence {
-    Evidence::new(SILENT, 0.0, Source::Text, "what users taught could not be asked in time")
+    Evidence::new(SILENT, 0.0, Source::Learned, "what users taught could not be asked in time")
 }
 
 /// How much may be said after so many mails of the rarer class.

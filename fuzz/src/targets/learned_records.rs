@@ -14,7 +14,7 @@ pub fn learned_records(data: &[u8]) {
         Err(damage) => assert_eq!(damage, Damage::NotOurs),
     }
     let mut written = Vec::new();
-    let mut known = Knowledge::new(Bounds { mails_max: 3, tokens_max: 64 });
+    let mut known = Knowledge::new(Bounds { mails_max: 3, tokens_max: 64, domains_tokens_max: 20 });
     let end = read(data, |lesson| {
         assert!(lesson.is_sound());
         lesson.push(&mut written);
@@ -32,7 +32,7 @@ pub fn learned_records(data: &[u8]) {
 
 fn picked(pick: &mut Pick<'_>) {
     let (mut all, mut file) = (Vec::new(), Vec::new());
-    let mut known = Knowledge::new(Bounds { mails_max: 4, tokens_max: 64 });
+    let mut known = Knowledge::new(Bounds { mails_max: 4, tokens_max: 64, domains_tokens_max: 20 });
     while !pick.is_empty() && all.len() < 50 {
         let lesson = lesson(pick);
         assert!(lesson.is_sound());

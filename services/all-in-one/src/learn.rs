@@ -18,6 +18,9 @@ use crate::{mails, signature, start};
 /// Longest wait for the scanner, for each mail.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Pause before a scanner that learns from too many others is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
+
 /// Exit status when some mail could not be read or was refused for itself.
 const UNREADABLE: u8 = 2;
 
@@ -56,7 +59,7 @@ async fn teach(options: Lesson, class: Option<wire::Class>) -> Result<ExitCode, 
             tally.unread += 1;
             continue;
         };
-        match told(&mut client, token.as_ref(), mail, class, &options.user).await {
+        match told_in_turn(&mut client, token.as_ref(), mail, class, &options.user).await {
             Ok(answer) => tally.add(&answer),
             Err(status) if status.code() == Code::InvalidArgument => {
                 tally.unread += 1;
@@ -80,6 +83,25 @@ fn read(file: &Path) -> Option<Vec<u8>> {
         _ => Err(format!("longer than {MAIL_BYTES_MAX} bytes")),
     });
     mail.inspect_err(|wrong| eprintln!("tamis learn: {}: {wrong}", file.display())).ok()
+}
+
+/// Tells it; and again, as long as the scanner has its hands full.
+async fn told_in_turn(
+    client: &mut LearningClient<Channel>,
+    token: Option<&MetadataValue<Ascii>>,
+    mail: Vec<u8>,
+    class: Option<wire::Class>,
+    user: &str,
+) -> Result<wire::LearnResponse, Status> {
+    let began = tamis_runtime::clock::now();
+    loop {
+        let said = told(client, token, mail.clone(), class, user).await;
+        let is_busy = said.as_ref().is_err_and(|it| it.code() == Code::ResourceExhausted);
+        if !is_busy || began.elapsed() > TIMEOUT {
+            return said;
+        }
+        tokio::time::sleep(BUSY_PAUSE).await;
+    }
 }
 
 async fn told(

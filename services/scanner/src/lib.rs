@@ -18,7 +18,6 @@ use std::time::Duration;
 use tamis_domain::dialogue::{Offer, Offered};
 use tamis_domain::record::Record;
 use tamis_domain::verdict::Verdict;
-use tamis_learning::score;
 use tamis_runtime::shutdown::Drain;
 use tokio::sync::Semaphore;
 
@@ -49,7 +48,7 @@ use snapshot::{Current, Snapshot};
 
 /// Names of all evidence that the checks can find, for telling misspelt weights.
 pub fn evidence_names() -> impl Iterator<Item = &'static str> {
-    tamis_checks::names::ALL.iter().copied().chain([score::NAME, score::SILENT])
+    tamis_checks::names::ALL.iter().copied()
 }
 
 /// A scanner: everything that its mails share.
@@ -85,11 +84,12 @@ impl Scanner {
                 .inspect_err(|error| tracing::error!(error, "DNS is not asked"))
                 .ok()
         });
-        let learning = config.learning.as_ref().and_then(|settings| {
-            // The directory can be another one than when the configuration was written.
-            Learning::start(settings)
-                .inspect_err(|error| tracing::error!(%error, "nothing is learned"))
-                .ok()
+        let learning = config.learning.as_ref().map(|settings| {
+            // A disk that broke stops no mail; every verdict says what was not asked.
+            Learning::start(settings).unwrap_or_else(|error| {
+                tracing::error!(%error, "nothing is learned, and nobody asks what was");
+                Learning::away(settings)
+            })
         });
         Self {
             memory: Memory::new(config.memory_bytes_max, config.far.clone()),

@@ -6,6 +6,8 @@ use tamis_learning::knowledge::{Class, Outcome};
 use tamis_proto::learning as wire;
 use tamis_proto::learning::learning_server::{Learning as LearningService, LearningServer};
 use tamis_runtime::listen::Peer;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TlsConnectInfo;
 use tonic::{Request, Response, Status};
 
@@ -26,10 +28,26 @@ const LOCAL_ONLY: &str =
 #[derive(Clone, Debug)]
 pub struct Teaching(Arc<Scanner>);
 
+/// Stands before it: who may not teach, or comes when too many are teaching, is sent away before a mail of his is read.
+#[derive(Clone, Debug)]
+pub struct Gate(Teaching);
+
 /// The service to add to a tonic server.
 #[must_use]
-pub fn service(scanner: Arc<Scanner>) -> LearningServer<Teaching> {
-    LearningServer::new(Teaching(scanner)).max_decoding_message_size(REQUEST_BYTES_MAX)
+pub fn service(scanner: Arc<Scanner>) -> InterceptedService<LearningServer<Teaching>, Gate> {
+    let teaching = Teaching(scanner);
+    let server = LearningServer::new(teaching.clone()).max_decoding_message_size(REQUEST_BYTES_MAX);
+    InterceptedService::new(server, Gate(teaching))
+}
+
+impl Interceptor for Gate {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let busy = || Status::resource_exhausted("too many mails are being learned: come again");
+        let room = self.0.permitted(&request)?.room().ok_or_else(busy)?;
+        // It is held as long as the request lives.
+        request.extensions_mut().insert(Arc::new(room));
+        Ok(request)
+    }
 }
 
 /// The service itself, for a caller in this process.
@@ -45,7 +63,7 @@ impl LearningService for Teaching {
         request: Request<wire::LearnRequest>,
     ) -> Result<Response<wire::LearnResponse>, Status> {
         let learning = self.permitted(&request)?;
-        let request = request.into_inner();
+        let (_, _room, request) = request.into_parts();
         let class = match request.class() {
             wire::Class::Spam => Class::Spam,
             wire::Class::Ham => Class::Ham,
@@ -61,7 +79,7 @@ impl LearningService for Teaching {
         request: Request<wire::UnlearnRequest>,
     ) -> Result<Response<wire::LearnResponse>, Status> {
         let learning = self.permitted(&request)?;
-        let request = request.into_inner();
+        let (_, _room, request) = request.into_parts();
         done(learning, request.mail, None, &request.recipient).await
     }
 }
@@ -130,3 +148,6 @@ fn is_local<T>(request: &Request<T>) -> bool {
         plain.or_else(|| extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref));
     peer.is_none_or(Peer::is_local)
 }
+
+#[cfg(test)]
+mod tests;

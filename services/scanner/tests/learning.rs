@@ -7,8 +7,9 @@ use std::time::Duration;
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::MailId;
 use tamis_domain::envelope::{Door, Envelope};
-use tamis_domain::status::Rung;
+use tamis_domain::status::{Rung, Status};
 use tamis_domain::verdict::Verdict;
+use tamis_learning::score;
 use tamis_message::{content, digesting};
 use tamis_proto::learning as wire;
 use tamis_proto::learning::learning_server::Learning as _;
@@ -19,6 +20,9 @@ use tamis_scanner::metrics::Metrics;
 use tamis_scanner::snapshot::Snapshot;
 use tamis_scanner::teach::{self, MAIL_BYTES_MAX};
 use tonic::{Code, Request};
+
+/// The day of the letters.
+const NOW_S: i64 = 1_795_255_200;
 
 fn scanner(learning: TypedLearning) -> Arc<Scanner> {
     let typed = Typed { reputation: Vec::new(), learning, ..Typed::default() };
@@ -44,14 +48,18 @@ fn letter(kind: &str, number: usize) -> Vec<u8> {
 }
 
 async fn judge(scanner: &Scanner, mail: &[u8]) -> Verdict {
+    scanner.judge(offer(mail, "someone@example.org"), NOW_S).await.unwrap()
+}
+
+fn offer(mail: &[u8], sender: &str) -> Offer {
     let dissected = digesting::dissect(mail);
     let contents = (0_u16..).zip(&dissected.spans).filter_map(|(part, span)| {
         span.as_ref().map(|span| Content { part, bytes: content::decode(span, span.of(mail)) })
     });
-    let offer = Offer {
+    Offer {
         id: MailId([4; 16]),
         envelope: Envelope {
-            sender: "someone@example.org".into(),
+            sender: sender.into(),
             recipients: vec!["bob@example.com".into()],
             door: Door::Lmtp,
             verified: true,
@@ -60,8 +68,7 @@ async fn judge(scanner: &Scanner, mail: &[u8]) -> Verdict {
         inline: contents.collect(),
         outline: dissected.outline,
         remaining: Duration::from_secs(5),
-    };
-    scanner.judge(offer, 1_795_255_200).await.unwrap()
+    }
 }
 
 fn weight(verdict: &Verdict) -> f32 {
@@ -96,7 +103,7 @@ async fn what_users_teach_becomes_evidence_once_there_is_enough_of_both_classes(
     // Its part is known by digest since it was judged before: the features are remembered with the facts.
     let (verdict, of_ham) = (judge(&scanner, &spam).await, judge(&scanner, &ham).await);
     assert!(weight(&verdict) > 1.0, "{:?}", verdict.evidence);
-    assert!(weight(&verdict) <= 3.0, "little was taught: {}", weight(&verdict));
+    assert!(weight(&verdict) <= 2.9, "little was taught: {}", weight(&verdict));
     assert!(weight(&of_ham) < -1.0, "{:?}", of_ham.evidence);
     assert_eq!(verdict.rung, Rung::Full);
     let detail = &verdict.evidence.iter().find(|found| found.name == "learned").unwrap().detail;
@@ -172,4 +179,87 @@ async fn hostile_mail_is_learned_or_refused_and_nothing_breaks() {
     for mail in [vec![0], vec![0xff; 5000], b"<".repeat(100_000), b"\n\n=?utf-8?B?".repeat(5000)] {
         assert_eq!(code(teach(&scanner, mail, spam).await), Ok(wire::Outcome::Learned));
     }
+}
+
+/// A mail of the corpus with other words in its Message-Id, so that it can be taught many times.
+fn another(mail: &[u8], number: usize) -> Vec<u8> {
+    let text = String::from_utf8(mail.to_vec()).unwrap();
+    let kept: String =
+        text.split_inclusive('\n').filter(|line| !line.starts_with("Message-ID:")).collect();
+    format!("Message-ID: <{number}@poison.test>\n{kept}").into_bytes()
+}
+
+/// A scanner to which `spam` was taught as spam, and `ham` as ham, until it may say all it knows.
+async fn taught(directory: &std::path::Path, spam: &[u8], ham: &[u8]) -> Arc<Scanner> {
+    let scanner = scanner(kept_in(directory));
+    for number in 0..usize::from(score::MAILS_OF_EACH_FULL) {
+        teach(&scanner, another(spam, number), wire::Class::Spam).await.unwrap();
+        teach(&scanner, another(ham, number), wire::Class::Ham).await.unwrap();
+    }
+    scanner
+}
+
+const BOUNCE: &[u8] = include_bytes!("../../../corpus/formal/dsn.eml");
+const NEWSLETTER: &[u8] = include_bytes!("../../../corpus/ham/newsletter.eml");
+
+#[tokio::test]
+async fn a_formal_mail_stays_formal_however_often_users_called_it_spam() {
+    let directory = tempfile::tempdir().unwrap();
+    let scanner = taught(directory.path(), BOUNCE, &letter("ham", 1)).await;
+    let verdict = scanner.judge(offer(BOUNCE, ""), NOW_S).await.unwrap();
+    assert!(weight(&verdict) > 3.0, "{:?}", verdict.evidence);
+    assert_eq!(verdict.status, Status::Formal);
+}
+
+#[tokio::test]
+async fn a_poisoned_store_makes_a_clean_newsletter_no_spam_and_lets_no_proof_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let proof = ["XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-", "ANTI-UBE-TEST-EMAIL*C.34X"];
+    let bad = [&letter("spam", 1)[..], proof.concat().as_bytes(), b"\r\n"].concat();
+    let scanner = taught(directory.path(), NEWSLETTER, &bad).await;
+    let verdict = judge(&scanner, NEWSLETTER).await;
+    let before = verdict.score - weight(&verdict);
+    assert!(weight(&verdict) > 3.0 && f64::from(weight(&verdict)) <= score::WEIGHT_MAX);
+    assert!(before < 4.0, "a clean newsletter: {:?}", verdict.evidence);
+    assert_ne!(verdict.status, Status::Spam);
+    let verdict = judge(&scanner, &bad).await;
+    assert!(weight(&verdict) < -3.0 && f64::from(weight(&verdict)) >= score::WEIGHT_MIN);
+    assert_eq!(verdict.status, Status::Spam, "proof is proof");
+}
+
+#[tokio::test]
+async fn who_judges_from_a_record_without_the_store_keeps_what_users_had_taught() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spam, ham) = (letter("spam", 900), letter("ham", 900));
+    let scanner = taught(directory.path(), &spam, &ham).await;
+    let of = |mail: &[u8]| offer(mail, "someone@example.org");
+    let record = scanner.judge_recorded(of(&spam), NOW_S, None).await.unwrap();
+    let said = weight(&record.verdict);
+    assert!(said > 3.0, "{:?}", record.verdict.evidence);
+    let other = self::scanner(TypedLearning::default());
+    let again = other.judge_recorded(of(&spam), NOW_S, Some(&record)).await.unwrap();
+    assert_eq!(weight(&again.verdict).to_bits(), said.to_bits());
+    let asked = scanner.judge_recorded(of(&spam), NOW_S, Some(&record)).await.unwrap();
+    let found = asked.verdict.evidence.iter().filter(|found| found.name == "learned");
+    assert_eq!(found.count(), 1, "who asks himself does not remember, too");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_stops_no_mail_and_every_verdict_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("learned.log"), b"something else, quite long").unwrap();
+    let scanner = scanner(kept_in(directory.path()));
+    let verdict = judge(&scanner, &letter("ham", 1)).await;
+    assert!(verdict.evidence.iter().any(|found| found.name == "learned_unknown"));
+    assert_eq!(verdict.rung, Rung::Cached);
+    let refused = teach(&scanner, letter("spam", 1), wire::Class::Spam).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let kept = std::fs::read(directory.path().join("learned.log")).unwrap();
+    assert_eq!(kept, b"something else, quite long");
+}
+
+#[test]
+fn the_names_of_this_evidence_are_those_that_a_policy_knows() {
+    let known: Vec<&str> = tamis_scanner::evidence_names().collect();
+    assert!(known.contains(&score::NAME) && known.contains(&score::SILENT));
 }

@@ -47,7 +47,7 @@ fn is_exact(scope: &Scope) {
 fn counts_are_the_sum_over_the_remembered_mails_whatever_was_done() {
     for seed in 1..=64 {
         let mut random = Random(seed * 0x9e37);
-        let bounds = Bounds { mails_max: 20, tokens_max: 50 };
+        let bounds = Bounds { mails_max: 20, tokens_max: 50, domains_tokens_max: 90 };
         let mut known = Knowledge::new(bounds);
         for _ in 0..300 {
             let name = [random.next(30) as u8; 16];
@@ -60,6 +60,9 @@ fn counts_are_the_sum_over_the_remembered_mails_whatever_was_done() {
         }
         is_exact(&known.global);
         known.domains().for_each(|(_, scope)| is_exact(scope));
+        let of_mail = |(_, _, tokens): (_, _, &Arc<[Token]>)| tokens.len();
+        let of_domains = known.domains().flat_map(|(_, scope)| scope.mails());
+        assert!(of_domains.map(of_mail).sum::<usize>() <= bounds.domains_tokens_max);
     }
 }
 
@@ -83,7 +86,7 @@ fn unlearning_leaves_what_was_before_and_learning_twice_changes_nothing() {
 
 #[test]
 fn a_scope_forgets_its_oldest_mail_at_n_plus_1_and_not_at_n() {
-    let bounds = Bounds { mails_max: 3, tokens_max: 1000 };
+    let bounds = Bounds { mails_max: 3, tokens_max: 1000, ..Bounds::default() };
     let mut scope = Scope::default();
     for name in 0..3 {
         scope.learn([name; 16], Class::Spam, &vec![name.into()].into(), &bounds);
@@ -92,9 +95,43 @@ fn a_scope_forgets_its_oldest_mail_at_n_plus_1_and_not_at_n() {
     scope.learn([3; 16], Class::Spam, &vec![3].into(), &bounds);
     assert_eq!((scope.totals().spam, scope.class(&[0; 16])), (3, None));
     assert_eq!(scope.counts(0), Counts::default());
-    let bounds = Bounds { mails_max: 100, tokens_max: 3 };
+    let bounds = Bounds { mails_max: 100, tokens_max: 3, ..Bounds::default() };
     assert_eq!(scope.learn([4; 16], Class::Spam, &vec![4].into(), &bounds), Outcome::Learned);
     assert_eq!((scope.len(), scope.class(&[1; 16])), (3, None), "tokens have a bound, too");
+}
+
+#[test]
+fn a_flood_of_one_class_pushes_out_its_own_and_never_the_other() {
+    let bounds = Bounds { mails_max: 10, ..Bounds::default() };
+    let mut scope = Scope::default();
+    for number in 0..3 {
+        scope.learn([number; 16], Class::Ham, &vec![number.into()].into(), &bounds);
+    }
+    for number in 10..200 {
+        scope.learn([number; 16], Class::Spam, &vec![number.into()].into(), &bounds);
+    }
+    assert_eq!((scope.totals().spam, scope.totals().ham), (7, 3));
+    assert_eq!((scope.class(&[192; 16]), scope.class(&[193; 16])), (None, Some(Class::Spam)));
+    is_exact(&scope);
+}
+
+#[test]
+fn all_domains_together_have_a_bound_and_the_one_that_remembers_most_forgets() {
+    let bounds = Bounds { domains_tokens_max: 10, ..Bounds::default() };
+    let mut known = Knowledge::new(bounds);
+    let two: Arc<[Token]> = vec![1, 2].into();
+    known.learn([1; 16], Class::Ham, &two, "small.test");
+    for number in 2..6 {
+        known.learn([number; 16], Class::Spam, &two, "big.test");
+    }
+    let mails = |known: &Knowledge, domain: &str| known.domain(domain).map(|it| it.mails().count());
+    assert_eq!(mails(&known, "big.test"), Some(4), "n is room");
+    known.learn([6; 16], Class::Ham, &two, "small.test");
+    assert_eq!((mails(&known, "big.test"), mails(&known, "small.test")), (Some(3), Some(2)));
+    assert_eq!(known.domain("big.test").map(|scope| scope.counts(1).spam), Some(3));
+    assert_eq!(known.global.totals(), Counts { spam: 4, ham: 2 }, "what all know is not touched");
+    assert_eq!(known.unlearn(&[2; 16], "big.test"), Outcome::Unlearned);
+    assert_eq!(mails(&known, "big.test"), Some(3), "it was forgotten before");
 }
 
 #[test]

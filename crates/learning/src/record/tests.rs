@@ -87,7 +87,11 @@ fn tokens_and_domains_are_sound_at_n_and_not_at_n_plus_1() {
 
 #[test]
 fn knowledge_comes_back_from_its_lessons_even_where_scopes_differ() {
-    let bounds = crate::knowledge::Bounds { mails_max: 3, tokens_max: 1000 };
+    let bounds = crate::knowledge::Bounds {
+        mails_max: 3,
+        tokens_max: 1000,
+        ..crate::knowledge::Bounds::default()
+    };
     let mut known = Knowledge::new(bounds);
     for number in 0..5 {
         Lesson { domain: "a.test".into(), ..lesson(number, 3) }.apply(&mut known);

@@ -29,8 +29,7 @@ fn weights_stay_within_their_bounds_however_sure_the_counts_are() {
         assert!(ham.is_some_and(|weight| weight >= WEIGHT_MIN.max(-most) - 0.01 && weight < 0.0));
     }
     assert_eq!(bound(MAILS_OF_EACH_MIN), WEIGHT_EARLY);
-    assert_eq!(bound(MAILS_OF_EACH_FULL), WEIGHT_MAX);
-    assert!(WEIGHT_MAX < 10.0, "no teaching alone makes spam under the default threshold");
+    assert!((bound(MAILS_OF_EACH_FULL) - WEIGHT_MAX).abs() < 1e-9);
 }
 
 #[test]
@@ -42,6 +41,27 @@ fn a_domain_that_learned_enough_outweighs_the_others() {
     assert!(score(&global, Some(&own)).value > 0.0);
     let of_others = judge(&global, None);
     assert_eq!(judge(&global, Some(&too_few)), of_others, "a domain with too few says nothing");
+}
+
+#[test]
+fn no_teaching_alone_makes_spam_at_any_level_or_hides_what_is_spam_by_all_else() {
+    use tamis_domain::policy::DetectionLevel as Level;
+    for level in Level::ALL {
+        let thresholds = level.thresholds();
+        assert!(WEIGHT_MAX < f64::from(thresholds.spam), "{level:?}");
+        assert!(WEIGHT_EARLY < f64::from(thresholds.probable_spam), "{level:?}");
+    }
+    let standard = Level::Standard.thresholds();
+    assert!(f64::from(standard.spam) + WEIGHT_MIN >= f64::from(standard.probable_spam));
+}
+
+#[test]
+fn a_domain_has_its_word_even_where_others_taught_much_and_all_of_one_class() {
+    let flood = seen(20_000, 0, &[(20_000, 0); 40]);
+    assert!(judge(&flood, None).is_none(), "one class tells nothing");
+    let own = seen(200, 200, &[(0, 150); 40]);
+    let found = judge(&flood, Some(&own)).expect("the domain learned enough by itself");
+    assert!(f64::from(found.weight) < -2.0, "{found:?}");
 }
 
 #[test]

@@ -20,9 +20,9 @@ pub const FILE_NAME: &str = "learned.log";
 /// Bytes by which a file may outgrow twice what it has to say before it is written anew.
 const SLACK_BYTES: u64 = 1 << 20;
 
-/// Bytes of a file that is read: the most that a scope of [`tamis_learning::knowledge::MAILS_MAX`] mails and its domains
-/// write before they are rewritten.
-const FILE_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of a file that is read, and that one grows to where it cannot be written anew: twice the most that there is to
+/// say (60,000 mails of all and 16 million tokens of domains), and a little more.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The store cannot be opened: always the administrator's affair.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,8 @@ struct Writer {
     bytes: u64,
     /// Bytes after the last rewriting.
     fresh: u64,
+    /// Whether something that was not acknowledged may stand at its end.
+    is_torn: bool,
     key: SiteKey,
     /// Keeps others out.
     _lock: File,
@@ -114,7 +116,7 @@ impl FileStore {
             ham = known.global.totals().ham,
             "learned mail is read"
         );
-        let writer = Writer { path, file, bytes, fresh: bytes, key, _lock: lock };
+        let writer = Writer { path, file, bytes, fresh: bytes, is_torn: false, key, _lock: lock };
         let inner = Inner { known: RwLock::new(known), writer: Mutex::new(writer) };
         Ok(Self { key, inner: Arc::new(inner) })
     }
@@ -181,23 +183,39 @@ impl Writer {
     fn append(&mut self, lesson: &Lesson) -> io::Result<()> {
         let mut frame = Vec::new();
         lesson.push(&mut frame);
-        let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => {
-                self.bytes += frame.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // What stands there half would hide what comes behind it.
-                self.file.set_len(self.bytes)?;
-                Err(error)
-            }
+        let bytes = self.bytes + frame.len() as u64;
+        if bytes > FILE_BYTES_MAX {
+            return Err(io::Error::other(format!(
+                "the file would have more than {FILE_BYTES_MAX} bytes"
+            )));
         }
+        self.cut()?;
+        self.is_torn = true;
+        if let Err(error) = self.file.write_all(&frame).and_then(|()| self.file.sync_data()) {
+            self.cut()?;
+            return Err(error);
+        }
+        (self.is_torn, self.bytes) = (false, bytes);
+        Ok(())
+    }
+
+    /// Cuts off what was not acknowledged: it would hide what comes behind it.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.bytes)?;
+            self.is_torn = false;
+        }
+        Ok(())
     }
 
     fn rewrite(&mut self, known: &Knowledge) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut out = io::BufWriter::new(options().create(true).truncate(true).open(&new)?);
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&new)?;
+        let mut out = io::BufWriter::new(file);
         out.write_all(&record::head(&self.key))?;
         let (mut frame, mut bytes, mut done) = (Vec::new(), HEAD_BYTES as u64, Ok(()));
         record::lessons(known, |lesson| {
@@ -209,12 +227,13 @@ impl Writer {
             }
         });
         done?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
-        sync_directory(self.path.parent().unwrap_or(Path::new(".")))?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
-        (self.bytes, self.fresh) = (bytes, bytes);
-        Ok(())
+        // From here on the old file has no name: whatever fails now, lessons go to the new one.
+        self.file = file;
+        (self.bytes, self.fresh, self.is_torn) = (bytes, bytes, false);
+        sync_directory(self.path.parent().unwrap_or(Path::new(".")))
     }
 }
 

@@ -1,31 +1,36 @@
 //! What users taught: kept in a file of this scanner or in a Redis that all share, asked once for each mail.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use tamis_domain::dialogue::Content;
 use tamis_domain::digest::PartDigest;
 use tamis_domain::envelope::{Envelope, domain_of};
 use tamis_domain::evidence::Evidence;
-use tamis_domain::outline::PartKind;
 use tamis_learning::hashing::SiteKey;
 use tamis_learning::knowledge::{Bounds, Class, Outcome};
 use tamis_learning::record::{DOMAIN_BYTES_MAX, Lesson};
 use tamis_learning::score::{self, Seen};
 use tamis_learning::tokens::{self, Token as Feature};
-use tamis_message::reading::read_part;
+use tamis_message::reading::{Budget, read_part_within};
 use tamis_message::{content, digesting, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::memory::FarSettings;
+use crate::reading::put_in_order;
 
 mod file;
 mod redis;
 
-pub use file::{FileStore, OpenError};
 use self::redis::RedisStore;
+pub use file::{FileStore, OpenError};
 
 /// Mails learned at the same time: reading one may take a core for a while, and judging comes first.
 const LESSONS_AT_ONCE_MAX: usize = 2;
+
+/// Requests to learn whose mails are in memory at the same time: 16 times the 16 MiB that one may have.
+pub const LESSONS_IN_HAND_MAX: usize = 16;
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
@@ -75,7 +80,9 @@ pub enum Untaught {
     #[error("the mail cannot be read")]
     Unreadable,
     /// The recipient's domain is no domain: the caller's fault.
-    #[error("recipient: longer than {DOMAIN_BYTES_MAX} bytes")]
+    #[error(
+        "recipient: write user@domain or a domain of letters, digits, - and _, at most {DOMAIN_BYTES_MAX} bytes"
+    )]
     Domain,
 }
 
@@ -95,6 +102,8 @@ pub enum Recalled {
 enum Store {
     File(FileStore),
     Redis(RedisStore),
+    /// It could not be opened.
+    Away,
 }
 
 /// The way to what was learned.
@@ -103,6 +112,7 @@ pub struct Learning {
     store: Store,
     token: Option<Token>,
     seats: Semaphore,
+    in_hand: Arc<Semaphore>,
 }
 
 impl Learning {
@@ -116,7 +126,28 @@ impl Learning {
             Place::Directory(directory) => Store::File(FileStore::open(directory, bounds)?),
             Place::Redis(far) => Store::Redis(RedisStore::start(far.clone(), bounds)),
         };
-        Ok(Self { store, token: settings.token, seats: Semaphore::new(LESSONS_AT_ONCE_MAX) })
+        Ok(Self::with(store, settings))
+    }
+
+    /// The way to a store that could not be opened: every verdict says so, and nothing is learned.
+    #[must_use]
+    pub fn away(settings: &Settings) -> Self {
+        Self::with(Store::Away, settings)
+    }
+
+    fn with(store: Store, settings: &Settings) -> Self {
+        Self {
+            store,
+            token: settings.token,
+            seats: Semaphore::new(LESSONS_AT_ONCE_MAX),
+            in_hand: Arc::new(Semaphore::new(LESSONS_IN_HAND_MAX)),
+        }
+    }
+
+    /// Room for the mail of one more request, as long as it is held; none: too many are in hand.
+    #[must_use]
+    pub fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.in_hand).try_acquire_owned().ok()
     }
 
     /// What who teaches must show.
@@ -131,6 +162,7 @@ impl Learning {
         match &self.store {
             Store::File(store) => Some(store.key()),
             Store::Redis(store) => store.key(),
+            Store::Away => None,
         }
     }
 
@@ -151,6 +183,7 @@ impl Learning {
             match &self.store {
                 Store::File(store) => Some(store.seen(features, domain)),
                 Store::Redis(store) => store.seen(features, domain).await,
+                Store::Away => None,
             }
         };
         match timeout_at(until.into(), asked).await {
@@ -179,6 +212,7 @@ impl Learning {
         match &self.store {
             Store::File(store) => store.write(lesson).await,
             Store::Redis(store) => store.write(lesson).await,
+            Store::Away => None,
         }
         .ok_or(Untaught::Store)
     }
@@ -193,16 +227,24 @@ fn lesson(key: &SiteKey, mail: &[u8], class: Option<Class>, domain: String) -> L
     if class.is_none() {
         return none;
     }
-    let parts = outline.parts.iter().zip(&dissected.spans);
-    // Pictures have no features of their own; all else may be text by its bytes.
-    let parts = parts.filter(|(part, _)| part.kind != PartKind::Image);
-    let parts: Vec<Vec<Feature>> = parts
+    let spans = (0_u16..).zip(&dissected.spans);
+    let mut contents: Vec<Content> = spans
         .filter_map(|(part, span)| {
             let span = span.as_ref()?;
-            let reading = read_part(part, &content::decode(span, span.of(mail)));
-            Some(tokens::of_part(key, part, &reading))
+            Some(Content { part, bytes: content::decode(span, span.of(mail)) })
         })
         .collect();
+    // In the order and within the budget of judging: what is left out there is left out here.
+    put_in_order(&mut contents);
+    let mut budget = Budget::default();
+    let mut parts: Vec<Vec<Feature>> = vec![Vec::new(); outline.parts.len()];
+    for Content { part: number, bytes } in contents {
+        let number = usize::from(number);
+        if let Some(part) = outline.parts.get(number) {
+            let reading = read_part_within(part, &bytes, &mut budget);
+            parts[number] = tokens::of_part(key, part, &reading);
+        }
+    }
     let header = header::read(&outline.header);
     let envelope = Envelope::default();
     let all = tokens::of_mail(key, &envelope, &header, outline, parts.iter().map(Vec::as_slice));
@@ -216,14 +258,16 @@ pub(crate) fn common_domain(recipients: &[String]) -> Option<String> {
     (is_common && !first.is_empty()).then_some(first)
 }
 
-/// The domain of an address or of a domain; `None` if it is too long to be one.
+/// The domain of an address or of a domain; `None` if it is too long to be one, or has signs that none has: it becomes
+/// part of a key of the store.
 fn domain_named(recipient: &str) -> Option<String> {
     let recipient = recipient.trim();
     let domain = if recipient.contains('@') { domain_of(recipient) } else { recipient };
     let domain = domain.trim_end_matches('.').to_lowercase();
     // A user without a domain teaches all.
     let domain = if domain.contains('.') { domain } else { String::new() };
-    (domain.len() <= DOMAIN_BYTES_MAX).then_some(domain)
+    let is_fine = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (domain.len() <= DOMAIN_BYTES_MAX && domain.chars().all(is_fine)).then_some(domain)
 }
 
 /// Totals as they are told to who taught.

@@ -7,7 +7,7 @@ use futures_util::future::join;
 use quick_cache::sync::Cache;
 use redis::{Cmd, Value};
 use tamis_learning::hashing::{SiteKey, fold};
-use tamis_learning::knowledge::{Bounds, Counts, Outcome};
+use tamis_learning::knowledge::{Bounds, Counts, DOMAINS_MAX, Outcome};
 use tamis_learning::record::Lesson;
 use tamis_learning::score::Seen;
 use tamis_learning::tokens::Token;
@@ -34,6 +34,12 @@ const KEY_PERIODS: [Duration; 2] = [Duration::from_millis(200), Duration::from_s
 
 /// One lesson in one scope.
 const LEARN: &str = include_str!("learn.lua");
+
+/// Whether a domain is among those that have knowledge of their own; it is put there where it may and there is room.
+const ENTER: &str = "
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 1 then return 1 end
+if ARGV[3] == '0' or redis.call('SCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+return redis.call('SADD', KEYS[1], ARGV[1])";
 
 /// Scope and token.
 type Place = (u32, Token);
@@ -104,10 +110,17 @@ impl RedisStore {
         let (of_all, spam, ham) = inner.learn(&lesson, "").await?;
         let outcome = match lesson.domain.as_str() {
             "" => of_all,
-            domain => match (of_all, inner.learn(&lesson, domain).await?.0) {
-                (Outcome::Known | Outcome::Unknown, of_domain) => of_domain,
-                (of_all, _) => of_all,
-            },
+            domain if !inner.has_room(domain, lesson.class.is_some()).await? => of_all,
+            domain => {
+                let (of_domain, spam, ham) = inner.learn(&lesson, domain).await?;
+                if (lesson.class, spam, ham) == (None, 0, 0) {
+                    inner.leave(domain).await?;
+                }
+                match of_all {
+                    Outcome::Known | Outcome::Unknown => of_domain,
+                    of_all => of_all,
+                }
+            }
         };
         inner.counts.clear();
         inner.totals.clear();
@@ -207,6 +220,24 @@ impl Inner {
         }
     }
 
+    /// Whether a domain has knowledge of its own, or may have from now on.
+    async fn has_room(&self, domain: &str, may_enter: bool) -> Option<bool> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(ENTER).arg(1).arg(name("", "d")).arg(domain).arg(DOMAINS_MAX);
+        command.arg(u8::from(may_enter));
+        match self.far.ask(&command, LESSON_TIMEOUT).await? {
+            Value::Int(room) => Some(room == 1),
+            _ => None,
+        }
+    }
+
+    /// A domain that knows nothing any more makes room for another.
+    async fn leave(&self, domain: &str) -> Option<Value> {
+        let mut command = redis::cmd("SREM");
+        command.arg(name("", "d")).arg(domain);
+        self.far.ask(&command, LESSON_TIMEOUT).await
+    }
+
     async fn learn(&self, lesson: &Lesson, domain: &str) -> Option<(Outcome, u16, u16)> {
         use tamis_learning::knowledge::Class;
         let class = match lesson.class {
@@ -216,8 +247,8 @@ impl Inner {
         };
         let blob: Vec<u8> = lesson.tokens.iter().flat_map(|token| token.to_le_bytes()).collect();
         let mut command = redis::cmd("EVAL");
-        command.arg(LEARN).arg(4);
-        ["t", "m", "o", "n"].iter().for_each(|kind| {
+        command.arg(LEARN).arg(5);
+        ["t", "m", "o1", "o2", "n"].iter().for_each(|kind| {
             command.arg(name(domain, kind));
         });
         command.arg(&lesson.name[..]).arg(class).arg(blob);

@@ -144,6 +144,12 @@ fn the_domain_of_a_mail_is_what_all_its_recipients_have_in_common() {
     ] {
         assert_eq!(domain_named(recipient).as_deref(), domain, "{recipient}");
     }
+    for strange in
+        ["a.b}:t", "ann@a b.test", "ann@../x.test", "a.b\r\n", "a.{x}", "ann@[192.0.2.1]"]
+    {
+        let strange = strange.replace("\r\n", "\r\nx");
+        assert_eq!(domain_named(&strange), None, "{strange}");
+    }
     let of = |bytes: usize| domain_named(&format!("{}.test", "d".repeat(bytes - 5)));
     assert!(of(DOMAIN_BYTES_MAX).is_some() && of(DOMAIN_BYTES_MAX + 1).is_none());
 }
