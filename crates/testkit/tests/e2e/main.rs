@@ -18,6 +18,7 @@ mod images;
 mod kill;
 mod learning;
 mod learning_dovecot;
+mod learning_losses;
 mod mails;
 mod manifests;
 mod never_lose_mail;

@@ -24,6 +24,9 @@ const SLACK_BYTES: u64 = 1 << 20;
 /// say (60,000 mails of all and 16 million tokens of domains), and a little more.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// Bytes of a file that are read at once: many lessons, so that one that is cut at the end is read again rarely.
+const PIECE_BYTES: usize = 4 << 20;
+
 /// The store cannot be opened: always the administrator's affair.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -56,7 +59,7 @@ struct Writer {
     path: PathBuf,
     file: File,
     bytes: u64,
-    /// Bytes after the last rewriting.
+    /// Bytes after the last rewriting, or that it would have had when it was opened.
     fresh: u64,
     /// Whether something that was not acknowledged may stand at its end.
     is_torn: bool,
@@ -83,32 +86,24 @@ impl FileStore {
         if file.metadata().map_err(disk)?.len() > FILE_BYTES_MAX {
             return Err(disk(io::Error::other(format!("longer than {FILE_BYTES_MAX} bytes"))));
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(disk)?;
-        let mut known = Knowledge::new(bounds);
-        let begun = &bytes[..bytes.len().min(record::MAGIC.len())];
-        if bytes.len() < HEAD_BYTES && record::MAGIC.starts_with(begun) {
+        let mut head = Vec::new();
+        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(disk)?;
+        if head.len() < HEAD_BYTES
+            && record::MAGIC.starts_with(&head[..head.len().min(record::MAGIC.len())])
+        {
             // New, or torn while it was made: nothing was promised yet.
-            bytes = begin(&mut file).map_err(disk)?;
+            head = begin(&mut file).map_err(disk)?;
             sync_directory(directory).map_err(disk)?;
         }
-        let key = record::read_head(&bytes)
-            .map_err(|damage| OpenError::Strange(shown.clone(), damage))?;
-        let take = |lesson: Lesson| {
-            lesson.apply(&mut known);
-        };
-        let kept = match record::read(&bytes[HEAD_BYTES..], take) {
-            Ok(()) => bytes.len(),
-            Err(Damage::Damaged(at)) => {
-                let aside = directory.join("learned.damaged");
-                tracing::error!(at, aside = %aside.display(), "what was learned is damaged; the file is kept aside, what stands before counts");
-                std::fs::copy(&path, aside).map_err(disk)?;
-                HEAD_BYTES + at
-            }
-            Err(Damage::Torn(at)) => HEAD_BYTES + at,
-            Err(damage @ Damage::NotOurs) => return Err(OpenError::Strange(shown, damage)),
-        };
-        let bytes = kept as u64;
+        let key =
+            record::read_head(&head).map_err(|damage| OpenError::Strange(shown.clone(), damage))?;
+        let mut known = Knowledge::new(bounds);
+        let (bytes, damage) = read_lessons(&mut file, &mut known).map_err(disk)?;
+        if let Some(Damage::Damaged(_)) = damage {
+            let aside = directory.join("learned.damaged");
+            tracing::error!(at = bytes, aside = %aside.display(), "what was learned is damaged; the file is kept aside, what stands before counts");
+            std::fs::copy(&path, aside).map_err(disk)?;
+        }
         file.set_len(bytes).map_err(disk)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(disk)?;
         tracing::info!(
@@ -116,7 +111,8 @@ impl FileStore {
             ham = known.global.totals().ham,
             "learned mail is read"
         );
-        let writer = Writer { path, file, bytes, fresh: bytes, is_torn: false, key, _lock: lock };
+        let fresh = bytes_of(&known);
+        let writer = Writer { path, file, bytes, fresh, is_torn: false, key, _lock: lock };
         let inner = Inner { known: RwLock::new(known), writer: Mutex::new(writer) };
         Ok(Self { key, inner: Arc::new(inner) })
     }
@@ -245,6 +241,40 @@ fn begin(file: &mut File) -> io::Result<Vec<u8>> {
     file.write_all(&head)?;
     file.sync_all()?;
     Ok(head)
+}
+
+/// Reads lessons from behind the head on, a piece at a time. Where they end, and what is wrong there.
+fn read_lessons(file: &mut File, known: &mut Knowledge) -> io::Result<(u64, Option<Damage>)> {
+    let (mut buffer, mut end) = (Vec::with_capacity(PIECE_BYTES), HEAD_BYTES as u64);
+    loop {
+        let wanted = (PIECE_BYTES - buffer.len()) as u64;
+        let is_last = (file.by_ref().take(wanted).read_to_end(&mut buffer)? as u64) < wanted;
+        let read = record::read(&buffer, |lesson| {
+            lesson.apply(known);
+        });
+        let (at, damage) = match read {
+            Ok(()) => (buffer.len(), None),
+            Err(damage @ (Damage::Torn(at) | Damage::Damaged(at))) => (at, Some(damage)),
+            Err(damage @ Damage::NotOurs) => (0, Some(damage)),
+        };
+        end += at as u64;
+        buffer.drain(..at);
+        // What did not fit into one piece begins the next, unless nothing at all could be read of it.
+        if is_last || at == 0 {
+            return Ok((end, damage));
+        }
+    }
+}
+
+/// Bytes of a file that says what is known and no more.
+fn bytes_of(known: &Knowledge) -> u64 {
+    let (mut frame, mut bytes) = (Vec::new(), HEAD_BYTES as u64);
+    record::lessons(known, |lesson| {
+        frame.clear();
+        lesson.push(&mut frame);
+        bytes += frame.len() as u64;
+    });
+    bytes
 }
 
 /// Files that hold the site's key are for their owner alone.

@@ -103,10 +103,10 @@ async fn a_torn_end_is_cut_and_a_damaged_file_kept_aside_with_what_stands_before
 }
 
 #[tokio::test]
-async fn a_file_that_says_much_of_what_is_forgotten_is_written_anew() {
+async fn a_file_that_says_much_of_what_is_forgotten_is_written_anew_however_often_it_was_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(file::FILE_NAME);
-    let learning = open(directory.path(), 2).unwrap();
+    let mut learning = open(directory.path(), 2).unwrap();
     let long = |number: usize| {
         let words: String = (0..400).map(|word| format!("w{}x{word} ", number % 7)).collect();
         [letter("spam", number), words.into_bytes()].concat()
@@ -117,14 +117,53 @@ async fn a_file_that_says_much_of_what_is_forgotten_is_written_anew() {
         let bytes = std::fs::metadata(&path).unwrap().len();
         if bytes < longest {
             assert!(bytes < 20_000, "{bytes}");
+            assert!(longest < (4 << 20) + 100_000, "{longest}");
             drop(learning);
             let learning = open(directory.path(), 2).unwrap();
             assert_eq!(learning.teach(long(number), None, "").await.unwrap().0, Outcome::Unlearned);
             return;
         }
         longest = bytes;
+        if number % 300 == 299 {
+            drop(learning);
+            learning = open(directory.path(), 2).unwrap();
+        }
     }
     panic!("it grew to {longest} bytes");
+}
+
+/// A file of this many lessons: longer than what is read at once.
+#[tokio::test]
+async fn a_long_file_is_read_in_pieces_to_its_last_lesson_and_to_the_byte_where_it_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(file::FILE_NAME);
+    drop(open(directory.path(), 10_000).unwrap());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let head = bytes.len();
+    let mut ends = Vec::new();
+    for number in 0_u32..2600 {
+        let mut name = [0; 16];
+        name[..4].copy_from_slice(&number.to_le_bytes());
+        let tokens = (0..500 + number % 3).collect();
+        let domain = String::new();
+        Lesson { class: Some(Class::Ham), name, domain, is_apart: false, tokens }.push(&mut bytes);
+        ends.push(bytes.len());
+    }
+    assert!(bytes.len() - head > 5 << 20, "{}", bytes.len());
+    std::fs::write(&path, &bytes).unwrap();
+    let totals = |learning: &Learning| {
+        let Store::File(store) = &learning.store else { panic!("a file") };
+        store.seen(&[0], None).0.totals.ham
+    };
+    assert_eq!(totals(&open(directory.path(), 10_000).unwrap()), 2600);
+    for damaged in [2_200, 2_599] {
+        let mut bytes = bytes.clone();
+        bytes[ends[damaged] - 1] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(usize::from(totals(&open(directory.path(), 10_000).unwrap())), damaged);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), ends[damaged - 1] as u64);
+    }
+    assert!(directory.path().join("learned.damaged").exists());
 }
 
 #[test]
