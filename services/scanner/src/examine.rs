@@ -18,7 +18,7 @@ use futures_util::future::join;
 use tamis_checks::bases::Bases;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
-use tamis_domain::evidence::Evidence;
+use tamis_domain::evidence::{Evidence, Mark};
 use tamis_domain::outline::Part;
 use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
@@ -457,25 +457,29 @@ impl Examination {
         ));
         all.extend(tamis_checks::dns_lists::judge(&self.findings.lists));
         all.extend(self.remembered.iter().cloned());
-        match &self.recalled {
-            Recalled::NotAsked => {}
-            Recalled::Silent => all.push(score::silent()),
-            Recalled::Heard(found) => all.extend(found.clone()),
-        }
         let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
         all.extend(tamis_checks::together::judge(&offer.outline, &facts));
-        if self.heard.may_have_missed() {
-            // Whether a signature matches is not known, so nothing is taken for a mere formality.
-            return all;
+        let (envelope, outline) = (&offer.envelope, &offer.outline);
+        let formal =
+            tamis_checks::formal::judge(envelope, &self.header, outline, &facts, &self.answers);
+        let is_formal = formal.iter().any(|found| found.mark == Some(Mark::Formal));
+        all.extend(self.learned(is_formal));
+        // Whether a signature matches may not be known: then nothing is taken for a mere formality.
+        if !self.heard.may_have_missed() {
+            all.extend(formal);
         }
-        all.extend(tamis_checks::formal::judge(
-            &offer.envelope,
-            &self.header,
-            &offer.outline,
-            &facts,
-            &self.answers,
-        ));
         all
+    }
+
+    /// What users taught. Bounces that they called spam look like every bounce: that is held against none.
+    fn learned(&self, is_formal: bool) -> Option<Evidence> {
+        match &self.recalled {
+            Recalled::NotAsked => None,
+            Recalled::Silent => Some(score::silent()),
+            Recalled::Heard(found) => {
+                found.clone().filter(|found| !is_formal || found.weight < 0.0)
+            }
+        }
     }
 
     /// Puts all that a decision depends on together, and asks it.

@@ -208,9 +208,18 @@ const NEWSLETTER: &[u8] = include_bytes!("../../../corpus/ham/newsletter.eml");
 async fn a_formal_mail_stays_formal_however_often_users_called_it_spam() {
     let directory = tempfile::tempdir().unwrap();
     let scanner = taught(directory.path(), BOUNCE, &letter("ham", 1)).await;
+    // The store has learned enough to speak.
+    let verdict = judge(&scanner, &letter("ham", 2)).await;
+    assert!(weight(&verdict) < -3.0, "{:?}", verdict.evidence);
     let verdict = scanner.judge(offer(BOUNCE, ""), NOW_S).await.unwrap();
-    assert!(weight(&verdict) > 3.0, "{:?}", verdict.evidence);
+    assert_eq!(weight(&verdict), 0.0, "nor does its score grow: {:?}", verdict.evidence);
     assert_eq!(verdict.status, Status::Formal);
+    let disguised = another(BOUNCE, 1);
+    let disguised = String::from_utf8(disguised).unwrap();
+    let disguised = disguised.replace("multipart/report; report-type=delivery-status", "multipart/mixed");
+    let verdict = judge(&scanner, disguised.as_bytes()).await;
+    assert!(weight(&verdict) > 3.0, "what is no bounce is judged: {:?}", verdict.evidence);
+    assert_ne!(verdict.status, Status::Formal);
 }
 
 #[tokio::test]

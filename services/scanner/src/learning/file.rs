@@ -87,7 +87,7 @@ impl FileStore {
             return Err(disk(io::Error::other(format!("longer than {FILE_BYTES_MAX} bytes"))));
         }
         let mut head = Vec::new();
-        file.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(disk)?;
+        (&file).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(disk)?;
         if head.len() < HEAD_BYTES
             && record::MAGIC.starts_with(&head[..head.len().min(record::MAGIC.len())])
         {
@@ -248,7 +248,7 @@ fn read_lessons(file: &mut File, known: &mut Knowledge) -> io::Result<(u64, Opti
     let (mut buffer, mut end) = (Vec::with_capacity(PIECE_BYTES), HEAD_BYTES as u64);
     loop {
         let wanted = (PIECE_BYTES - buffer.len()) as u64;
-        let is_last = (file.by_ref().take(wanted).read_to_end(&mut buffer)? as u64) < wanted;
+        let is_last = ((&*file).take(wanted).read_to_end(&mut buffer)? as u64) < wanted;
         let read = record::read(&buffer, |lesson| {
             lesson.apply(known);
         });
