@@ -79,7 +79,7 @@ fn tokens_and_domains_are_sound_at_n_and_not_at_n_plus_1() {
     let named = |bytes: usize| Lesson { domain: "d".repeat(bytes), ..lesson(1, 1) };
     assert!(named(DOMAIN_BYTES_MAX).is_sound() && !named(DOMAIN_BYTES_MAX + 1).is_sound());
     let longest = Lesson { domain: "d".repeat(DOMAIN_BYTES_MAX), ..lesson(1, MAIL_TOKENS_MAX) };
-    assert_eq!(all(&file(&[longest.clone()])), (vec![longest], Ok(())));
+    assert_eq!(all(&file(std::slice::from_ref(&longest))), (vec![longest], Ok(())));
     let twice = Lesson { tokens: [1, 1].into(), ..lesson(1, 0) };
     assert!(!twice.is_sound());
     assert_eq!(all(&file(&[twice])).0, [], "and is not read");
