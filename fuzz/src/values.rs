@@ -136,6 +136,7 @@ pub(crate) fn evidence(pick: &mut Pick<'_>) -> Evidence {
         Source::Reputation,
         Source::Authentication,
         Source::DnsList,
+        Source::Learned,
     ];
     let marks = [
         None,

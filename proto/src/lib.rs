@@ -31,4 +31,16 @@ pub mod reputation {
     include!("generated/tamis.reputation.v1.rs");
 }
 
+/// Generated from `tamis/learning/v1/learning.proto`: what people teach a scanner.
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods
+)]
+pub mod learning {
+    include!("generated/tamis.learning.v1.rs");
+}
+
 pub mod scan_convert;

@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-const CONTRACTS: [&str; 2] = ["tamis/scan/v1/scan.proto", "tamis/reputation/v1/reputation.proto"];
+const CONTRACTS: [&str; 3] = [
+    "tamis/scan/v1/scan.proto",
+    "tamis/reputation/v1/reputation.proto",
+    "tamis/learning/v1/learning.proto",
+];
 
 #[test]
 fn committed_code_is_what_the_contracts_say() {
@@ -16,7 +20,7 @@ fn committed_code_is_what_the_contracts_say() {
         .out_dir(fresh.path())
         .compile_fds(set)
         .expect("generated code");
-    for package in ["tamis.scan.v1.rs", "tamis.reputation.v1.rs"] {
+    for package in ["tamis.scan.v1.rs", "tamis.reputation.v1.rs", "tamis.learning.v1.rs"] {
         let made = std::fs::read_to_string(fresh.path().join(package)).expect("generated file");
         let kept = root.join("src/generated").join(package);
         if std::env::var_os("UPDATE_GENERATED").is_some() {

@@ -49,6 +49,7 @@ const DOORS: &[Door] = &[
         &["tamis-domain"],
         Some(&["aws-lc-rs", "blake3", "bytes", "thiserror"]),
     ),
+    ("tamis-learning", &["tamis-domain"], Some(&["thiserror"])),
     ("tamis-proto", &["tamis-domain"], None),
     (
         "tamis-edge",
@@ -68,6 +69,7 @@ const DOORS: &[Door] = &[
             "tamis-bases",
             "tamis-domain",
             "tamis-checks",
+            "tamis-learning",
             "tamis-message",
             "tamis-proto",
             "tamis-selector",
@@ -124,6 +126,7 @@ pub(crate) const PURE: &[&str] = &[
     "crates/documents",
     "crates/domain",
     "crates/checks",
+    "crates/learning",
     "crates/message",
     "crates/mail-protocols",
     "crates/reputation-protocol",

@@ -1,7 +1,7 @@
-//! The name of every piece of evidence that this crate gives: what an administrator may set a weight for.
+//! The name of every piece of evidence that there is: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 149] = [
+pub const ALL: [&str; 151] = [
     "advance_fee",
     "ambiguous",
     "arc_broken",
@@ -67,6 +67,8 @@ pub const ALL: [&str; 149] = [
     "html_only",
     "image_only",
     "invisible_characters",
+    "learned",
+    "learned_unknown",
     "link_brand_borrowed",
     "link_disguised_host",
     "link_free_host",
@@ -153,7 +155,7 @@ pub const ALL: [&str; 149] = [
     "wallet",
 ];
 
-/// Whether a check gives evidence of this name.
+/// Whether there is evidence of this name.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
     ALL.binary_search(&name).is_ok()

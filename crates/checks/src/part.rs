@@ -38,7 +38,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
         links: links::questions(&reading.links),
         report: formal::report(part, reading),
         is_cut: reading.is_cut,
-        left_out: 0,
+        ..PartFacts::default()
     }
 }
 

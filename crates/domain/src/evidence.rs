@@ -72,13 +72,16 @@ pub enum Source {
     Authentication,
     /// Lists that are asked over DNS.
     DnsList,
+    /// What users taught.
+    Learned,
 }
 
 impl Source {
-    /// Whether such findings come from others over the network, so that the same mail may have others tomorrow.
+    /// Whether such findings come from elsewhere than the mail and the bases, so that the same mail may have others
+    /// tomorrow.
     #[must_use]
     pub const fn is_outside(self) -> bool {
-        matches!(self, Self::Reputation | Self::Authentication | Self::DnsList)
+        matches!(self, Self::Reputation | Self::Authentication | Self::DnsList | Self::Learned)
     }
 
     /// The word used in logs and metrics.
@@ -95,6 +98,7 @@ impl Source {
             Self::Reputation => "reputation",
             Self::Authentication => "authentication",
             Self::DnsList => "dns_list",
+            Self::Learned => "learned",
         }
     }
 }

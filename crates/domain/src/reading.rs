@@ -228,6 +228,51 @@ pub struct PartFacts {
     /// alone.
     #[serde(default)]
     pub left_out: u16,
+    /// Its features, where users teach: see `tamis-learning`. None otherwise.
+    #[serde(default, skip_serializing_if = "Tokens::is_empty")]
+    pub tokens: Tokens,
+}
+
+/// Keyed hashes of a part's features, ascending; eight hexadecimal digits each where they are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Tokens(pub Vec<u32>);
+
+impl Tokens {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl From<Tokens> for String {
+    fn from(tokens: Tokens) -> Self {
+        let bytes: Vec<u8> = tokens.0.iter().flat_map(|token| token.to_be_bytes()).collect();
+        crate::digest::hex(&bytes)
+    }
+}
+
+impl TryFrom<String> for Tokens {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+        let token = |digits: &[u8; 8]| {
+            let is_number = digits.iter().all(|digit| b"0123456789abcdef".contains(digit));
+            let digits = std::str::from_utf8(digits).ok().filter(|_| is_number)?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        let tokens = chunks.iter().map(token).collect::<Option<Vec<u32>>>();
+        let tokens = tokens.filter(|tokens| rest.is_empty() && tokens.is_sorted());
+        tokens.map(Self).ok_or("tokens are eight hexadecimal digits each, ascending")
+    }
 }
 
 /// A well-formed automatic report, by structure (RFC 3464, 8098, 5965).

@@ -24,6 +24,7 @@ mod dissect;
 mod documents;
 mod edit_there_and_back;
 mod header_read;
+mod learned_records;
 #[cfg(feature = "services")]
 mod log_records;
 mod milter_frame;
@@ -73,6 +74,7 @@ targets! { PURE:
     dialogue_pair in dialogue_pair,
     policy_config in policy_config,
     redis_value in redis_value,
+    learned_records in learned_records,
     bases_manifest in bases_manifest,
     bases_list in bases_list,
     bases_filter in bases_filter,

@@ -3,7 +3,7 @@
 use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::evidence::Evidence;
 use tamis_domain::policy::Thresholds;
-use tamis_domain::reading::{PartFacts, PartName};
+use tamis_domain::reading::{PartFacts, PartName, Tokens};
 use tamis_domain::weigh::weigh;
 
 use crate::pick::Pick;
@@ -23,9 +23,16 @@ pub fn redis_value(data: &[u8]) {
         evidence: (0..count).map(|_| values::evidence(&mut pick)).collect(),
         names: (0..pick.below(5)).map(|_| name(&mut pick)).collect(),
         links: (0..pick.below(4)).map(|_| pick.text(40)).collect(),
+        tokens: tokens(&mut pick),
         ..PartFacts::default()
     };
     there_and_back(&facts);
+}
+
+fn tokens(pick: &mut Pick<'_>) -> Tokens {
+    let mut tokens: Vec<u32> = (0..pick.below(5)).map(|_| pick.u32()).collect();
+    tokens.sort_unstable();
+    Tokens(tokens)
 }
 
 fn name(pick: &mut Pick<'_>) -> PartName {

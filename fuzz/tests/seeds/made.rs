@@ -16,6 +16,8 @@ use tamis_reputation_protocol::sightings::{News, encode_news};
 mod bases;
 #[path = "made_documents.rs"]
 mod documents;
+#[path = "made_learned.rs"]
+mod learned;
 
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
@@ -29,6 +31,7 @@ pub fn all() -> Vec<Made> {
     all.extend(news());
     all.extend(bases::all());
     all.extend(documents::all());
+    all.extend(learned::all());
     #[cfg(feature = "services")]
     all.extend(services::all());
     all

@@ -563,6 +563,7 @@ pub enum Source {
     Reputation = 8,
     Authentication = 9,
     DnsList = 10,
+    Learned = 11,
 }
 impl Source {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -582,6 +583,7 @@ impl Source {
             Self::Reputation => "SOURCE_REPUTATION",
             Self::Authentication => "SOURCE_AUTHENTICATION",
             Self::DnsList => "SOURCE_DNS_LIST",
+            Self::Learned => "SOURCE_LEARNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -598,6 +600,7 @@ impl Source {
             "SOURCE_REPUTATION" => Some(Self::Reputation),
             "SOURCE_AUTHENTICATION" => Some(Self::Authentication),
             "SOURCE_DNS_LIST" => Some(Self::DnsList),
+            "SOURCE_LEARNED" => Some(Self::Learned),
             _ => None,
         }
     }

@@ -113,7 +113,8 @@ table!(
     Malware = Malware,
     Reputation = Reputation,
     Authentication = Authentication,
-    DnsList = DnsList
+    DnsList = DnsList,
+    Learned = Learned
 );
 table!(
     body_form_to_wire,

@@ -14,6 +14,7 @@ use tamis_domain::verdict::Verdict;
 use tamis_runtime::clock;
 use tamis_runtime::exit::Failure;
 use tamis_scanner::Scanner;
+use tamis_scanner::learning::Place as Kept;
 use tamis_scanner::metrics::Metrics;
 
 use crate::cli::Check;
@@ -125,6 +126,7 @@ pub fn scanner(file: Option<&Path>, is_offline: bool) -> Result<Scanner, Failure
         config.far = None;
         config.reputation.clear();
         config.authentication = None;
+        config.learning = config.learning.filter(|it| !matches!(it.place, Kept::Redis(_)));
     }
     let snapshot = start::snapshot(started.policy, &config)?;
     Ok(Scanner::new(&config, snapshot, Metrics::new(&tamis_runtime::metrics::Metrics::new())))

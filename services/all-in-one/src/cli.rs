@@ -32,6 +32,10 @@ pub enum Command {
     Replay(Replay),
     /// Add, delete and explain signatures of known mail.
     Signature(Signature),
+    /// Teach a scanner that mails are spam or not, as users do.
+    Learn(Learn),
+    /// Undo exactly what learning these mails did.
+    Unlearn(Unlearn),
     /// Publish, pull and go back from signed bases.
     Bases(Bases),
     /// Ask a process on this machine how it is; exit status 0 if the answer is yes. Reads no configuration.
@@ -220,6 +224,57 @@ pub enum SignatureAction {
         #[arg(value_name = "NAME")]
         name: String,
     },
+}
+
+/// Options of `tamis learn`.
+#[derive(Debug, Args)]
+pub struct Learn {
+    /// What the mails are.
+    #[arg(value_enum)]
+    pub class: Taught,
+    /// How to reach the scanner, and which mails.
+    #[command(flatten)]
+    pub lesson: Lesson,
+}
+
+/// Options of `tamis unlearn`.
+#[derive(Debug, Args)]
+pub struct Unlearn {
+    /// How to reach the scanner, and which mails.
+    #[command(flatten)]
+    pub lesson: Lesson,
+}
+
+/// Which mails are taught, to whom, for whom.
+#[derive(Debug, Args)]
+pub struct Lesson {
+    /// Address of a scanner.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7062")]
+    pub server: String,
+    /// Configuration file: its [tls] section is used for https:// scanners.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File with the token that the scanner wants ([scanner.learning] token_file).
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Address or domain of the user who says so: what he teaches weighs more for his domain.
+    #[arg(long, value_name = "A", default_value = "")]
+    pub user: String,
+    /// Print nothing but complaints.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Mails, folders of mails, or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// What a mail is taught to be.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Taught {
+    /// Unwanted.
+    Spam,
+    /// Wanted.
+    Ham,
 }
 
 /// Options of `tamis bases`.

@@ -11,6 +11,7 @@ mod check_config;
 mod cli;
 mod explain;
 mod inbox;
+mod learn;
 mod mails;
 mod one_process;
 mod probe;
@@ -53,6 +54,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(options) => return check::run(options).await,
         Command::Replay(options) => return replay::run(options).await,
         Command::Signature(options) => return signature::run(options).await,
+        Command::Learn(options) => return learn::learn(options).await,
+        Command::Unlearn(options) => return learn::unlearn(options).await,
         Command::Bases(options) => return bases::run(options).await,
         Command::Probe(options) => probe::run(&options)?,
         Command::CheckConfig { file } => check_config::run(&file)?,

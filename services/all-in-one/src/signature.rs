@@ -120,7 +120,7 @@ fn key(name: &str) -> Result<ExitCode, Failure> {
 }
 
 /// Reads a token: the first line that is no comment, so that what `reporter` printed may be kept as it is.
-fn token(path: &Path) -> Result<MetadataValue<Ascii>, Failure> {
+pub(crate) fn token(path: &Path) -> Result<MetadataValue<Ascii>, Failure> {
     let wrong = |what: String| {
         Failure::configuration(
             format!("{}: {what}", path.display()),

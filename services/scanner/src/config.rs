@@ -11,12 +11,15 @@ use tamis_runtime::listen::ListenAddress;
 
 use crate::ask::authentication::Plan as Authentication;
 use crate::ask::reputation::{LOOK_PERIOD, Plan, TypedShard, map_of};
+use crate::learning::Settings as Learning;
 use crate::memory::FarSettings;
 use tamis_runtime::redis_address::Address;
 
 mod dns;
+mod learning;
 
 pub use dns::TypedDns;
+pub use learning::TypedLearning;
 
 /// Name of the section.
 pub const SECTION: &str = "scanner";
@@ -66,6 +69,8 @@ pub struct Typed {
     pub hash_list: PathBuf,
     /// Questions to DNS: SPF, DKIM, DMARC, ARC, lists.
     pub dns: TypedDns,
+    /// What users teach.
+    pub learning: TypedLearning,
 }
 
 impl Default for Typed {
@@ -90,6 +95,7 @@ impl Default for Typed {
             supply_bytes_max: 512 << 20,
             hash_list: PathBuf::new(),
             dns: TypedDns::default(),
+            learning: TypedLearning::default(),
         }
     }
 }
@@ -129,6 +135,8 @@ pub struct Config {
     pub hash_list: Option<PathBuf>,
     /// Whom DNS is asked about; `None`: nothing is.
     pub authentication: Option<Authentication>,
+    /// How users teach; `None`: they do not.
+    pub learning: Option<Learning>,
 }
 
 impl Typed {
@@ -179,6 +187,7 @@ impl Typed {
         let key = self.key().map_err(|error| wrong(error.to_string()))?;
         let far = self.far().map_err(|error| wrong(error.to_string()))?;
         let authentication = self.dns.check().map_err(wrong)?;
+        let learning = self.learning.check().map_err(wrong)?;
         Ok(Config {
             listen: self.listen,
             admin: self.admin,
@@ -196,6 +205,7 @@ impl Typed {
             supply_bytes_max: self.supply_bytes_max,
             hash_list: path(self.hash_list),
             authentication,
+            learning,
         })
     }
 

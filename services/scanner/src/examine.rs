@@ -14,10 +14,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::join;
 use tamis_checks::bases::Bases;
 use tamis_domain::decide::{self, Input};
 use tamis_domain::dialogue::{Content, Offer};
-use tamis_domain::evidence::Evidence;
+use tamis_domain::evidence::{Evidence, Mark};
 use tamis_domain::outline::Part;
 use tamis_domain::policy::lists::Lists;
 use tamis_domain::reading::{HeaderReading, PartFacts};
@@ -26,6 +27,8 @@ use tamis_domain::status::Rung;
 use tamis_domain::suffix::owner;
 use tamis_domain::verdict::{Timings, Verdict};
 use tamis_domain::weigh::heaviest;
+use tamis_learning::hashing::SiteKey;
+use tamis_learning::{score, tokens};
 use tamis_message::digesting::{part_digest, reading_key};
 use tamis_message::reading::{Budget, is_costly};
 use tamis_message::sketch::image::is_picture;
@@ -39,8 +42,9 @@ use crate::ask::lists::LINKS_ASKED_MAX;
 use crate::ask::questions::room::{choose, with_twins};
 use crate::ask::questions::{questions, senders};
 use crate::ask::reputation::Heard;
+use crate::learning::{Learning, Recalled, common_domain};
 use crate::memory::{FarAnswer, Key};
-use crate::metrics::Recalled;
+use crate::metrics;
 use crate::snapshot::Snapshot;
 use crate::{Scanner, reading};
 
@@ -82,6 +86,10 @@ pub struct Examination {
     /// Domains whose ARC seals are believed.
     sealers: Vec<String>,
     is_dns_asked: bool,
+    /// The key of the site's learned knowledge, if it learns.
+    key: Option<SiteKey>,
+    /// What users taught about mail like this.
+    recalled: Recalled,
     is_certain: bool,
     timings: Timings,
 }
@@ -117,6 +125,8 @@ impl Examination {
             findings: Findings::default(),
             sealers: Vec::new(),
             is_dns_asked: false,
+            key: None,
+            recalled: Recalled::NotAsked,
             is_certain: false,
             timings: Timings::default(),
         };
@@ -136,6 +146,7 @@ impl Examination {
     ) {
         let began = clock::now();
         if !self.is_certain {
+            self.key = scanner.learning.as_ref().and_then(Learning::key);
             let begin = |it: &Authenticator| it.begin(offer, &self.header, until);
             self.asking = scanner.authenticator.as_ref().map(begin);
             self.recall_near(scanner, offer);
@@ -171,7 +182,12 @@ impl Examination {
     #[must_use]
     pub fn key(&self, offer: &Offer, number: u16) -> Option<Key> {
         let part = offer.outline.parts.get(usize::from(number))?;
-        Some(reading_key(part, self.bases.generation))
+        Some(reading_key(part, self.facts_generation()))
+    }
+
+    /// Facts with tokens for one key are other facts than those without, or for another key.
+    fn facts_generation(&self) -> u32 {
+        self.bases.generation ^ self.key.map_or(0, |key| key.tag())
     }
 
     /// Takes facts that somebody else found just now.
@@ -231,9 +247,15 @@ impl Examination {
         let span = tracing::info_span!("scanner.full");
         self.read(scanner, offer, contents, until).instrument(span).await;
         self.learn_twins(offer);
-        if !self.is_certain && self.heard == Heard::NotAsked {
-            self.ask_reputation(scanner, offer, until).await;
-        }
+        // Both at once: a mail waits for the slower of the two.
+        let recalling = self.recalling(scanner, offer, until);
+        let asking = async {
+            if !self.is_certain && self.heard == Heard::NotAsked {
+                self.ask_reputation(scanner, offer, until).await;
+            }
+        };
+        let (recalled, ()) = join(recalling, asking).await;
+        self.recalled = recalled;
         self.hear_dns(scanner).await;
         self.timings.full_us = micros(began);
     }
@@ -261,11 +283,11 @@ impl Examination {
 
     fn recall_near(&mut self, scanner: &Scanner, offer: &Offer) {
         for (number, part) in leaves(offer) {
-            let known = scanner.memory.recall_near(&reading_key(part, self.bases.generation));
+            let known = scanner.memory.recall_near(&reading_key(part, self.facts_generation()));
             scanner.metrics.recalled(if known.is_some() {
-                Recalled::Near
+                metrics::Recalled::Near
             } else {
-                Recalled::NotNear
+                metrics::Recalled::NotNear
             });
             self.facts[usize::from(number)] = known;
         }
@@ -281,13 +303,13 @@ impl Examination {
         let asked = timeout_at(until.into(), scanner.memory.recall_far(&keys)).instrument(span);
         match asked.await.unwrap_or(FarAnswer::Silent) {
             FarAnswer::Absent => {}
-            FarAnswer::Silent => scanner.metrics.recalled(Recalled::Silent),
+            FarAnswer::Silent => scanner.metrics.recalled(metrics::Recalled::Silent),
             FarAnswer::Facts(found) => {
                 for (number, facts) in wanted.into_iter().zip(found) {
                     scanner.metrics.recalled(if facts.is_some() {
-                        Recalled::Far
+                        metrics::Recalled::Far
                     } else {
-                        Recalled::NotFar
+                        metrics::Recalled::NotFar
                     });
                     self.facts[usize::from(number)] = facts;
                 }
@@ -318,7 +340,7 @@ impl Examination {
             if held.digest != part.digest {
                 self.own.push(number);
             }
-            let key = reading_key(&held, self.bases.generation);
+            let key = reading_key(&held, self.facts_generation());
             // The same bytes may come twice in one mail: a picture is decoded once.
             if let Some(known) = scanner.memory.recall_near(&key) {
                 self.facts[usize::from(number)] = Some(known);
@@ -349,7 +371,7 @@ impl Examination {
             self.left_out_before += usize::from(facts.left_out);
             return (facts, false);
         }
-        let read = reading::read(part, bytes, &self.bases, &mut self.budget).await;
+        let read = reading::read(part, bytes, &self.bases, self.key, &mut self.budget).await;
         if read.is_sound {
             scanner.memory.keep(key, Arc::clone(&read.facts));
         } else if let Some(key) = own_key.filter(|_| read.facts.left_out > 0) {
@@ -361,8 +383,9 @@ impl Examination {
 
     /// The key of facts that a part has in a mail of just these parts, in this order.
     fn key_in_this_mail(&mut self, offer: &Offer, key: Key) -> Key {
+        let generation = self.facts_generation();
         let all = self.all_parts.get_or_insert_with(|| {
-            let keys = leaves(offer).map(|(_, part)| reading_key(part, self.bases.generation));
+            let keys = leaves(offer).map(|(_, part)| reading_key(part, generation));
             part_digest(&keys.collect::<Vec<_>>().concat()).0
         });
         part_digest(&[*all, key].concat()).0
@@ -395,6 +418,32 @@ impl Examination {
         self.answers = with_twins(answers, &chosen.twins);
         let is_part = chosen.left_out + self.left_out() > 0;
         self.heard = if is_part { heard.in_part() } else { heard };
+    }
+
+    /// What users taught about mail like this, asked by the features of what was read.
+    fn recalling<'s>(
+        &self,
+        scanner: &'s Scanner,
+        offer: &Offer,
+        until: Instant,
+    ) -> impl Future<Output = Recalled> + Send + use<'s> {
+        let learning = scanner.learning.as_ref().filter(|_| !self.is_certain);
+        let wanted = learning.zip(self.key).map(|(learning, key)| {
+            let parts = self.facts.iter().flatten().map(|facts| facts.tokens.0.as_slice());
+            let (envelope, outline) = (&offer.envelope, &offer.outline);
+            let features = tokens::of_mail(&key, envelope, &self.header, outline, parts);
+            (learning, features, common_domain(&envelope.recipients))
+        });
+        let is_keyless = learning.is_some() && self.key.is_none();
+        async move {
+            match wanted {
+                Some((learning, features, domain)) => {
+                    learning.recall(&features, domain.as_deref(), until).await
+                }
+                None if is_keyless => Recalled::Silent,
+                None => Recalled::NotAsked,
+            }
+        }
     }
 
     /// Waits for what DNS says, which began with the near ring; links are asked about now that they are read.
@@ -454,18 +503,27 @@ impl Examination {
         all.extend(self.remembered.iter().cloned());
         let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
         all.extend(tamis_checks::together::judge(&offer.outline, &facts));
-        if self.heard.may_have_missed() {
-            // Whether a signature matches is not known, so nothing is taken for a mere formality.
-            return all;
+        let (envelope, outline) = (&offer.envelope, &offer.outline);
+        let formal =
+            tamis_checks::formal::judge(envelope, &self.header, outline, &facts, &self.answers);
+        let is_formal = formal.iter().any(|found| found.mark == Some(Mark::Formal));
+        all.extend(self.learned(is_formal));
+        // Whether a signature matches may not be known: then nothing is taken for a mere formality.
+        if !self.heard.may_have_missed() {
+            all.extend(formal);
         }
-        all.extend(tamis_checks::formal::judge(
-            &offer.envelope,
-            &self.header,
-            &offer.outline,
-            &facts,
-            &self.answers,
-        ));
         all
+    }
+
+    /// What users taught. Bounces that they called spam look like every bounce: that is held against none.
+    fn learned(&self, is_formal: bool) -> Option<Evidence> {
+        match &self.recalled {
+            Recalled::NotAsked => None,
+            Recalled::Silent => Some(score::silent()),
+            Recalled::Heard(found) => {
+                found.clone().filter(|found| !is_formal || found.weight < 0.0)
+            }
+        }
     }
 
     /// Puts all that a decision depends on together, and asks it.
@@ -496,6 +554,7 @@ impl Examination {
         match self.heard {
             Heard::Silent if is_complete || known == 0 => Rung::Local,
             Heard::Partly => Rung::Cached,
+            _ if self.recalled == Recalled::Silent => Rung::Cached,
             _ if is_complete && is_whole && !self.findings.is_silent => Rung::Full,
             _ => Rung::Cached,
         }

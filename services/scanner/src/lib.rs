@@ -4,7 +4,8 @@
 //! bases in force, and the mails in hand; nothing of a mail once its verdict is said.
 //! **Takes** Offers and Supplies of edges over gRPC, answers of Redis and of reputation servers.
 //! **Gives** at most one Need and one Verdict for each mail.
-//! **May touch** sockets to Redis, reputation and DNS, its own listener, one file with a hash list.
+//! **May touch** sockets to Redis, reputation and DNS, its own listener, one file with a hash list, a
+//! directory of what was learned.
 //! **Never** talks to an MTA, decodes a transfer encoding, remembers a verdict, or lets one mail's trouble reach another.
 //! **If it fails** to ask somebody, the verdict's rung says so; if it cannot judge, the edge hears a gRPC status and
 //! asks another scanner or answers by its own policy.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod door;
 pub mod examine;
 pub mod flights;
+pub mod learning;
 pub mod memory;
 pub mod metrics;
 pub mod reading;
@@ -32,12 +34,14 @@ pub mod record;
 pub mod serve;
 pub mod service;
 pub mod snapshot;
+pub mod teach;
 
 use ask::authentication::Authenticator;
 use ask::reputation::Service;
 use config::Config;
 use examine::Examination;
 use flights::Flights;
+use learning::Learning;
 use memory::Memory;
 use metrics::Metrics;
 use snapshot::{Current, Snapshot};
@@ -53,6 +57,7 @@ pub struct Scanner {
     pub(crate) memory: Memory,
     pub(crate) reputation: Option<Service>,
     pub(crate) authenticator: Option<Authenticator>,
+    pub(crate) learning: Option<Learning>,
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
     pub(crate) seats: Semaphore,
@@ -79,10 +84,18 @@ impl Scanner {
                 .inspect_err(|error| tracing::error!(error, "DNS is not asked"))
                 .ok()
         });
+        let learning = config.learning.as_ref().map(|settings| {
+            // A disk that broke stops no mail; every verdict says what was not asked.
+            Learning::start(settings).unwrap_or_else(|error| {
+                tracing::error!(%error, "nothing is learned, and nobody asks what was");
+                Learning::away(settings)
+            })
+        });
         Self {
             memory: Memory::new(config.memory_bytes_max, config.far.clone()),
             reputation,
             authenticator,
+            learning,
             flights: Flights::default(),
             metrics,
             seats: Semaphore::new(config.mails_max),

@@ -7,7 +7,9 @@ use tamis_checks::bases::Bases;
 use tamis_domain::dialogue::Content;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
-use tamis_domain::reading::{PartFacts, PartReading};
+use tamis_domain::reading::{PartFacts, PartReading, Tokens};
+use tamis_learning::hashing::SiteKey;
+use tamis_learning::tokens::of_part;
 use tamis_message::reading::{Budget, is_costly, read_part_within};
 use tamis_message::sketch::image::is_picture;
 
@@ -33,15 +35,21 @@ pub fn put_in_order(contents: &mut [Content]) {
 }
 
 /// Reads and judges one part's content; pictures and documents are looked at as long as the mail's budget lasts.
-pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>, budget: &mut Budget) -> Read {
+pub async fn read(
+    part: &Part,
+    content: Vec<u8>,
+    bases: &Arc<Bases>,
+    key: Option<SiteKey>,
+    budget: &mut Budget,
+) -> Read {
     if content.len() <= IN_PLACE_BYTES_MAX && !is_costly(&content) {
-        let (read, left) = guarded(part, &content, bases, *budget);
+        let (read, left) = guarded(part, &content, bases, key, *budget);
         *budget = left;
         return read;
     }
     let (owned, bases, before) = (part.clone(), Arc::clone(bases), *budget);
     let reading =
-        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, before)).await;
+        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, key, before)).await;
     let (read, left) = reading.unwrap_or_else(|_| (given_up(), before));
     *budget = left;
     read
@@ -54,9 +62,20 @@ pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
 }
 
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
-fn guarded(part: &Part, content: &[u8], bases: &Bases, mut budget: Budget) -> (Read, Budget) {
+fn guarded(
+    part: &Part,
+    content: &[u8],
+    bases: &Bases,
+    key: Option<SiteKey>,
+    mut budget: Budget,
+) -> (Read, Budget) {
     let before = budget.left_out();
-    let reading = || facts(part, &read_part_within(part, content, &mut budget), bases);
+    let reading = || {
+        let reading = read_part_within(part, content, &mut budget);
+        // Where users teach, what is remembered of a part says what to look up, so that nobody has to read it again.
+        let tokens = key.map(|key| of_part(&key, part, &reading)).unwrap_or_default();
+        PartFacts { tokens: Tokens(tokens), ..facts(part, &reading, bases) }
+    };
     let read = match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(facts) => {
             let left_out = u16::try_from(budget.left_out() - before).unwrap_or(u16::MAX);

@@ -15,7 +15,7 @@ use tonic::transport::server::Connected;
 
 use crate::Scanner;
 use crate::ask::authentication::Authenticator;
-use crate::door;
+use crate::{door, teach};
 
 /// Window of one stream. Contents of a mail wait here when the scanner is slower than the edge.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -97,7 +97,9 @@ async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Routes {
         tracing::info!("DNS is not asked: no SPF, DKIM, DMARC or lists; [scanner.dns] servers");
     }
     is_ready.set(true);
-    Routes::new(health_service).add_service(door::service(scanner))
+    Routes::new(health_service)
+        .add_service(teach::service(Arc::clone(&scanner)))
+        .add_service(door::service(scanner))
 }
 
 async fn accept<I, C>(

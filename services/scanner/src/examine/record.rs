@@ -2,6 +2,7 @@
 
 use tamis_domain::decide::shares;
 use tamis_domain::dialogue::Offer;
+use tamis_domain::evidence::Source;
 use tamis_domain::outline::Part;
 use tamis_domain::record::{Asked, PartNote, RECORD_FORMAT, Record, RecordedShare, Unseen};
 use tamis_domain::status::Rung;
@@ -58,12 +59,14 @@ impl Examination {
         if scanner.reputation.is_none() {
             self.answers.clone_from(&before.answers);
         }
-        if scanner.authenticator.is_none() {
-            let outside = before.evidence.iter().filter(|found| found.source.is_outside());
+        let is_asked = |source: Source| match source {
+            Source::Learned => scanner.learning.is_some(),
             // The findings of the reputation service follow from its answers.
-            let reputation = tamis_domain::evidence::Source::Reputation;
-            self.remembered = outside.filter(|it| it.source != reputation).cloned().collect();
-        }
+            Source::Reputation => true,
+            _ => scanner.authenticator.is_some(),
+        };
+        let outside = before.evidence.iter().filter(|found| found.source.is_outside());
+        self.remembered = outside.filter(|found| !is_asked(found.source)).cloned().collect();
     }
 
     fn unseen(&self, offer: &Offer) -> Unseen {

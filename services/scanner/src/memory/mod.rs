@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 use tamis_domain::reading::PartFacts;
 use tokio::sync::mpsc;
 
-mod redis;
+pub(crate) mod redis;
 
 use self::redis::Far;
 pub use self::redis::FarSettings;
@@ -52,7 +52,8 @@ impl Weighter<Key, Arc<PartFacts>> for ByBytes {
         let evidence: usize =
             facts.evidence.iter().map(|evidence| 120 + evidence.detail.len()).sum();
         let links: usize = facts.links.iter().map(|link| 24 + link.len()).sum();
-        (200 + evidence + links + size_of_val(facts.names.as_slice())) as u64
+        let tokens = size_of_val(facts.tokens.as_slice());
+        (200 + evidence + links + tokens + size_of_val(facts.names.as_slice())) as u64
     }
 }
 
@@ -83,7 +84,7 @@ impl Memory {
         let entries = usize::try_from(bytes_max / ENTRY_BYTES).unwrap_or(usize::MAX).max(16);
         Self {
             near: Cache::with_weighter(entries, bytes_max, ByBytes),
-            far: far.map(|settings| Far::start(settings, WRITES_WAITING_MAX)),
+            far: far.map(|settings| Far::start(settings, WRITES_WAITING_MAX, "evidence cache")),
         }
     }
 

@@ -54,6 +54,7 @@ enum Connection {
 /// What the keeper, the writer and the readers share.
 struct Shared {
     settings: FarSettings,
+    what: &'static str,
     state: Mutex<State>,
     broken: Notify,
 }
@@ -65,7 +66,7 @@ struct State {
 }
 
 /// Redis, as the scanner uses it.
-pub(super) struct Far {
+pub(crate) struct Far {
     shared: Arc<Shared>,
     writes: Writes,
 }
@@ -78,9 +79,12 @@ impl std::fmt::Debug for Far {
 
 impl Far {
     /// Starts the keeper and the writer. They end when the last user is gone.
-    pub(super) fn start(settings: FarSettings, writes_max: usize) -> Self {
+    ///
+    /// `what` is kept there, for the log.
+    pub(crate) fn start(settings: FarSettings, writes_max: usize, what: &'static str) -> Self {
         let shared = Arc::new(Shared {
             settings,
+            what,
             state: Mutex::new(State::default()),
             broken: Notify::new(),
         });
@@ -106,6 +110,13 @@ impl Far {
         let values = self.shared.checked(answer.ok())?;
         let Value::Array(values) = values else { return None };
         (values.len() == keys.len()).then(|| values.into_iter().map(read).collect())
+    }
+
+    /// One command, waited for at most `within`; `None` when Redis is away, late, or refuses.
+    pub(crate) async fn ask(&self, command: &redis::Cmd, within: Duration) -> Option<Value> {
+        let connection = self.shared.connection()?;
+        let answer = timeout(within, connection.query(command)).await;
+        self.shared.checked(answer.ok())
     }
 
     /// Queues a fact for writing; drops it when the queue is full.
@@ -175,21 +186,22 @@ async fn keep_connected(shared: std::sync::Weak<Shared>) {
         let Some(strong) = shared.upgrade() else { return };
         match timeout(CONNECT_TIMEOUT, connect(&strong.settings)).await {
             Ok(Ok(connection)) => {
-                tracing::info!("evidence cache in redis is connected");
+                tracing::info!("{} in redis is connected", strong.what);
                 failures = 0;
                 strong.state().connection = Some(connection);
                 let broken = strong.broken.notified();
                 broken.await;
                 if strong.connection().is_none() {
-                    tracing::warn!("evidence cache in redis is lost; judging goes on without it");
+                    tracing::warn!("{} in redis is lost; judging goes on without it", strong.what);
                 }
             }
             Ok(Err(error)) if failures == 0 => {
-                tracing::warn!(%error, "evidence cache in redis cannot be reached; judging goes on without it");
+                tracing::warn!(%error, "{} in redis cannot be reached; judging goes on without it", strong.what);
             }
             Err(_) if failures == 0 => {
                 tracing::warn!(
-                    "evidence cache in redis does not answer; judging goes on without it"
+                    "{} in redis does not answer; judging goes on without it",
+                    strong.what
                 );
             }
             _ => {}
