@@ -29,6 +29,8 @@ const DOORS: &[Door] = &[
     ("tamis-documents", &[], Some(&["encoding_rs", "flate2", "rqrr"])),
     ("tamis-runtime", &[], None),
     ("tamis-checks", &["tamis-domain"], Some(&[])),
+    ("tamis-classifier", &["tamis-domain"], Some(&[])),
+    ("tamis-training", &["tamis-classifier", "tamis-domain", "tamis-message"], None),
     (
         "tamis-message",
         &["tamis-documents", "tamis-domain"],
@@ -68,6 +70,7 @@ const DOORS: &[Door] = &[
             "tamis-bases",
             "tamis-domain",
             "tamis-checks",
+            "tamis-classifier",
             "tamis-message",
             "tamis-proto",
             "tamis-selector",
@@ -121,6 +124,7 @@ const BANNED_IN_PURE: &[&str] = &[
 /// Folders of the rooms that think.
 pub(crate) const PURE: &[&str] = &[
     "crates/bases",
+    "crates/classifier",
     "crates/documents",
     "crates/domain",
     "crates/checks",

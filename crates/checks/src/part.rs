@@ -37,6 +37,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
         names: reading.names.clone(),
         links: links::questions(&reading.links),
         report: formal::report(part, reading),
+        content: None,
     }
 }
 

@@ -219,6 +219,22 @@ pub struct PartFacts {
     pub links: Vec<String>,
     /// What kind of automatic report the content proves to be.
     pub report: Option<Report>,
+    /// What the content model makes of a text; nothing where there is no model, or no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentSums>,
+}
+
+/// What the content model remembers of one part: enough to judge a mail of several parts without their texts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContentSums {
+    /// Bytes of visible text.
+    pub visible_bytes: u32,
+    /// Whom the web links belong to (registrable domains), each with how many links, in order of appearance.
+    pub owners: Vec<(String, u32)>,
+    /// For each group of features, the sum of weights.
+    pub weights: Vec<f32>,
+    /// For each group of features, the squared length of the vector.
+    pub squares: Vec<f32>,
 }
 
 /// A well-formed automatic report, by structure (RFC 3464, 8098, 5965).

@@ -3,7 +3,7 @@
 use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::evidence::Evidence;
 use tamis_domain::policy::Thresholds;
-use tamis_domain::reading::{PartFacts, PartName};
+use tamis_domain::reading::{ContentSums, PartFacts, PartName};
 use tamis_domain::weigh::weigh;
 
 use crate::pick::Pick;
@@ -23,9 +23,17 @@ pub fn redis_value(data: &[u8]) {
         evidence: (0..count).map(|_| values::evidence(&mut pick)).collect(),
         names: (0..pick.below(5)).map(|_| name(&mut pick)).collect(),
         links: (0..pick.below(4)).map(|_| pick.text(40)).collect(),
+        content: pick.flag().then(|| content(&mut pick)),
         ..PartFacts::default()
     };
     there_and_back(&facts);
+}
+
+fn content(pick: &mut Pick<'_>) -> ContentSums {
+    let mut numbers = || (0..12).map(|_| f32::from(pick.u16()) / 7.0 - 3000.0).collect();
+    let (weights, squares) = (numbers(), numbers());
+    let owners = (0..pick.below(4)).map(|_| (pick.text(20), u32::from(pick.u16()))).collect();
+    ContentSums { visible_bytes: u32::from(pick.u16()), owners, weights, squares }
 }
 
 fn name(pick: &mut Pick<'_>) -> PartName {

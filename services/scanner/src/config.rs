@@ -66,6 +66,8 @@ pub struct Typed {
     pub hash_list: PathBuf,
     /// Questions to DNS: SPF, DKIM, DMARC, ARC, lists.
     pub dns: TypedDns,
+    /// Whether the content model that is built in judges words, links and structure.
+    pub content_model: bool,
 }
 
 impl Default for Typed {
@@ -90,6 +92,7 @@ impl Default for Typed {
             supply_bytes_max: 512 << 20,
             hash_list: PathBuf::new(),
             dns: TypedDns::default(),
+            content_model: true,
         }
     }
 }
@@ -129,6 +132,8 @@ pub struct Config {
     pub hash_list: Option<PathBuf>,
     /// Whom DNS is asked about; `None`: nothing is.
     pub authentication: Option<Authentication>,
+    /// Whether the content model judges.
+    pub content_model: bool,
 }
 
 impl Typed {
@@ -196,6 +201,7 @@ impl Typed {
             supply_bytes_max: self.supply_bytes_max,
             hash_list: path(self.hash_list),
             authentication,
+            content_model: self.content_model,
         })
     }
 

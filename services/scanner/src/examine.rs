@@ -79,6 +79,8 @@ pub struct Examination {
     sealers: Vec<String>,
     is_dns_asked: bool,
     is_certain: bool,
+    /// What the content model says of the mail as a whole, once all of it is here.
+    content: Option<Evidence>,
     timings: Timings,
 }
 
@@ -112,6 +114,7 @@ impl Examination {
             sealers: Vec::new(),
             is_dns_asked: false,
             is_certain: false,
+            content: None,
             timings: Timings::default(),
         };
         // Certainty comes from lists alone, so no later ring can bring it.
@@ -236,6 +239,7 @@ impl Examination {
     #[must_use]
     pub fn verdict(mut self, offer: &Offer) -> Verdict {
         let rung = self.rung(offer);
+        self.content = self.content(offer);
         let global = self.snapshot.policy.global().rules();
         let (plan, global) = self.with_input(offer, rung, |input| {
             (decide::decide(input), decide::judged(input, global))
@@ -319,7 +323,7 @@ impl Examination {
                 continue;
             }
             let left_out = self.budget.left_out();
-            let read = reading::read(part, bytes, &self.bases, &mut self.budget).await;
+            let read = reading::read(part, bytes, &self.snapshot, &mut self.budget).await;
             if self.budget.left_out() > left_out {
                 self.own.push(number);
             }
@@ -391,6 +395,15 @@ impl Examination {
         of_author.filter_map(|answer| answer.listing.as_ref()).any(allows)
     }
 
+    /// What the content model says of header, outline and all texts together.
+    fn content(&self, offer: &Offer) -> Option<Evidence> {
+        let base = self.snapshot.content.as_ref()?.base();
+        let parts: Vec<_> =
+            self.facts.iter().map(|facts| facts.as_ref()?.content.as_ref()).collect();
+        let judgement = tamis_classifier::mail::judge(&self.header, &offer.outline, &parts, &base)?;
+        tamis_classifier::mail::evidence(&judgement, &self.header, &base)
+    }
+
     /// All findings that are the same for every group.
     fn evidence(&self, offer: &Offer) -> Vec<Evidence> {
         let mut all = self.free.clone();
@@ -398,6 +411,7 @@ impl Examination {
             let facts = self.facts(number).into_iter().flat_map(|facts| &facts.evidence);
             all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
         }
+        all.extend(self.content.clone());
         all.extend(tamis_checks::reputation::judge(&self.answers));
         if self.heard != Heard::NotAsked {
             all.extend(tamis_checks::reputation::left_out(self.unasked, self.budget.left_out()));

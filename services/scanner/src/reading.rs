@@ -3,13 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tamis_checks::bases::Bases;
+use tamis_classifier::model::Model;
 use tamis_domain::dialogue::Content;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
 use tamis_domain::reading::{PartFacts, PartReading};
 use tamis_message::reading::{Budget, is_costly, read_part_within};
 use tamis_message::sketch::image::is_picture;
+
+use crate::snapshot::Snapshot;
 
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
 const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
@@ -33,15 +35,20 @@ pub fn put_in_order(contents: &mut [Content]) {
 }
 
 /// Reads and judges one part's content; pictures and documents are looked at as long as the mail's budget lasts.
-pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>, budget: &mut Budget) -> Read {
+pub async fn read(
+    part: &Part,
+    content: Vec<u8>,
+    snapshot: &Arc<Snapshot>,
+    budget: &mut Budget,
+) -> Read {
     if content.len() <= IN_PLACE_BYTES_MAX && !is_costly(&content) {
-        let (read, left) = guarded(part, &content, bases, *budget);
+        let (read, left) = guarded(part, &content, snapshot, *budget);
         *budget = left;
         return read;
     }
-    let (owned, bases, before) = (part.clone(), Arc::clone(bases), *budget);
+    let (owned, snapshot, before) = (part.clone(), Arc::clone(snapshot), *budget);
     let reading =
-        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, before)).await;
+        tokio::task::spawn_blocking(move || guarded(&owned, &content, &snapshot, before)).await;
     let (read, left) = reading.unwrap_or_else(|_| (given_up(), before));
     *budget = left;
     read
@@ -49,14 +56,16 @@ pub async fn read(part: &Part, content: Vec<u8>, bases: &Arc<Bases>, budget: &mu
 
 /// Facts of one part that was read.
 #[must_use]
-pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
-    tamis_checks::part::judge(part, reading, bases)
+pub fn facts(part: &Part, reading: &PartReading, snapshot: &Snapshot) -> PartFacts {
+    let base = snapshot.content.as_ref().map(Model::base);
+    let content = base.and_then(|base| tamis_classifier::mail::read_part(part, reading, &base));
+    PartFacts { content, ..tamis_checks::part::judge(part, reading, &snapshot.bases) }
 }
 
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
-fn guarded(part: &Part, content: &[u8], bases: &Bases, mut budget: Budget) -> (Read, Budget) {
+fn guarded(part: &Part, content: &[u8], snapshot: &Snapshot, mut budget: Budget) -> (Read, Budget) {
     let before = budget.left_out();
-    let reading = || facts(part, &read_part_within(part, content, &mut budget), bases);
+    let reading = || facts(part, &read_part_within(part, content, &mut budget), snapshot);
     let read = match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(facts) => Read { facts: Arc::new(facts), is_sound: budget.left_out() == before },
         Err(_) => given_up(),
