@@ -58,7 +58,8 @@ pub fn clusters_above(scored: &[Scored], is_spam: bool, threshold: f32) -> Optio
     let of_kind = || scored.iter().filter(|mail| mail.is_spam == is_spam);
     let all: f64 = of_kind().map(|mail| mail.share).sum();
     let above: f64 = of_kind().filter(|mail| mail.score > threshold).map(|mail| mail.share).sum();
-    (all > 0.0).then(|| 100.0 * above / all)
+    // The sum of nothing is -0.
+    (all > 0.0).then(|| 100.0 * above / all + 0.0)
 }
 
 /// Points of the curve of recall over false positives, both as shares, from no false positive on. Empty without both
