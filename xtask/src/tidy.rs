@@ -30,7 +30,11 @@ const DOORS: &[Door] = &[
     ("tamis-runtime", &[], None),
     ("tamis-checks", &["tamis-domain"], Some(&[])),
     ("tamis-classifier", &["tamis-domain"], Some(&[])),
-    ("tamis-training", &["tamis-classifier", "tamis-domain", "tamis-message"], None),
+    (
+        "tamis-training",
+        &["tamis-classifier", "tamis-domain", "tamis-message", "tamis-runtime", "tamis-scanner"],
+        None,
+    ),
     (
         "tamis-message",
         &["tamis-documents", "tamis-domain"],

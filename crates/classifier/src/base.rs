@@ -286,6 +286,27 @@ pub fn write(head: &Head, bits: u8, weights: &[(u64, f32)]) -> Vec<u8> {
     bytes
 }
 
+/// The same base with other numbers between sums, probabilities and points: how it parts mails stays as it is.
+///
+/// # Errors
+/// As [`Base::read`], of the new numbers too.
+pub fn recalibrated(
+    bytes: &[u8],
+    slope: f32,
+    intercept: f32,
+    threshold: f32,
+) -> Result<Vec<u8>, Refusal> {
+    Base::read(bytes)?;
+    let numbers = [slope, intercept, threshold].map(f32::to_le_bytes).concat();
+    let mut bytes = bytes.to_vec();
+    bytes[CALIBRATION_AT..CALIBRATION_AT + numbers.len()].copy_from_slice(&numbers);
+    Base::read(&bytes)?;
+    Ok(bytes)
+}
+
+/// Where slope, intercept and threshold begin.
+const CALIBRATION_AT: usize = 8 + 2 + 1 + 1 + 4;
+
 /// One weight of this many may be cut to the largest that the table can say: a single loud word must not take the
 /// precision of all others.
 const CUT_ONE_OF: usize = 1000;

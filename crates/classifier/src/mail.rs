@@ -20,15 +20,18 @@ const REASONS: usize = 4;
 /// Points at the base's threshold: there a mail is `probable_spam` by its content alone.
 const POINTS_AT_THRESHOLD: f32 = 5.0;
 
-/// Points for each unit of the sum above the threshold: `spam` by content alone begins one and a half units above it,
-/// where next to no honest mail stands of sources that training never saw.
-const POINTS_PER_SUM: f32 = 3.5;
+/// Points for each unit of the sum above the threshold: `spam` by content alone begins about two units above it, where
+/// next to no honest mail stands of a source that training never saw. Below the threshold a unit is nearly as much.
+const POINTS_PER_SUM: f32 = 2.3;
+
+/// Points for each unit of the sum below 0, where honest mail stands: less, but never none, so that order is kept.
+const POINTS_PER_SUM_BELOW: f32 = 0.6;
 
 /// Points at most. Beyond it a page of words would drown the word of an administrator's own weights.
 pub const POINTS_MAX: f32 = 14.0;
 
 /// Points at least: content that looks harmless takes back what small signs gave, and no more, since it can be copied.
-pub const POINTS_MIN: f32 = -2.5;
+pub const POINTS_MIN: f32 = -3.5;
 
 /// Points of mail that asks for no trust: it says how to unsubscribe and carries a signature in the sender's name, as
 /// honest mail to many does. What is wrong with such mail is for reputation, links and authentication to say.
@@ -112,7 +115,8 @@ pub fn evidence(
     Some(Evidence::new(EVIDENCE, points, Source::Text, detail))
 }
 
-/// From the model's sum to points of score: straight through 0 and the base's threshold, steeper above it.
+/// From the model's sum to points of score: straight through 0 and the base's threshold, another slope
+/// above it and below 0.
 #[must_use]
 pub fn points(logit: f32, base: &Base<'_>, is_bulk: bool) -> f32 {
     points_at(logit, base.threshold(), is_bulk)
@@ -125,6 +129,7 @@ pub fn points_at(logit: f32, threshold: f32, is_bulk: bool) -> f32 {
     let points = match (over > 0.0, is_bulk) {
         (true, true) => (POINTS_AT_THRESHOLD + BULK_SHARE * over).min(BULK_POINTS_MAX),
         (true, false) => POINTS_AT_THRESHOLD + over,
+        (false, _) if logit < 0.0 => POINTS_PER_SUM_BELOW * logit,
         (false, _) => POINTS_AT_THRESHOLD * logit / threshold,
     };
     let points = points.clamp(POINTS_MIN, POINTS_MAX);

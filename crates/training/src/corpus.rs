@@ -63,11 +63,11 @@ struct Row {
 ///
 /// # Errors
 /// When the archives are not there, `tar` is not, or a mail of the index is not.
-pub fn read(folder: &Path) -> Result<Corpus> {
-    let unpacked = Unpacked::of(folder)?;
+pub fn read(folder: &Path, unpacked: &Unpacked) -> Result<Corpus> {
     let rows = rows(folder)?;
     let share = rows.len().div_ceil(THREADS).max(1);
-    let features = |row: &Row| unpacked.mail(row).map(|bytes| features_of(&bytes));
+    let features =
+        |row: &Row| unpacked.mail(&row.source, &row.file).map(|bytes| features_of(&bytes));
     let found: Vec<Result<Vec<Counted>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = rows
             .chunks(share)
@@ -103,16 +103,21 @@ pub const INVENTED: &str = "invented";
 pub fn with_mails(folder: &Path, mut take: impl FnMut(&[u8])) -> Result<()> {
     let unpacked = Unpacked::of(folder)?;
     for row in rows(folder)? {
-        take(&unpacked.mail(&row)?);
+        take(&unpacked.mail(&row.source, &row.file)?);
     }
     Ok(())
 }
 
 /// A temporary folder with the archives' mails, removed when dropped.
-struct Unpacked(PathBuf);
+#[derive(Debug)]
+pub struct Unpacked(PathBuf);
 
 impl Unpacked {
-    fn of(folder: &Path) -> Result<Self> {
+    /// Unpacks the archives of a folder.
+    ///
+    /// # Errors
+    /// When they are not there, or `tar` is not.
+    pub fn of(folder: &Path) -> Result<Self> {
         let unpacked =
             Self(std::env::temp_dir().join(format!("tamis-train-{}", std::process::id())));
         std::fs::create_dir_all(&unpacked.0)?;
@@ -129,9 +134,13 @@ impl Unpacked {
         Ok(unpacked)
     }
 
-    fn mail(&self, row: &Row) -> Result<Vec<u8>> {
-        let path = self.0.join(&row.source).join(&row.file);
-        std::fs::read(path).with_context(|| format!("a mail of {} is missing", row.source))
+    /// The bytes of a mail.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn mail(&self, source: &str, file: &str) -> Result<Vec<u8>> {
+        let path = self.0.join(source).join(file);
+        std::fs::read(path).with_context(|| format!("a mail of {source} is missing"))
     }
 }
 

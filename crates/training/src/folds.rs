@@ -1,7 +1,5 @@
 //! Parts of the corpus that are kept apart: whole sources, and later months.
 
-use std::collections::HashMap;
-
 use anyhow::{Context as _, Result};
 use tamis_classifier::base::Base;
 
@@ -9,6 +7,7 @@ use crate::corpus::{Corpus, INVENTED, Mail};
 use crate::fit::{Example, fit};
 use crate::measure::{Scored, threshold};
 use crate::recipe::{self, Calibration};
+use crate::verdicts::shares;
 
 /// Threads that train folds. The result does not depend on them.
 const THREADS: usize = 2;
@@ -81,6 +80,8 @@ pub struct Tried {
     pub fold: Fold,
     /// Its mails, in the order of the corpus.
     pub scored: Vec<Scored>,
+    /// The base that never saw them, without calibration.
+    pub base: Vec<u8>,
 }
 
 /// Trains without each fold and scores it.
@@ -116,16 +117,14 @@ fn try_one(corpus: &Corpus, fold: &Fold, seed: u64) -> Result<Tried> {
     let bytes = recipe::train(corpus, &part(false), seed, Calibration::NONE);
     let base = Base::read(&bytes).context("a base of our own")?;
     let tested = part(true);
-    let mut sizes: HashMap<u32, f64> = HashMap::new();
-    for mail in &tested {
-        *sizes.entry(mail.cluster).or_default() += 1.0;
-    }
+    let shares = shares(&tested);
     let score = |mail: &&Mail| Scored {
         score: recipe::judge(corpus, mail, &base).logit,
         is_spam: mail.is_spam,
-        share: sizes.get(&mail.cluster).map_or(1.0, |size| 1.0 / size),
+        share: shares.get(&mail.cluster).copied().unwrap_or(1.0),
     };
-    Ok(Tried { fold: fold.clone(), scored: tested.iter().map(score).collect() })
+    let scored = tested.iter().map(score).collect();
+    Ok(Tried { fold: fold.clone(), scored, base: bytes })
 }
 
 /// Fits the calibration on what bases said of sources that they never saw, every source and label counting alike

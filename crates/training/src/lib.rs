@@ -10,6 +10,7 @@
 //! Reading order: [`corpus`], [`recipe`], [`trust`], [`fit`], [`folds`], [`measure`], [`report`].
 
 pub mod corpus;
+pub mod figure;
 pub mod fit;
 pub mod folds;
 pub mod invented;
@@ -18,3 +19,5 @@ pub mod recipe;
 pub mod report;
 pub mod speed;
 pub mod trust;
+pub mod verdicts;
+pub mod weights;

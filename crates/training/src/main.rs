@@ -4,13 +4,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use tamis_classifier::base;
 use tamis_classifier::model::Model;
-use tamis_training::corpus::{self, Corpus, Mail};
+use tamis_training::corpus::{self, Corpus, Mail, Unpacked};
 use tamis_training::folds::{self, Tried};
+use tamis_training::measure::Scored;
 use tamis_training::recipe::{self, Calibration};
-use tamis_training::{report, speed};
+use tamis_training::verdicts::{self, Told};
+use tamis_training::{figure, report, speed, weights};
 
-const USAGE: &str = "usage: tamis-train train --mail DIR --out FILE [--seed N] [--results DIR]    trains a base on all mail\n\
+const USAGE: &str = "usage: tamis-train train --mail DIR --out FILE [--seed N]    trains a base on all mail\n\
     \x20      tamis-train evaluate --mail DIR [--seed N] [--results DIR]            shows how it does on mail kept apart\n\
     \x20      tamis-train speed --mail DIR --base FILE                              shows how long it takes for one mail";
 
@@ -34,7 +37,7 @@ fn run(words: &[String]) -> Result<()> {
     let seed = value("--seed").map_or(Ok(1), str::parse).context("--seed is a number")?;
     let results = value("--results").map(Path::new);
     match words.first().map(String::as_str) {
-        Some("train") => train(mail, Path::new(value("--out").context(USAGE)?), results, seed),
+        Some("train") => train(mail, Path::new(value("--out").context(USAGE)?), seed),
         Some("evaluate") => evaluate(mail, results, seed),
         Some("speed") => {
             let file = value("--base").context(USAGE)?;
@@ -46,52 +49,95 @@ fn run(words: &[String]) -> Result<()> {
     }
 }
 
+/// Everything that was tried on mail kept apart.
+struct Trial {
+    unpacked: Unpacked,
+    corpus: Corpus,
+    tried: Vec<Tried>,
+    calibration: Calibration,
+}
+
 /// Reads the corpus and tries each fold: both commands need it, one for the calibration.
-fn trial(mail: &Path, seed: u64) -> Result<(Corpus, Vec<Tried>, Calibration)> {
-    let corpus = corpus::read(mail)?;
+fn trial(mail: &Path, seed: u64) -> Result<Trial> {
+    let unpacked = Unpacked::of(mail)?;
+    let corpus = corpus::read(mail, &unpacked)?;
     let (mails, sources) = (corpus.mails.len(), corpus.sources.len());
     println!("{mails} mails of {sources} sources, {} features", corpus.features.len());
     let tried = folds::try_all(&corpus, seed)?;
     let calibration = folds::calibrate(&tried, seed);
     println!("{}", report::report(&tried, calibration));
-    Ok((corpus, tried, calibration))
+    Ok(Trial { unpacked, corpus, tried, calibration })
 }
 
-fn train(mail: &Path, out: &Path, results: Option<&Path>, seed: u64) -> Result<()> {
-    let (corpus, tried, calibration) = trial(mail, seed)?;
+fn train(mail: &Path, out: &Path, seed: u64) -> Result<()> {
+    let Trial { corpus, calibration, .. } = trial(mail, seed)?;
     let mails: Vec<&Mail> = corpus.mails.iter().collect();
     let bytes = recipe::train(&corpus, &mails, seed, calibration);
     std::fs::write(out, &bytes).with_context(|| format!("cannot write {}", out.display()))?;
     println!("{} bytes written", bytes.len());
-    drop(corpus);
-    write_results(mail, results, &tried, calibration, &bytes)
+    Ok(())
 }
 
 fn evaluate(mail: &Path, results: Option<&Path>, seed: u64) -> Result<()> {
-    let (_, tried, calibration) = trial(mail, seed)?;
-    write_results(mail, results, &tried, calibration, Model::built_in().bytes())
+    let trial = trial(mail, seed)?;
+    let judged = whole_verdicts(&trial)?;
+    let apart: Vec<(String, Vec<Told>)> = judged
+        .iter()
+        .zip(&trial.tried)
+        .filter(|(_, one)| one.fold.is_source)
+        .map(|(judged, _)| judged.clone())
+        .collect();
+    let all = apart.iter().flat_map(|(_, told)| told.clone()).collect();
+    let rows = [judged.as_slice(), &[("all sources, each kept apart".to_owned(), all)]].concat();
+    let table = report::verdicts(&rows);
+    let weights = weights::report(&apart);
+    println!("{table}\n{weights}");
+    let times = judged.iter().flat_map(|(_, told)| told.iter().map(|told| told.took)).collect();
+    let whole = speed::in_words(&speed::sorted(times));
+    let model = speed::in_words(&speed::times(mail, Model::built_in().bytes())?);
+    println!("{whole}\n{model}");
+    let Some(folder) = results else { return Ok(()) };
+    std::fs::create_dir_all(folder)?;
+    let scores = report::scores(&apart);
+    let content = report::report(&trial.tried, trial.calibration);
+    let pages = [
+        ("verdicts.md", report::verdicts_page(&table, &scores, &whole)),
+        ("content.md", report::content_page(&content, &model)),
+        ("weights.md", report::weights_page(&weights)),
+        (
+            "content-roc.svg",
+            figure(trial.tried.iter().map(|one| (&one.fold.name, one.scored.clone()))),
+        ),
+        (
+            "verdicts-roc.svg",
+            figure(
+                judged
+                    .iter()
+                    .map(|(name, told)| (name, told.iter().map(|told| told.scored).collect())),
+            ),
+        ),
+    ];
+    for (name, text) in pages {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
-/// The same tables as a document with a figure, and the time that `base` takes.
-fn write_results(
-    mail: &Path,
-    folder: Option<&Path>,
-    tried: &[Tried],
-    calibration: Calibration,
-    base: &[u8],
-) -> Result<()> {
-    let time = speed::in_words(&speed::times(mail, base)?);
-    println!("{time}");
-    let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder)?;
-    let text = format!(
-        "# The content model on mail kept apart\n\n\
-         Written by `cargo xtask evaluate`; see [detection](../detection.md) for what it means.\n\n{}\n\
-         Features and weights of one mail, once it is read: {time}.\n\n\
-         ![recall over false positives](content-roc.svg)\n",
-        report::report(tried, calibration)
-    );
-    std::fs::write(folder.join("content.md"), text)?;
-    std::fs::write(folder.join("content-roc.svg"), report::figure(tried))?;
-    Ok(())
+fn figure<'a>(curves: impl Iterator<Item = (&'a String, Vec<Scored>)>) -> String {
+    figure::figure(&curves.map(|(name, scored)| (name.clone(), scored)).collect::<Vec<_>>())
+}
+
+/// For each fold what the scanner says of its mails, with the model that never saw them.
+fn whole_verdicts(trial: &Trial) -> Result<Vec<(String, Vec<Told>)>> {
+    let Calibration { slope, intercept, threshold } = trial.calibration;
+    let judge = |one: &Tried| {
+        let base = base::recalibrated(&one.base, slope, intercept, threshold)
+            .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        let model = Model::read(base).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        let tested = trial.corpus.mails.iter().zip(&one.fold.tested);
+        let mails: Vec<&Mail> = tested.filter(|(_, is)| **is).map(|(mail, _)| mail).collect();
+        let told = verdicts::judge(&trial.unpacked, &trial.corpus, &mails, Some(&model))?;
+        Ok((one.fold.name.clone(), told))
+    };
+    trial.tried.iter().map(judge).collect()
 }

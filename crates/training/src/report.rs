@@ -1,10 +1,12 @@
 //! What is printed and written of a trial: false positives first.
 
 use tamis_classifier::mail::points_at;
+use tamis_domain::status::Status;
 
 use crate::folds::Tried;
-use crate::measure::{Scored, above, clusters_above, curve, missed_area, threshold};
+use crate::measure::{Scored, above, clusters_above, missed_area, threshold};
 use crate::recipe::Calibration;
+use crate::verdicts::Told;
 
 /// False positives at which recall is told, as shares of ham.
 const FALSE_POSITIVES: [f64; 3] = [0.0005, 0.001, 0.005];
@@ -103,77 +105,114 @@ fn percent(value: Option<f64>, digits: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// Left, top, width and height of the field of a figure, in pixels.
-const FIELD: (f64, f64, f64, f64) = (60.0, 20.0, 560.0, 400.0);
-
-/// Colours of curves that people with any sight tell apart (Okabe and Ito, 2008).
-const COLOURS: [&str; 7] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
-
-/// Curves of recall over false positives, these from 0.01 % to 100 % on a logarithmic scale.
+/// Whole verdicts, as Markdown: statuses under the default thresholds, false positives first.
 #[must_use]
-pub fn figure(tried: &[Tried]) -> String {
-    let (left, top, width, height) = FIELD;
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 860 470\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"860\" height=\"470\" fill=\"#fff\"/>\n",
+pub fn verdicts(judged: &[(String, Vec<Told>)]) -> String {
+    let mut text = String::from(
+        "| kept apart | spam | ham | ham as `spam`, % | clusters | as `probable_spam` or `spam` | clusters \
+         | spam as `spam`, % | as either | clusters | recall at 0.05 % FP | at 0.1 % | at 0.5 % | 1-AUC % | clusters |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
-    let x = |share: f64| left + width * ((share.max(1e-4).log10() + 4.0) / 4.0);
-    let y = |share: f64| top + height * (1.0 - share);
-    for (share, name) in
-        [(1e-4, "0.01 %"), (1e-3, "0.1 %"), (1e-2, "1 %"), (0.1, "10 %"), (1.0, "100 %")]
-    {
-        let at = x(share);
-        let (from, to) = (y(1.0), y(0.0));
-        svg.push_str(&format!(
-            "<path d=\"M{at:.1} {from:.1}V{to:.1}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"440\" \
-             text-anchor=\"middle\">{name}</text>\n"
-        ));
+    for (name, told) in judged {
+        text.push_str(&verdict_line(name, told));
     }
-    for percent in [0, 25, 50, 75, 100] {
-        let at = y(f64::from(percent) / 100.0);
-        svg.push_str(&format!(
-            "<path d=\"M{left} {at:.1}H{:.1}\" stroke=\"#ddd\"/><text x=\"54\" y=\"{:.1}\" \
-             text-anchor=\"end\">{percent} %</text>\n",
-            left + width,
-            at + 4.0
-        ));
-    }
-    svg.push_str("<text x=\"340\" y=\"460\" text-anchor=\"middle\">false positives</text>\n");
-    let curves = tried.iter().map(|one| (&one.fold.name, curve(&one.scored)));
-    for (number, (name, points)) in curves.filter(|(_, points)| !points.is_empty()).enumerate() {
-        let colour = COLOURS[number % COLOURS.len()];
-        let mut path = format!("M{:.1} {:.1}", x(0.0), y(0.0));
-        for (wrong, found) in points {
-            path.push_str(&format!("L{:.1} {:.1}", x(wrong), y(found)));
-        }
-        let label = 40 + 18 * number;
-        svg.push_str(&format!(
-            "<path d=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/>\n\
-             <text x=\"635\" y=\"{label}\" fill=\"{colour}\">{name}</text>\n",
-            thinned(&path)
-        ));
-    }
-    svg + "</svg>\n"
+    text
 }
 
-/// The same path without points that fall on the one before.
-fn thinned(path: &str) -> String {
-    let mut kept: Vec<&str> = path.split('L').collect();
-    kept.dedup();
-    // Of three points on one vertical line the middle one shows nothing.
-    let mut thin: Vec<&str> = Vec::new();
-    for (at, point) in kept.iter().copied().enumerate() {
-        let before = thin.last().copied().map(column);
-        let after = kept.get(at + 1).copied().map(column);
-        if before != Some(column(point)) || before != after {
-            thin.push(point);
-        }
+fn verdict_line(name: &str, told: &[Told]) -> String {
+    let scored: Vec<Scored> = told.iter().map(|told| told.scored).collect();
+    let count = |is_spam| scored.iter().filter(|mail| mail.is_spam == is_spam).count();
+    let mut cells = vec![name.to_owned(), count(true).to_string(), count(false).to_string()];
+    for from in [Status::Spam, Status::ProbableSpam] {
+        cells.push(percent(with_status(told, false, from, false), 2));
+        cells.push(percent(with_status(told, false, from, true), 2));
     }
-    thin.join("L")
+    cells.push(percent(with_status(told, true, Status::Spam, false), 1));
+    cells.push(percent(with_status(told, true, Status::ProbableSpam, false), 1));
+    cells.push(percent(with_status(told, true, Status::ProbableSpam, true), 1));
+    for false_positives in FALSE_POSITIVES {
+        let recall = above(&scored, true, threshold(&scored, false_positives));
+        cells.push(percent(recall.filter(|_| count(false) > 0), 1));
+    }
+    cells.push(percent(missed_area(&scored, false), 3));
+    cells.push(percent(missed_area(&scored, true), 3));
+    format!("| {} |\n", cells.join(" | "))
 }
 
-/// The place of a point of a path on the line of false positives.
-fn column(point: &str) -> &str {
-    point.trim_start_matches('M').split(' ').next().unwrap_or_default()
+/// Percent of spam, or of ham, with this status or a heavier one; by message or by cluster.
+fn with_status(told: &[Told], is_spam: bool, from: Status, by_cluster: bool) -> Option<f64> {
+    let counts = |told: &&Told| if by_cluster { told.scored.share } else { 1.0 };
+    let of_kind = || told.iter().filter(|told| told.scored.is_spam == is_spam);
+    let all: f64 = of_kind().map(|told| counts(&told)).sum();
+    let reached: f64 = of_kind().filter(|told| told.status >= from).map(|told| counts(&told)).sum();
+    // The sum of nothing is -0.
+    (all > 0.0).then(|| 100.0 * reached / all + 0.0)
+}
+
+/// Bounds of score between which mails are counted.
+const SCORES: [f32; 8] = [-2.0, 0.0, 2.0, 4.0, 5.0, 7.0, 10.0, 14.0];
+
+/// How many honest mails and how much spam end with which score: each source and kind counts alike.
+#[must_use]
+pub fn scores(judged: &[(String, Vec<Told>)]) -> String {
+    let mut text =
+        String::from("| score | ham, % | spam, % | spam of all, % |\n|---|---|---|---|\n");
+    let share = |is_spam: bool, low: f32, high: f32| {
+        let of_one = |told: &Vec<Told>| {
+            let of_kind = || told.iter().filter(|told| told.scored.is_spam == is_spam);
+            let all = of_kind().count();
+            let here = of_kind().filter(|told| (low..high).contains(&told.scored.score)).count();
+            (all > 0).then(|| 100.0 * here as f64 / all as f64)
+        };
+        let shares: Vec<f64> = judged.iter().filter_map(|(_, told)| of_one(told)).collect();
+        shares.iter().sum::<f64>() / shares.len().max(1) as f64
+    };
+    for at in 0..=SCORES.len() {
+        let low = at.checked_sub(1).map_or(f32::NEG_INFINITY, |before| SCORES[before]);
+        let high = SCORES.get(at).copied().unwrap_or(f32::INFINITY);
+        let words = match (low.is_finite(), high.is_finite()) {
+            (false, _) => format!("below {high}"),
+            (_, false) => format!("{low} and more"),
+            _ => format!("{low} to {high}"),
+        };
+        let (ham, spam) = (share(false, low, high), share(true, low, high));
+        let of_all = 100.0 * spam / (ham + spam).max(f64::MIN_POSITIVE);
+        text.push_str(&format!("| {words} | {ham:.2} | {spam:.2} | {of_all:.1} |\n"));
+    }
+    text
+}
+
+/// The page of whole verdicts.
+#[must_use]
+pub fn verdicts_page(table: &str, scores: &str, time: &str) -> String {
+    format!(
+        "# Whole verdicts on mail kept apart\n\n\
+         Written by `cargo xtask evaluate`; see [detection](../detection.md) for what it means. All signs and the content \
+         model, by the rings of the scanner as shipped: offline, without reputation, DNS and learning. Thresholds are \
+         the defaults.\n\n{table}\n\
+         Scores of all sources, each kept apart and counted alike:\n\n{scores}\n\
+         From bytes to verdict (by the clock, two at a time): {time}.\n\n\
+         ![recall over false positives](verdicts-roc.svg)\n"
+    )
+}
+
+/// The page of the content model alone.
+#[must_use]
+pub fn content_page(table: &str, time: &str) -> String {
+    format!(
+        "# The content model on mail kept apart\n\n\
+         Written by `cargo xtask evaluate`; see [detection](../detection.md) for what it means.\n\n{table}\n\
+         Features and weights of one mail, once it is read: {time}.\n\n\
+         ![recall over false positives](content-roc.svg)\n"
+    )
+}
+
+/// The page of fitted weights.
+#[must_use]
+pub fn weights_page(table: &str) -> String {
+    format!(
+        "# Weights of all signs, fitted together\n\n\
+         Written by `cargo xtask evaluate`; see [detection](../detection.md) for what it means. A factor multiplies the \
+         weight of a sign and is never below 0.\n\n{table}"
+    )
 }

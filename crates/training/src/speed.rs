@@ -26,8 +26,14 @@ pub fn times(folder: &Path, base: &[u8]) -> Result<Vec<Duration>> {
         // The result is used, so that no compiler leaves the work out.
         assert!(judgement.logit.is_finite());
     })?;
+    Ok(sorted(times))
+}
+
+/// Times in ascending order.
+#[must_use]
+pub fn sorted(mut times: Vec<Duration>) -> Vec<Duration> {
     times.sort_unstable();
-    Ok(times)
+    times
 }
 
 /// Mean, median and slow times in words.

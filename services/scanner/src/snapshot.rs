@@ -51,8 +51,13 @@ impl Snapshot {
     /// The same with the content model that is built in: what it makes of a part is remembered, so facts get another
     /// generation.
     #[must_use]
-    pub fn with_content_model(mut self) -> Self {
-        let model = Model::built_in();
+    pub fn with_content_model(self) -> Self {
+        self.with_model(Model::built_in())
+    }
+
+    /// The same with another content model, as evaluation tries it.
+    #[must_use]
+    pub fn with_model(mut self, model: Model) -> Self {
         let names = [self.bases.generation.to_be_bytes().to_vec(), model.bytes().to_vec()].concat();
         let generation = generation(&names);
         self.bases = Arc::new(Bases { generation, ..(*self.bases).clone() });
