@@ -8,6 +8,7 @@ use tamis_domain::digest::MailId;
 use tamis_domain::envelope::Envelope;
 use tamis_domain::evidence::Evidence;
 use tamis_domain::policy::Policy;
+use tamis_domain::status::Status;
 use tamis_scanner::Scanner;
 use tamis_scanner::config::Typed;
 use tamis_scanner::metrics::Metrics;
@@ -79,4 +80,43 @@ async fn a_model_that_is_off_says_nothing_and_names_its_facts_otherwise() {
     let without = Snapshot::load(Policy::default(), None).unwrap();
     let with = without.clone().with_content_model();
     assert_ne!(without.bases.generation, with.bases.generation);
+}
+
+/// An invented report of a mail that could not be delivered; what comes back is the offer.
+fn report() -> String {
+    let (header, text) = (
+        "From: Mail Delivery System <MAILER-DAEMON@mail.example.org>\r\n\
+        To: ann@example.org\r\nSubject: Undelivered Mail Returned to Sender\r\n\
+        Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n",
+        "Your mail could not be delivered to one of its recipients.\r\n",
+    );
+    format!(
+        "{header}--b\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--b\r\n\
+         Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example.org\r\n\r\n\
+         Final-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\n\
+         Content-Type: message/rfc822\r\n\r\n{OFFER}\r\n--b--\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_bounce_stays_formal_whatever_the_model_says_of_the_mail_that_comes_back() {
+    let (with, without) = (scanner(true), scanner(false));
+    for scanner in [&with, &without] {
+        let verdict = scanner.judge(offer(&report()), 1_795_000_000).await.unwrap();
+        assert_eq!(verdict.status, Status::Formal, "{verdict:?}");
+    }
+}
+
+#[tokio::test]
+async fn spam_under_the_name_of_a_mail_system_is_weighed_as_spam() {
+    let forged = OFFER.replace(
+        "From: \"Prof. Barrister\" <office4471@mail.example>",
+        "From: Mail Delivery System <MAILER-DAEMON@mail.example>\r\nAuto-Submitted: auto-replied",
+    );
+    let scanner = scanner(true);
+    let verdict = scanner.judge(offer(&forged), 1_795_000_000).await.unwrap();
+    assert_ne!(verdict.status, Status::Formal);
+    let said = said(&scanner, offer(&forged)).await.expect("an opinion");
+    assert!(said.weight >= 4.0, "{said:?}");
 }

@@ -158,3 +158,20 @@ fn the_largest_table_stays_below_four_megabytes() {
     const { assert!(BASE_BYTES_MAX < 4 * 1024 * 1024) };
     assert_eq!(write(&head(), BITS_MAX + 1, &[]).len(), BASE_BYTES_MAX);
 }
+
+#[test]
+fn a_base_that_is_recalibrated_parts_mails_as_before() {
+    let weights: Vec<(u64, f32)> =
+        features(100).into_iter().map(|feature| (feature, 1.0)).collect();
+    let bytes = write(&head(), 8, &weights);
+    let again = recalibrated(&bytes, 2.0, -1.0, 4.0).expect("a base");
+    let (before, after) =
+        (Base::read(&bytes).expect("a base"), Base::read(&again).expect("a base"));
+    assert_eq!(
+        after.head(),
+        &Head { slope: 2.0, intercept: -1.0, threshold: 4.0, ..*before.head() }
+    );
+    assert_eq!(bytes[28..], again[28..], "the weights and what stands before them");
+    assert_eq!(recalibrated(&bytes, 2.0, -1.0, 0.0), Err(Refusal::BadNumber));
+    assert_eq!(recalibrated(b"no base", 2.0, -1.0, 4.0), Err(Refusal::NoBase));
+}

@@ -30,6 +30,7 @@ fn points_rise_with_the_sum_and_stay_within_their_bounds() {
         last = points;
     }
     assert_eq!(points_at(0.0, 3.0, false), 0.0);
+    assert!(points_at(-4.0, 3.0, false) < points_at(-3.0, 3.0, false), "order is kept among ham");
     assert_eq!(
         points_at(3.0, 3.0, false),
         5.0,
