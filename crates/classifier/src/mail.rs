@@ -40,6 +40,10 @@ pub const BULK_POINTS_MAX: f32 = 7.0;
 /// Share of the points above the threshold that such mail keeps.
 const BULK_SHARE: f32 = 0.4;
 
+/// Words, about, of which a mail must have as many that what accuses it counts in full. A greeting is no offer: of next
+/// to nothing said, only form is left to judge by, and form alone is not held against anybody.
+const READ_MIN: f32 = 10.0;
+
 /// Points below which nothing is said: a finding of nearly nothing explains nothing.
 const POINTS_TOLD_MIN: f32 = 0.05;
 
@@ -103,7 +107,7 @@ pub fn evidence(
     base: &Base<'_>,
 ) -> Option<Evidence> {
     let is_bulk = is_signed_bulk(header);
-    let points = points(judgement.logit, base, is_bulk);
+    let points = as_far_as_read(points(judgement.logit, base, is_bulk), judgement.read);
     if points.abs() < POINTS_TOLD_MIN {
         return None;
     }
@@ -135,6 +139,13 @@ pub fn points_at(logit: f32, threshold: f32, is_bulk: bool) -> f32 {
     let points = points.clamp(POINTS_MIN, POINTS_MAX);
     // A hundredth of a point is what people read.
     (points * 100.0).round() / 100.0
+}
+
+/// Points that accuse, less of them where there was little to read.
+#[must_use]
+pub fn as_far_as_read(points: f32, read: f32) -> f32 {
+    let share = if points > 0.0 { (read / READ_MIN).min(1.0) } else { 1.0 };
+    (points * share * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

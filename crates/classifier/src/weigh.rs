@@ -76,9 +76,13 @@ impl Sums {
             }
         }
         let logit = base.bias() + added.iter().sum::<f32>();
-        Judgement { logit, probability: base.calibrated(logit), added }
+        let read = WORDS.iter().map(|group| self.squares[usize::from(group.code())]).sum();
+        Judgement { logit, probability: base.calibrated(logit), added, read }
     }
 }
+
+/// Groups whose features are words: how many there are says how much there was to read.
+const WORDS: [Group; 3] = [Group::Words, Group::Subject, Group::LinkWords];
 
 /// The value of a feature that was seen `count` times: the tenth repetition of a word says less than the first.
 #[must_use]
@@ -95,6 +99,8 @@ pub struct Judgement {
     pub probability: f32,
     /// What each group added to `logit`, in the order of [`Group::ALL`].
     pub added: [f32; GROUPS],
+    /// How much there was to read: the squares of the values of all words, so about as many as there are different ones.
+    pub read: f32,
 }
 
 impl Judgement {

@@ -96,7 +96,7 @@ fn the_finding_names_groups_and_quotes_nothing() {
     let mut added = [0.0; GROUPS];
     added[0] = 4.0;
     added[6] = 1.0;
-    let judgement = Judgement { logit: 5.0, probability: 0.993, added };
+    let judgement = Judgement { logit: 5.0, probability: 0.993, added, read: 50.0 };
     let found = evidence(&judgement, &HeaderReading::default(), &base).unwrap();
     assert_eq!(found.name, EVIDENCE);
     assert_eq!(
@@ -105,4 +105,13 @@ fn the_finding_names_groups_and_quotes_nothing() {
     );
     let nothing = Judgement { logit: 0.0, ..judgement };
     assert!(evidence(&nothing, &HeaderReading::default(), &base).is_none());
+}
+
+#[test]
+fn a_greeting_of_few_words_is_hardly_accused_and_a_page_in_full() {
+    assert_eq!(as_far_as_read(8.0, 2.0), 1.6);
+    assert_eq!(as_far_as_read(8.0, 10.0), 8.0);
+    assert_eq!(as_far_as_read(8.0, 500.0), 8.0);
+    assert_eq!(as_far_as_read(8.0, 0.0), 0.0);
+    assert_eq!(as_far_as_read(-2.0, 0.0), -2.0, "what excuses is bounded as it is");
 }
