@@ -1,4 +1,4 @@
-//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures|dashboards>`.
+//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures|dashboards|train|evaluate>`.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ mod measure;
 mod metadata;
 mod numbers;
 mod tidy;
+mod training;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -19,13 +20,16 @@ fn main() -> ExitCode {
         ["numbers"] => numbers::run(),
         ["dashboards"] => dashboards::run(false),
         ["figures", rest @ ..] => figures::run(rest),
+        ["train" | "evaluate", ..] => training::run(&words),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask tidy      walls, cards, sizes, words\n\
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
              \x20      cargo xtask dashboards  writes deploy/grafana/dashboards from deploy/grafana/source\n\
              \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
-             \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions"
+             \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions\n\
+             \x20      cargo xtask train [--mail DIR] [--out FILE] [--seed N]  trains the content model\n\
+             \x20      cargo xtask evaluate [--mail DIR] [--results DIR] [--seed N]  tries it on mail kept apart"
         )),
     };
     match done {

@@ -29,6 +29,12 @@ const DOORS: &[Door] = &[
     ("tamis-documents", &[], Some(&["encoding_rs", "flate2", "rqrr"])),
     ("tamis-runtime", &[], None),
     ("tamis-checks", &["tamis-domain"], Some(&[])),
+    ("tamis-classifier", &["tamis-domain"], Some(&[])),
+    (
+        "tamis-training",
+        &["tamis-classifier", "tamis-domain", "tamis-message", "tamis-runtime", "tamis-scanner"],
+        None,
+    ),
     (
         "tamis-message",
         &["tamis-documents", "tamis-domain"],
@@ -70,6 +76,7 @@ const DOORS: &[Door] = &[
             "tamis-domain",
             "tamis-checks",
             "tamis-learning",
+            "tamis-classifier",
             "tamis-message",
             "tamis-proto",
             "tamis-selector",
@@ -123,6 +130,7 @@ const BANNED_IN_PURE: &[&str] = &[
 /// Folders of the rooms that think.
 pub(crate) const PURE: &[&str] = &[
     "crates/bases",
+    "crates/classifier",
     "crates/documents",
     "crates/domain",
     "crates/checks",

@@ -231,6 +231,9 @@ pub struct PartFacts {
     /// Its features, where users teach: see `tamis-learning`. None otherwise.
     #[serde(default, skip_serializing_if = "Tokens::is_empty")]
     pub tokens: Tokens,
+    /// What the content model makes of a text; nothing where there is no model, or no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentSums>,
 }
 
 /// Keyed hashes of a part's features, ascending; eight hexadecimal digits each where they are written.
@@ -273,6 +276,19 @@ impl TryFrom<String> for Tokens {
         let tokens = tokens.filter(|tokens| rest.is_empty() && tokens.is_sorted());
         tokens.map(Self).ok_or("tokens are eight hexadecimal digits each, ascending")
     }
+}
+
+/// What the content model remembers of one part: enough to judge a mail of several parts without their texts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContentSums {
+    /// Bytes of visible text.
+    pub visible_bytes: u32,
+    /// Whom the web links belong to (registrable domains), each with how many links, in order of appearance.
+    pub owners: Vec<(String, u32)>,
+    /// For each group of features, the sum of weights.
+    pub weights: Vec<f32>,
+    /// For each group of features, the squared length of the vector.
+    pub squares: Vec<f32>,
 }
 
 /// A well-formed automatic report, by structure (RFC 3464, 8098, 5965).

@@ -3,7 +3,7 @@
 use tamis_domain::digest::{PartDigest, SignatureKind, Sketch};
 use tamis_domain::evidence::Evidence;
 use tamis_domain::policy::Thresholds;
-use tamis_domain::reading::{PartFacts, PartName, Tokens};
+use tamis_domain::reading::{ContentSums, PartFacts, PartName, Tokens};
 use tamis_domain::weigh::weigh;
 
 use crate::pick::Pick;
@@ -24,6 +24,7 @@ pub fn redis_value(data: &[u8]) {
         names: (0..pick.below(5)).map(|_| name(&mut pick)).collect(),
         links: (0..pick.below(4)).map(|_| pick.text(40)).collect(),
         tokens: tokens(&mut pick),
+        content: pick.flag().then(|| content(&mut pick)),
         ..PartFacts::default()
     };
     there_and_back(&facts);
@@ -33,6 +34,13 @@ fn tokens(pick: &mut Pick<'_>) -> Tokens {
     let mut tokens: Vec<u32> = (0..pick.below(5)).map(|_| pick.u32()).collect();
     tokens.sort_unstable();
     Tokens(tokens)
+}
+
+fn content(pick: &mut Pick<'_>) -> ContentSums {
+    let mut numbers = || (0..12).map(|_| f32::from(pick.u16()) / 7.0 - 3000.0).collect();
+    let (weights, squares) = (numbers(), numbers());
+    let owners = (0..pick.below(4)).map(|_| (pick.text(20), u32::from(pick.u16()))).collect();
+    ContentSums { visible_bytes: u32::from(pick.u16()), owners, weights, squares }
 }
 
 fn name(pick: &mut Pick<'_>) -> PartName {

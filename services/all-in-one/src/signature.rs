@@ -359,7 +359,7 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
     let mail = mails::read(path).with_context(|| path.display().to_string())?;
     let offer = mails::offer(&mail, |_| tamis_domain::envelope::Envelope::default());
     let mut facts = vec![None; offer.outline.parts.len()];
-    let bases = tamis_scanner::snapshot::Snapshot::default().bases;
+    let snapshot = tamis_scanner::snapshot::Snapshot::default();
     let mut contents = offer.inline.clone();
     tamis_scanner::reading::put_in_order(&mut contents);
     let mut budget = Budget::default();
@@ -368,7 +368,7 @@ fn of_mail(path: &Path, links: bool, all: &mut Vec<Named>) -> Result<()> {
         if let (Some(part), Some(slot)) = (offer.outline.parts.get(number), facts.get_mut(number)) {
             let reading = read_part_within(part, &content.bytes, &mut budget);
             *slot =
-                Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &bases)));
+                Some(std::sync::Arc::new(tamis_scanner::reading::facts(part, &reading, &snapshot)));
         }
     }
     for asked in choose(questions(&offer, &facts), |_| true).asked {

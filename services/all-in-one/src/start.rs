@@ -95,9 +95,10 @@ pub fn snapshot(
     policy: Policy,
     config: &tamis_scanner::config::Config,
 ) -> Result<Snapshot, Failure> {
-    Snapshot::load(policy, config.hash_list.as_deref()).map_err(|error| {
+    let snapshot = Snapshot::load(policy, config.hash_list.as_deref()).map_err(|error| {
         Failure::configuration(format!("[scanner] hash_list: {error:#}"), "Correct the file.")
-    })
+    })?;
+    Ok(if config.content_model { snapshot.with_content_model() } else { snapshot })
 }
 
 /// What every long-running role has.

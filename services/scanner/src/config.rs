@@ -71,6 +71,8 @@ pub struct Typed {
     pub dns: TypedDns,
     /// What users teach.
     pub learning: TypedLearning,
+    /// Whether the content model that is built in judges words, links and structure.
+    pub content_model: bool,
 }
 
 impl Default for Typed {
@@ -96,6 +98,7 @@ impl Default for Typed {
             hash_list: PathBuf::new(),
             dns: TypedDns::default(),
             learning: TypedLearning::default(),
+            content_model: true,
         }
     }
 }
@@ -137,6 +140,8 @@ pub struct Config {
     pub authentication: Option<Authentication>,
     /// How users teach; `None`: they do not.
     pub learning: Option<Learning>,
+    /// Whether the content model judges.
+    pub content_model: bool,
 }
 
 impl Typed {
@@ -206,6 +211,7 @@ impl Typed {
             hash_list: path(self.hash_list),
             authentication,
             learning,
+            content_model: self.content_model,
         })
     }
 

@@ -91,6 +91,8 @@ pub struct Examination {
     /// What users taught about mail like this.
     recalled: Recalled,
     is_certain: bool,
+    /// What the content model says of the mail as a whole, once all of it is here.
+    content: Option<Evidence>,
     timings: Timings,
 }
 
@@ -128,6 +130,7 @@ impl Examination {
             key: None,
             recalled: Recalled::NotAsked,
             is_certain: false,
+            content: None,
             timings: Timings::default(),
         };
         // Certainty comes from lists alone, so no later ring can bring it.
@@ -264,6 +267,7 @@ impl Examination {
     #[must_use]
     pub fn verdict(mut self, offer: &Offer) -> Verdict {
         let rung = self.rung(offer);
+        self.content = self.content(offer);
         let global = self.snapshot.policy.global().rules();
         let (plan, global) = self.with_input(offer, rung, |input| {
             (decide::decide(input), decide::judged(input, global))
@@ -371,7 +375,7 @@ impl Examination {
             self.left_out_before += usize::from(facts.left_out);
             return (facts, false);
         }
-        let read = reading::read(part, bytes, &self.bases, self.key, &mut self.budget).await;
+        let read = reading::read(part, bytes, &self.snapshot, self.key, &mut self.budget).await;
         if read.is_sound {
             scanner.memory.keep(key, Arc::clone(&read.facts));
         } else if let Some(key) = own_key.filter(|_| read.facts.left_out > 0) {
@@ -483,6 +487,15 @@ impl Examination {
         of_author.filter_map(|answer| answer.listing.as_ref()).any(allows)
     }
 
+    /// What the content model says of header, outline and all texts together.
+    fn content(&self, offer: &Offer) -> Option<Evidence> {
+        let base = self.snapshot.content.as_ref()?.base();
+        let parts: Vec<_> =
+            self.facts.iter().map(|facts| facts.as_ref()?.content.as_ref()).collect();
+        let judgement = tamis_classifier::mail::judge(&self.header, &offer.outline, &parts, &base)?;
+        tamis_classifier::mail::evidence(&judgement, &self.header, &base)
+    }
+
     /// All findings that are the same for every group.
     fn evidence(&self, offer: &Offer) -> Vec<Evidence> {
         let mut all = self.free.clone();
@@ -490,6 +503,7 @@ impl Examination {
             let facts = self.facts(number).into_iter().flat_map(|facts| &facts.evidence);
             all.extend(facts.map(|evidence| evidence.clone().in_part(number)));
         }
+        all.extend(self.content.clone());
         all.extend(tamis_checks::reputation::judge(&self.answers));
         if self.heard != Heard::NotAsked {
             all.extend(tamis_checks::reputation::left_out(self.unasked, self.left_out()));

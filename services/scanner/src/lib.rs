@@ -48,7 +48,7 @@ use snapshot::{Current, Snapshot};
 
 /// Names of all evidence that the checks can find, for telling misspelt weights.
 pub fn evidence_names() -> impl Iterator<Item = &'static str> {
-    tamis_checks::names::ALL.iter().copied()
+    tamis_checks::names::ALL.iter().copied().chain([tamis_classifier::mail::EVIDENCE])
 }
 
 /// A scanner: everything that its mails share.

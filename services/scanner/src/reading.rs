@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tamis_checks::bases::Bases;
+use tamis_classifier::model::Model;
 use tamis_domain::dialogue::Content;
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::outline::Part;
@@ -12,6 +12,8 @@ use tamis_learning::hashing::SiteKey;
 use tamis_learning::tokens::of_part;
 use tamis_message::reading::{Budget, is_costly, read_part_within};
 use tamis_message::sketch::image::is_picture;
+
+use crate::snapshot::Snapshot;
 
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
 const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
@@ -38,18 +40,19 @@ pub fn put_in_order(contents: &mut [Content]) {
 pub async fn read(
     part: &Part,
     content: Vec<u8>,
-    bases: &Arc<Bases>,
+    snapshot: &Arc<Snapshot>,
     key: Option<SiteKey>,
     budget: &mut Budget,
 ) -> Read {
     if content.len() <= IN_PLACE_BYTES_MAX && !is_costly(&content) {
-        let (read, left) = guarded(part, &content, bases, key, *budget);
+        let (read, left) = guarded(part, &content, snapshot, key, *budget);
         *budget = left;
         return read;
     }
-    let (owned, bases, before) = (part.clone(), Arc::clone(bases), *budget);
+    let (owned, snapshot, before) = (part.clone(), Arc::clone(snapshot), *budget);
     let reading =
-        tokio::task::spawn_blocking(move || guarded(&owned, &content, &bases, key, before)).await;
+        tokio::task::spawn_blocking(move || guarded(&owned, &content, &snapshot, key, before))
+            .await;
     let (read, left) = reading.unwrap_or_else(|_| (given_up(), before));
     *budget = left;
     read
@@ -57,15 +60,17 @@ pub async fn read(
 
 /// Facts of one part that was read.
 #[must_use]
-pub fn facts(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
-    tamis_checks::part::judge(part, reading, bases)
+pub fn facts(part: &Part, reading: &PartReading, snapshot: &Snapshot) -> PartFacts {
+    let base = snapshot.content.as_ref().map(Model::base);
+    let content = base.and_then(|base| tamis_classifier::mail::read_part(part, reading, &base));
+    PartFacts { content, ..tamis_checks::part::judge(part, reading, &snapshot.bases) }
 }
 
 /// A library may panic on bytes nobody thought of. That costs this part its facts, not the mail its verdict.
 fn guarded(
     part: &Part,
     content: &[u8],
-    bases: &Bases,
+    snapshot: &Snapshot,
     key: Option<SiteKey>,
     mut budget: Budget,
 ) -> (Read, Budget) {
@@ -74,7 +79,7 @@ fn guarded(
         let reading = read_part_within(part, content, &mut budget);
         // Where users teach, what is remembered of a part says what to look up, so that nobody has to read it again.
         let tokens = key.map(|key| of_part(&key, part, &reading)).unwrap_or_default();
-        PartFacts { tokens: Tokens(tokens), ..facts(part, &reading, bases) }
+        PartFacts { tokens: Tokens(tokens), ..facts(part, &reading, snapshot) }
     };
     let read = match catch_unwind(AssertUnwindSafe(reading)) {
         Ok(facts) => {

@@ -5,15 +5,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
 use tamis_checks::bases::{Bases, CODE_GENERATION, HashList};
+use tamis_classifier::model::Model;
 use tamis_domain::policy::Policy;
+use tamis_message::digesting::part_digest;
 
-/// Policy and bases, together.
+/// Policy, bases and model, together.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// What the administrator wants.
     pub policy: Policy,
     /// What the checks know.
     pub bases: Arc<Bases>,
+    /// The content model, unless it is switched off.
+    pub content: Option<Model>,
 }
 
 /// The snapshot in force, swapped whole.
@@ -24,7 +28,7 @@ pub struct Current(RwLock<Arc<Snapshot>>);
 const HASH_LIST_BYTES_MAX: u64 = 256 << 20;
 
 impl Snapshot {
-    /// Policy and the hash list in a file, if there is one.
+    /// Policy and the hash list in a file, if there is one; no content model.
     ///
     /// # Errors
     /// The file cannot be read or a line of it makes no sense: the administrator's fault, named with the line.
@@ -40,15 +44,37 @@ impl Snapshot {
         };
         let place = || hash_list.unwrap_or(Path::new("")).display().to_string();
         let hashes = HashList::read(&text).with_context(place)?;
-        Ok(Self { policy, bases: Arc::new(bases(hashes, &text)) })
+        let bases = Arc::new(bases(hashes, &text));
+        Ok(Self { policy, bases, content: None })
+    }
+
+    /// The same with the content model that is built in: what it makes of a part is remembered, so facts get another
+    /// generation.
+    #[must_use]
+    pub fn with_content_model(self) -> Self {
+        self.with_model(Model::built_in())
+    }
+
+    /// The same with another content model, as evaluation tries it.
+    #[must_use]
+    pub fn with_model(mut self, model: Model) -> Self {
+        let names = [self.bases.generation.to_be_bytes().to_vec(), model.bytes().to_vec()].concat();
+        let generation = generation(&names);
+        self.bases = Arc::new(Bases { generation, ..(*self.bases).clone() });
+        self.content = Some(model);
+        self
     }
 }
 
 /// Bases whose generation names the code and the data of the part checks: another list, other facts.
 fn bases(hashes: HashList, text: &str) -> Bases {
-    let [a, b, c, ..] = tamis_message::digesting::part_digest(text.as_bytes()).0;
-    let generation = u32::from_be_bytes([a, b, c, 0]) | (CODE_GENERATION & 0xff);
-    Bases { generation, hashes }
+    Bases { generation: generation(text.as_bytes()), hashes }
+}
+
+/// The generation of facts that depend on this data and on the code.
+fn generation(data: &[u8]) -> u32 {
+    let [a, b, c, ..] = part_digest(data).0;
+    u32::from_be_bytes([a, b, c, 0]) | (CODE_GENERATION & 0xff)
 }
 
 impl Current {

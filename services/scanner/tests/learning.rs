@@ -216,7 +216,8 @@ async fn a_formal_mail_stays_formal_however_often_users_called_it_spam() {
     assert_eq!(verdict.status, Status::Formal);
     let disguised = another(BOUNCE, 1);
     let disguised = String::from_utf8(disguised).unwrap();
-    let disguised = disguised.replace("multipart/report; report-type=delivery-status", "multipart/mixed");
+    let disguised =
+        disguised.replace("multipart/report; report-type=delivery-status", "multipart/mixed");
     let verdict = judge(&scanner, disguised.as_bytes()).await;
     assert!(weight(&verdict) > 3.0, "what is no bounce is judged: {:?}", verdict.evidence);
     assert_ne!(verdict.status, Status::Formal);

@@ -14,7 +14,9 @@ use crate::ask::reputation::Heard;
 impl Examination {
     /// The verdict, and all that it followed from.
     #[must_use]
-    pub fn record(self, offer: &Offer, now_s: i64) -> Record {
+    pub fn record(mut self, offer: &Offer, now_s: i64) -> Record {
+        // All that the verdict will rest on, or the record gives another one.
+        self.content = self.content(offer);
         let unseen = self.unseen(offer);
         let answers = self.answers.iter().filter(|it| it.listing.is_some()).copied().collect();
         let (evidence, groups, global) = self.with_input(offer, Rung::Full, |input| {

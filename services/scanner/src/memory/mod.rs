@@ -53,7 +53,11 @@ impl Weighter<Key, Arc<PartFacts>> for ByBytes {
             facts.evidence.iter().map(|evidence| 120 + evidence.detail.len()).sum();
         let links: usize = facts.links.iter().map(|link| 24 + link.len()).sum();
         let tokens = size_of_val(facts.tokens.as_slice());
-        (200 + evidence + links + tokens + size_of_val(facts.names.as_slice())) as u64
+        let content = facts.content.as_ref().map_or(0, |content| {
+            let owners: usize = content.owners.iter().map(|(name, _)| 32 + name.len()).sum();
+            100 + owners + 8 * content.weights.len()
+        });
+        (200 + evidence + links + tokens + content + size_of_val(facts.names.as_slice())) as u64
     }
 }
 
