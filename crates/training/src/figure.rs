@@ -81,8 +81,8 @@ mod tests {
     fn a_figure_of_many_points_stays_small() {
         let scored = |at: u32| Scored {
             score: (at.wrapping_mul(2_654_435_761) >> 8) as f32
-                + if at % 3 == 0 { 9e6 } else { 0.0 },
-            is_spam: at % 3 == 0,
+                + if at.is_multiple_of(3) { 9e6 } else { 0.0 },
+            is_spam: at.is_multiple_of(3),
             share: 1.0,
         };
         let one = ("one".to_owned(), (0..60_000).map(scored).collect::<Vec<_>>());

@@ -204,7 +204,7 @@ fn page(links: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_budget_that_ends_the_reading_of_a_part_lowers_the_rung_now_and_when_it_is_remembered() {
-    let words = |count: usize| "word ".repeat(count.div_ceil(5))[..count].as_bytes().to_vec();
+    let words = |count: usize| "word ".repeat(count.div_ceil(5)).as_bytes()[..count].to_vec();
     for (media_type, content, rung) in [
         ("text/plain", words(TEXT_BYTES_MAX), Rung::Full),
         ("text/plain", words(TEXT_BYTES_MAX + 1), Rung::Cached),

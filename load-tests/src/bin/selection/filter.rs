@@ -197,7 +197,7 @@ fn ask(mail: &[u8], snapshot: &Snapshot) -> Mail {
     let known = parts.map(|(part, span)| {
         let span = span.as_ref()?;
         let bytes = content::decode(span, span.of(mail));
-        Some(Arc::new(facts(part, &read_part(part, &bytes), &snapshot.bases)))
+        Some(Arc::new(facts(part, &read_part(part, &bytes), snapshot)))
     });
     let known: Vec<_> = known.collect();
     let offer = Offer {
