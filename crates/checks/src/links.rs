@@ -1,6 +1,6 @@
 //! Links: where they lead, against what they show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::limits::LINKS_MAX;
@@ -21,29 +21,76 @@ const QUESTION_BYTES_MAX: usize = 256;
 /// Judges the links of one part: one finding for each kind of fault, with how many links have it.
 #[must_use]
 pub fn judge(links: &[Link]) -> Vec<Evidence> {
-    type Test = fn(&Link) -> bool;
     let kinds: [(&'static str, f32, &str, Test); 13] = [
-        ("link_to_address", 1.5, "lead to a bare network address", to_address),
-        ("link_punycode", 0.5, "have an internationalised host name", punycode),
-        ("link_userinfo", 2.0, "put another name before the real host", userinfo),
-        ("link_shows_other_host", 0.5, "show another host than they lead to", shows_other_host),
-        ("link_many_labels", 0.8, "have a host name of many labels", many_labels),
-        ("link_odd_port", 1.0, "lead to an unusual port", odd_port),
-        ("link_runs_script", 0.3, "run a script or carry a page", runs_script),
-        ("link_disguised_host", 2.0, "hide the host by odd characters", disguised_host),
-        ("link_shortened", 0.5, "are shortened and lead who knows where", shortened),
-        ("link_free_host", 0.1, "lead to a place that anybody gets for nothing", free_host),
-        ("link_throw_away", 0.5, "have a domain that costs next to nothing", throw_away),
-        ("link_brand_borrowed", 0.8, "have a trusted name in the host of somebody else", borrowed),
-        ("link_look_alike", 1.5, "look like a trusted domain", look_alike),
+        ("link_to_address", 1.5, "lead to a bare network address", OfLink(to_address)),
+        ("link_punycode", 0.5, "have an internationalised host name", OfLink(punycode)),
+        ("link_userinfo", 2.0, "put another name before the real host", OfLink(userinfo)),
+        (
+            "link_shows_other_host",
+            0.5,
+            "show another host than they lead to",
+            OfLink(shows_other_host),
+        ),
+        ("link_many_labels", 0.8, "have a host name of many labels", OfLink(many_labels)),
+        ("link_odd_port", 1.0, "lead to an unusual port", OfLink(odd_port)),
+        ("link_runs_script", 0.3, "run a script or carry a page", OfLink(runs_script)),
+        ("link_disguised_host", 2.0, "hide the host by odd characters", OfLink(disguised_host)),
+        (
+            "link_shortened",
+            0.5,
+            "are shortened and lead who knows where",
+            OfHost(known::is_shortener),
+        ),
+        (
+            "link_free_host",
+            0.1,
+            "lead to a place that anybody gets for nothing",
+            OfHost(known::is_free_host),
+        ),
+        (
+            "link_throw_away",
+            0.5,
+            "have a domain that costs next to nothing",
+            OfHost(known::is_throw_away),
+        ),
+        (
+            "link_brand_borrowed",
+            0.8,
+            "have a trusted name in the host of somebody else",
+            OfHost(brands::is_borrowed_by),
+        ),
+        ("link_look_alike", 1.5, "look like a trusted domain", OfHost(brands::is_look_alike)),
     ];
     let links = links.get(..LINKS_MAX).unwrap_or(links);
+    let hosts = hosts(links);
     let judge = |(name, weight, what, test): (&'static str, f32, &str, Test)| {
-        let count = links.iter().filter(|link| test(link)).count();
+        let count = match test {
+            OfLink(test) => links.iter().filter(|link| test(link)).count(),
+            OfHost(test) => {
+                hosts.iter().filter(|(host, _)| test(host)).map(|(_, count)| count).sum()
+            }
+        };
         (count > 0)
             .then(|| Evidence::new(name, weight, Source::Link, format!("{count} link(s) {what}")))
     };
     kinds.into_iter().filter_map(judge).collect()
+}
+
+/// What is asked about each link, or once about each host: most links of a page lead to one, and lists are searched.
+#[derive(Clone, Copy)]
+enum Test {
+    OfLink(fn(&Link) -> bool),
+    OfHost(fn(&str) -> bool),
+}
+use Test::{OfHost, OfLink};
+
+/// Hosts of the web links, each with how many lead there.
+fn hosts(links: &[Link]) -> BTreeMap<&str, usize> {
+    let mut hosts = BTreeMap::new();
+    for link in links.iter().filter(|link| authority(link).is_some()) {
+        *hosts.entry(link.host.as_str()).or_insert(0) += 1;
+    }
+    hosts
 }
 
 /// `host/path` of the web links, without query, fragment and duplicates: what the reputation service is asked.
@@ -122,26 +169,6 @@ fn runs_script(link: &Link) -> bool {
     let start: String = link.target.trim().chars().filter(|c| !c.is_control()).take(16).collect();
     let start = start.to_ascii_lowercase();
     ["javascript:", "vbscript:", "data:text/html"].iter().any(|scheme| start.starts_with(scheme))
-}
-
-fn shortened(link: &Link) -> bool {
-    authority(link).is_some() && known::is_shortener(&link.host)
-}
-
-fn free_host(link: &Link) -> bool {
-    authority(link).is_some() && known::is_free_host(&link.host)
-}
-
-fn throw_away(link: &Link) -> bool {
-    authority(link).is_some() && known::is_throw_away(&link.host)
-}
-
-fn borrowed(link: &Link) -> bool {
-    authority(link).is_some() && brands::is_borrowed_by(&link.host)
-}
-
-fn look_alike(link: &Link) -> bool {
-    authority(link).is_some() && brands::is_look_alike(&link.host)
 }
 
 fn disguised_host(link: &Link) -> bool {

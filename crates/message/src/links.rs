@@ -195,8 +195,10 @@ fn dotted(host: &str) -> Option<String> {
 
 /// Adds the addresses that mail programs find in plain text: `http://`, `https://`, `ftp://`, `www.`, `mailto:`, `a@b.c`.
 pub fn find_links(text: &str, links: &mut LinkList) {
-    for word in text.split(is_link_end) {
+    let mut words = text.split(is_link_end);
+    while let Some(word) = words.next() {
         if links.is_full() {
+            links.is_cut |= [word].into_iter().chain(words).any(|word| word.contains("://"));
             return;
         }
         // Nearly all words have none of these inside.
