@@ -140,13 +140,13 @@ const fn to_wire(outcome: Outcome) -> wire::Outcome {
     }
 }
 
-/// Whether the caller is on this machine, or in this process.
+/// Whether the caller is on this machine; who he is must be known.
 fn is_local<T>(request: &Request<T>) -> bool {
     let extensions = request.extensions();
     let plain = extensions.get::<Peer>();
     let peer =
         plain.or_else(|| extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref));
-    peer.is_none_or(Peer::is_local)
+    peer.is_some_and(Peer::is_local)
 }
 
 #[cfg(test)]

@@ -14,13 +14,19 @@ fn gate(learning: TypedLearning) -> Gate {
     Gate(Teaching(Arc::new(scanner)))
 }
 
+fn from(peer: Peer) -> Request<()> {
+    let mut request = Request::new(());
+    request.extensions_mut().insert(peer);
+    request
+}
+
 #[tokio::test]
 async fn n_mails_are_in_memory_at_a_time_and_one_more_is_sent_away_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let typed =
         TypedLearning { directory: directory.path().to_path_buf(), ..TypedLearning::default() };
     let mut gate = gate(typed);
-    let mut come = || gate.call(Request::new(()));
+    let mut come = || gate.call(from(Peer::Unix));
     let mut inside: Vec<_> = (0..LESSONS_IN_HAND_MAX).map(|_| come().unwrap()).collect();
     assert_eq!(come().unwrap_err().code(), Code::ResourceExhausted);
     inside.pop();
@@ -34,9 +40,10 @@ async fn who_may_not_teach_is_sent_away_before_his_mail_is_read() {
     let typed =
         TypedLearning { directory: directory.path().to_path_buf(), ..TypedLearning::default() };
     let mut open = gate(typed);
-    let mut from_elsewhere = Request::new(());
-    from_elsewhere.extensions_mut().insert(Peer::Tcp("192.0.2.1:9".parse().unwrap()));
-    assert_eq!(open.call(from_elsewhere).unwrap_err().code(), Code::PermissionDenied);
+    let elsewhere = from(Peer::Tcp("192.0.2.1:9".parse().unwrap()));
+    assert_eq!(open.call(elsewhere).unwrap_err().code(), Code::PermissionDenied);
+    let nobody = open.call(Request::new(())).unwrap_err();
+    assert_eq!(nobody.code(), Code::PermissionDenied, "who is not known is not believed");
     let mut off = gate(TypedLearning::default());
-    assert_eq!(off.call(Request::new(())).unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(off.call(from(Peer::Unix)).unwrap_err().code(), Code::FailedPrecondition);
 }
