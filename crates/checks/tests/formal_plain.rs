@@ -75,6 +75,8 @@ fn codes_are_those_of_smtp_and_not_any_number() {
         ("550 x", true),
         ("<<< 421-x", true),
         ("said: 550 x", false),
+        ("<b@mx.example>: 550 x", true),
+        ("<the prize>: 550 x", false),
         ("said: 550 5.7.1 x", true),
         ("Win $500 now", false),
         ("$500 now", false),

@@ -270,7 +270,11 @@ fn has_foreign_link(line: &str) -> bool {
 /// Whether the line has a status code that refuses, or begins with a reply code. Anywhere else a number of three digits
 /// is a price.
 fn has_code(line: &str) -> bool {
-    let start = line.trim_start_matches(|c: char| c.is_whitespace() || "<>#([*-:".contains(c));
+    // `<address>: 550 ...`, as many systems put both on one line.
+    let behind = line.trim_start().strip_prefix('<').and_then(|line| line.split_once(">: "));
+    let line_of_code = behind.filter(|(to, _)| to.contains('@')).map_or(line, |(_, rest)| rest);
+    let start =
+        line_of_code.trim_start_matches(|c: char| c.is_whitespace() || "<>#([*-:".contains(c));
     let reply = REPLIES.iter().any(|code| {
         let rest = start.strip_prefix(code);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '-', '#']))
