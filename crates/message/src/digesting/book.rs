@@ -6,7 +6,7 @@ use std::ops::Range;
 use tamis_domain::limits::{PART_DEPTH_MAX, PARTS_MAX, SUPPLY_BYTES_MAX};
 use tamis_domain::outline::{Oddity, Part};
 
-use crate::content::{Span, Wrapping};
+use crate::content::{Form, Span, Wrapping};
 use crate::filename::extension;
 use tamis_domain::outline::TransferEncoding;
 
@@ -84,7 +84,17 @@ impl Book {
                 && known.charset == part.charset
                 && extension(known) == extension(&part)
         };
-        if part.size == 0 || self.parts.iter().any(is_same) {
+        // Bytes that are no lines do not change with what ends a line.
+        let is_same_place = |known: &Span| {
+            (known.start, known.end) == (span.start, span.end)
+                && known.wrappings.len() == span.wrappings.len()
+                && known.encoding == span.encoding
+        };
+        let is_raw = span.returns && span.form == Form::Lines;
+        if part.size == 0
+            || self.parts.iter().any(is_same)
+            || is_raw && self.spans.iter().flatten().any(is_same_place)
+        {
             return;
         }
         if self.others.saturating_add(part.size) > OTHER_BYTES_MAX {
