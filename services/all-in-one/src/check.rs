@@ -240,6 +240,12 @@ impl Progress {
     }
 }
 
+/// A number that nobody guesses: the standard library seeds its hash maps with it.
+fn random() -> u64 {
+    use std::hash::BuildHasher as _;
+    std::hash::RandomState::new().hash_one(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,10 +261,4 @@ mod tests {
             assert_eq!(printable(Path::new(name)), expect);
         }
     }
-}
-
-/// A number that nobody guesses: the standard library seeds its hash maps with it.
-fn random() -> u64 {
-    use std::hash::BuildHasher as _;
-    std::hash::RandomState::new().hash_one(())
 }

@@ -6,13 +6,17 @@ use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 use super::body::{Body, Nested, Taker, preamble};
 use super::book::{Begun, Book};
 use super::census::Census;
-use super::delimiter::{Delimiter, Found, Frame, View};
+use super::delimiter::{Delimiter, Found, Frame};
 use super::entity::{Declared, Entity, Shape};
 use super::habits::{Habits, READINGS_MAX};
 use super::head::{Head, Owner, Step};
 use super::leaf::Leaf;
 use crate::content::returns::ended_by_returns;
 use crate::fields::without_line_end;
+
+mod readings;
+
+use readings::{Branch, view};
 
 /// Encoded messages in encoded messages taken apart. RFC 2046 forbids even one (RFC 6532 allows `message/global`), and
 /// every layer costs a pass over the bytes.
@@ -35,15 +39,6 @@ pub(super) struct Walker {
     begun: [bool; READINGS_MAX],
     /// A CR at the end of what was pushed: alone or half of a line end.
     held_cr: bool,
-}
-
-/// Another reading.
-#[derive(Clone, Debug)]
-struct Branch {
-    walker: Walker,
-    book: Book,
-    /// Place of its habits in [`Habits::ALL`].
-    order: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -173,45 +168,6 @@ impl Walker {
         }
     }
 
-    /// Begins the readings of programs that do otherwise from here on, those whose habits `concern` this place; `begin` is
-    /// what they do here.
-    fn branch(
-        &mut self,
-        concern: impl Fn(Habits) -> bool,
-        book: &Book,
-        mut begin: impl FnMut(&mut Self, &mut Book),
-    ) {
-        for (order, habits) in Habits::ALL.into_iter().enumerate() {
-            if self.begun[order] || !concern(habits) {
-                continue;
-            }
-            self.begun[order] = true;
-            let mut walker = Self {
-                frames: self.frames.clone(),
-                stage: self.stage.clone(),
-                census: Census::default(),
-                branches: Vec::new(),
-                ..*self
-            };
-            walker.adopt(habits);
-            let mut other = book.branch();
-            begin(&mut walker, &mut other);
-            self.branches.push(Branch { walker, book: other, order });
-        }
-    }
-
-    /// Goes on with other habits, in the message under way within it, too.
-    fn adopt(&mut self, habits: Habits) {
-        self.habits = habits;
-        self.begun = [true; READINGS_MAX];
-        self.branches.clear();
-        if let Stage::Body(body) = &mut self.stage
-            && let Taker::Nested(nested) = &mut body.taker
-        {
-            nested.walker.adopt(habits);
-        }
-    }
-
     /// A line of the body that is a delimiter, or may be one.
     fn found(&mut self, found: Option<Found>, book: &mut Book) {
         match found {
@@ -323,23 +279,6 @@ impl Walker {
             book.header = head.block;
         }
         self.stage = self.begin(&declared.entity, place, book);
-    }
-
-    /// Begins the readings of programs to which a header block declares something else.
-    fn doubt(
-        &mut self,
-        entity: &Entity,
-        block: &[u8],
-        context: (bool, bool),
-        place: Place,
-        book: &Book,
-    ) {
-        let read = |habits| Declared::read(block, context, habits, &mut Book::default()).entity;
-        let differs = |habits| !read(habits).is_like(entity);
-        self.branch(differs, book, |walker, book| {
-            let entity = read(walker.habits);
-            walker.stage = walker.begin(&entity, place, book);
-        });
     }
 
     /// The header block of an enclosed message is a part of its own.
@@ -505,11 +444,6 @@ enum Line<'a> {
     Lone,
     /// Bytes whose last one is no CR.
     Bytes(&'a [u8]),
-}
-
-fn view<'a>(frames: &'a [Frame], habits: Habits, begun: &[bool; READINGS_MAX]) -> View<'a> {
-    let mut loose = Habits::ALL.iter().zip(begun).filter(|(habits, _)| habits.loose);
-    View { frames, loose: habits.loose, doubts: loose.any(|(_, begun)| !begun) }
 }
 
 fn frame(boundary: Vec<u8>, entity: &Entity, part: u16, depth: u8) -> Frame {
