@@ -5,7 +5,7 @@
 //! - bounces and receipts count only with a null envelope sender, as RFC 3464 section 2 and RFC 8098 section 3 want;
 //!   where no MTA vouches for the envelope, also with one of the names that mail systems write under;
 //! - what they show besides the report and the returned mail is text, with no link but to pages that explain refusals
-//!   ([`plain`]);
+//!   ([`explaining`]);
 //! - no signature of the mail, its returned part included, may be listed as spam;
 //! - nothing else found in its content and attachment names may amount to probable spam; complaints, which have a
 //!   sender, carry nothing to look at but plain text, the report and the mail complained about; automatic answers, whose only structure is a
@@ -19,6 +19,7 @@ use tamis_domain::reputation::Answered;
 
 use crate::{attachments, reputation};
 
+mod explaining;
 mod plain;
 
 /// Weight: none. Formal is a mark, and the score stays what the content is worth.
@@ -67,9 +68,6 @@ const TNEF_BYTES_MAX: u64 = 16 * 1024;
 
 /// Parts that a bounce shows beside the returned mail: text, the same as a page, and a file of properties.
 const SHOWN_MAX: usize = 4;
-
-/// Where the format of complaints is explained: RFC 5965 appendix B has it in its sample text, and senders copy that.
-const FORMAT_LINK: &str = "mipassoc.org/arf";
 
 /// Says whether the mail is formal, and what kind. `facts` is what is known of each part, by part number.
 #[must_use]
@@ -202,11 +200,12 @@ fn plain_bounce(case: &Case<'_>) -> Option<&'static str> {
     let comes_back = returned.contains(&true);
     let wrapped = (0..returned.len())
         .any(|at| returned[at] && fact(case, at) == Some(Report::DeliveryStatus));
+    let comes_back = comes_back || proven(Report::ReturnedHeader);
     let is_bounce = proven(Report::PlainBounce)
         || wrapped
-        || proven(Report::BounceText)
-            && (comes_back || proven(Report::ReturnedHeader) || is_announced(case))
-        || (comes_back || proven(Report::ReturnedHeader)) && is_automatic(case);
+        || comes_back && (proven(Report::BounceText) || proven(Report::BounceWords))
+        || comes_back && is_automatic(case)
+        || proven(Report::BounceText) && is_announced(case);
     is_bounce.then_some("bounce in words")
 }
 
@@ -220,10 +219,11 @@ fn is_automatic(case: &Case<'_>) -> bool {
 }
 
 /// The same, or the subject of a bounce that brings nothing back. The null sender alone announces nothing, since
-/// anybody can give it, and "delivery" alone is what parcels have too.
+/// anybody can give it, and "delivery" alone is what parcels have too. Whoever wants an answer is no mail system.
 fn is_announced(case: &Case<'_>) -> bool {
     let subject = case.header.subject.to_lowercase();
-    is_automatic(case) || SUBJECTS.iter().any(|words| subject.contains(words))
+    let wants_answer = case.header.value("Reply-To").is_some();
+    !wants_answer && (is_automatic(case) || SUBJECTS.iter().any(|words| subject.contains(words)))
 }
 
 /// Whether a report shows its reader nothing but words, apart from the mail that it returns: no links but to pages
@@ -238,12 +238,18 @@ fn shows_only_words(case: &Case<'_>) -> bool {
                 // These were searched for links up to the mail that they return; what else is proven excuses none.
                 let searched = matches!(
                     fact(case, at),
-                    Some(Report::PlainBounce | Report::BounceText | Report::ReturnedHeader)
+                    Some(
+                        Report::PlainBounce
+                            | Report::BounceText
+                            | Report::BounceWords
+                            | Report::ReturnedHeader
+                    )
                 );
                 let facts = case.facts.get(at).copied().flatten();
                 searched
-                    || facts
-                        .is_some_and(|it| it.links.iter().all(|link| plain::is_explaining(link)))
+                    || facts.is_some_and(|it| {
+                        it.links.iter().all(|link| explaining::is_explaining(link))
+                    })
             }
             PartKind::Image => part.size <= ICON_BYTES_MAX,
             PartKind::Other => {
@@ -305,11 +311,10 @@ fn is_plain_complaint(case: &Case<'_>) -> bool {
     })
 }
 
-/// Whether the part has no links but the one that explains complaints.
+/// Whether the part has no links but to pages that explain complaints and refusals.
 fn is_linkless(case: &Case<'_>, number: usize) -> bool {
-    let explains =
-        |link: &String| link.trim_start_matches("www.").trim_end_matches('/') == FORMAT_LINK;
-    case.facts.get(number).copied().flatten().is_some_and(|facts| facts.links.iter().all(explains))
+    let facts = case.facts.get(number).copied().flatten();
+    facts.is_some_and(|facts| facts.links.iter().all(|link| explaining::is_explaining(link)))
 }
 
 /// Subject and the one attachment as RFC 7489 section 7.2.1.1 wants them, no links, and no pictures or mails within.

@@ -15,7 +15,8 @@ const LABELS_MIN: usize = 7;
 /// Ports that web servers of honest mail listen on.
 const PORTS: [&str; 5] = ["80", "443", "8080", "8443", "8000"];
 
-/// Bytes of a question about a link: longer paths carry a personal token, which no two mails share.
+/// Bytes of a question about a link: longer paths carry a personal token, which no two mails share. Of those the host is
+/// asked about, so that a long path is no way around lists.
 const QUESTION_BYTES_MAX: usize = 256;
 
 /// Judges the links of one part: one finding for each kind of fault, with how many links have it.
@@ -55,11 +56,11 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
         ),
         (
             "link_brand_borrowed",
-            0.8,
+            0.5,
             "have a trusted name in the host of somebody else",
             OfHost(brands::is_borrowed_by),
         ),
-        ("link_look_alike", 1.5, "look like a trusted domain", OfHost(brands::is_look_alike)),
+        ("link_look_alike", 0.5, "look like a trusted domain", OfHost(brands::is_look_alike)),
     ];
     let links = links.get(..LINKS_MAX).unwrap_or(links);
     let hosts = hosts(links);
@@ -103,6 +104,8 @@ pub fn questions(links: &[Link]) -> Vec<String> {
         let path = rest.find('/').map_or("", |at| &rest[at..]);
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let question = format!("{}{}", link.host, path.trim_end_matches('/'));
+        let question =
+            if question.len() <= QUESTION_BYTES_MAX { question } else { link.host.clone() };
         (question.len() <= QUESTION_BYTES_MAX).then_some(question)
     });
     questions.filter(|question| seen.insert(question.clone())).collect()

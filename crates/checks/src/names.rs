@@ -1,7 +1,7 @@
 //! The name of every piece of evidence that there is: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 151] = [
+pub const ALL: [&str; 152] = [
     "advance_fee",
     "ambiguous",
     "arc_broken",
@@ -99,6 +99,7 @@ pub const ALL: [&str; 151] = [
     "no_header",
     "nul_byte",
     "odd_archive",
+    "other_reading",
     "page_attached",
     "page_attached_acts",
     "page_carried",

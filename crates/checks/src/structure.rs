@@ -41,6 +41,7 @@ fn oddity(oddity: Oddity, count: u32) -> Evidence {
         Oddity::UnknownEncoding => ("unknown_encoding", 1.0, "transfer encoding of unknown name"),
         Oddity::EncodedContainer => ("encoded_container", 1.5, "transfer encoding on a container"),
         Oddity::NoHeader => ("no_header", 0.2, "no header"),
+        Oddity::OtherReading => ("other_reading", 0.5, "parts that only some programs see"),
     };
     Evidence::new(name, weight, Source::Structure, format!("{what} ({count}x)"))
 }

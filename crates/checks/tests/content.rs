@@ -172,10 +172,15 @@ fn questions_about_links_carry_no_personal_token() {
 
 #[test]
 fn questions_about_links_are_asked_up_to_the_limit() {
-    for (path, asked) in [(256 - "example.org/".len(), 1), (257 - "example.org/".len(), 0)] {
-        let target = format!("http://example.org/{}", "x".repeat(path));
-        assert_eq!(links::questions(&[link(&target, "example.org", None)]).len(), asked);
+    for (bytes, by_host) in [(256, false), (257, true)] {
+        let path = "x".repeat(bytes - "example.org/".len());
+        let target = format!("http://example.org/{path}");
+        let expect = if by_host { "example.org".to_owned() } else { format!("example.org/{path}") };
+        assert_eq!(links::questions(&[link(&target, "example.org", None)]), [expect]);
     }
+    // A long path is no way around lists of hosts.
+    let long = format!("http://shop.example/{}", "x".repeat(3000));
+    assert_eq!(links::questions(&[link(&long, "shop.example", None)]), ["shop.example"]);
 }
 
 #[test]

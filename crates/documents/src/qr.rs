@@ -326,7 +326,8 @@ fn decode(picture: Marked, a: &Corner, b: &Corner, c: &Corner, modules: i32) -> 
 /// damage that can be corrected has them. Three corners of noise seldom do, and correcting noise is costly.
 fn has_timing(size: usize, is_dark: impl Fn(usize, usize) -> bool) -> bool {
     let between = 8..size - 8;
-    let is_right = |at: &usize| [is_dark(6, *at), is_dark(*at, 6)].map(|it| it == at.is_multiple_of(2));
+    let is_right =
+        |at: &usize| [is_dark(6, *at), is_dark(*at, 6)].map(|it| it == at.is_multiple_of(2));
     let right = between.clone().flat_map(|at| is_right(&at)).filter(|it| *it).count();
     TIMING_PARTS * right >= (TIMING_PARTS - 1) * 2 * between.len()
 }

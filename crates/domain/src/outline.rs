@@ -175,11 +175,13 @@ pub enum Oddity {
     EncodedContainer,
     /// No header block at all.
     NoHeader,
+    /// A part that only some programs see, since they read an ambiguous place otherwise.
+    OtherReading,
 }
 
 impl Oddity {
     /// Every oddity, in wire order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BareCr,
         Self::MixedLineEnds,
         Self::NulByte,
@@ -198,6 +200,7 @@ impl Oddity {
         Self::UnknownEncoding,
         Self::EncodedContainer,
         Self::NoHeader,
+        Self::OtherReading,
     ];
 
     /// The number of this oddity on the wire, from 1.
@@ -235,6 +238,7 @@ impl Oddity {
             Self::UnknownEncoding => "unknown_encoding",
             Self::EncodedContainer => "encoded_container",
             Self::NoHeader => "no_header",
+            Self::OtherReading => "other_reading",
         }
     }
 }
@@ -251,6 +255,6 @@ mod tests {
         }
         assert_eq!(Oddity::from_code(0), None);
         assert_eq!(Oddity::from_code(Oddity::ALL.len() as u32 + 1), None);
-        assert_eq!(Oddity::NoHeader.code(), 18, "the last one: a new oddity goes to the end");
+        assert_eq!(Oddity::OtherReading.code(), 19, "the last one: a new oddity goes to the end");
     }
 }

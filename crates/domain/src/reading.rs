@@ -305,10 +305,10 @@ pub enum Report {
     QmailBounce,
     /// A bounce in words: why, and the header of the returned mail behind it.
     PlainBounce,
-    /// A mail system's words about who could not be reached and why, without the returned mail.
+    /// A mail system's words about who could not be reached and why, with a code, without the returned mail.
     BounceText,
+    /// The same without a code, by a set phrase alone.
+    BounceWords,
     /// The header of a returned mail, without a reason that could be told.
     ReturnedHeader,
-    /// A provider's notice about a bounce, made for programs.
-    Notice,
 }

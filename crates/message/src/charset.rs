@@ -3,6 +3,7 @@
 mod utf7;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use tamis_domain::limits::TEXT_BYTES_MAX;
 
 /// Text, and whether the bytes did not fit what was declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,50 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
     let last = if last == UTF_8 && mostly_invalid(bytes) { WINDOWS_1252 } else { last };
     let (text, _) = last.decode_without_bom_handling(bytes);
     Decoded { text: without_mark(&text).to_owned(), broken: true }
+}
+
+/// Other readings of one text.
+pub const OTHER_TEXTS_MAX: usize = 3;
+
+/// What else the bytes say to programs that believe another of the claims about their character set, or that leave NUL
+/// bytes out. Only claims that change what ASCII bytes mean make a difference worth a look: words and links are ASCII in
+/// all other sets. `usual` is the text as [`decode`] made it.
+#[must_use]
+pub fn other_texts(bytes: &[u8], claims: [Option<&str>; 2], usual: &str) -> Vec<String> {
+    let is_wide = |label: &str| label.to_ascii_lowercase().starts_with("utf-16");
+    let changes_ascii = |label: &str| is_stateful(label) || is_utf7(label);
+    let nuls = bytes.iter().take(TEXT_BYTES_MAX).filter(|byte| **byte == 0).count();
+    // Every program knows ISO-2022 where it is declared, and nothing else is; few know UTF-7.
+    let [declared, meta] = claims;
+    let differ = declared.is_some() && meta.is_some() && declared != meta;
+    let is_doubtful =
+        |label: &str| is_wide(label) || is_utf7(label) || differ && changes_ascii(label);
+    let is_claimed = claims.into_iter().flatten().any(is_doubtful);
+    if nuls == 0 && !is_claimed && marked(bytes).is_none() {
+        return Vec::new();
+    }
+    let looks_wide = nuls >= bytes.len() / 3;
+    let whole: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    // Past its mark, a text of UTF-16 is read as something else; without its NUL bytes as ASCII.
+    let unmarked = if marked(bytes).is_some() { &bytes[2..] } else { bytes };
+    let read = |label: Option<&str>| {
+        let is_wide = label.is_some_and(is_wide);
+        decode(
+            if is_wide { unmarked } else { whole.strip_prefix(b"\xff\xfe").unwrap_or(&whole) },
+            label,
+        )
+    };
+    let mut others: Vec<String> = Vec::new();
+    for label in claims.into_iter().chain([None, Some("utf-16le")]) {
+        if label == Some("utf-16le") && !(nuls > 0 && looks_wide) {
+            continue;
+        }
+        let text = read(label).text;
+        if text != usual && !others.contains(&text) && others.len() < OTHER_TEXTS_MAX {
+            others.push(text);
+        }
+    }
+    others
 }
 
 /// UTF-16 says so itself by its first two bytes, whatever was declared (WHATWG Encoding, section 6).
@@ -147,6 +192,24 @@ mod tests {
         check(b"+2D3cAA-", Some("utf-7"), "\u{1f400}", false);
         check(b"a+!b+AD", Some("utf-7"), "a+!b", false);
         check(b"+2AA-x", Some("utf-7"), "\u{fffd}x", false);
+    }
+
+    #[test]
+    fn claims_that_change_what_ascii_means_give_a_text_each() {
+        let others = |bytes: &[u8], claims| {
+            let usual = decode(bytes, claims_first(claims)).text;
+            other_texts(bytes, claims, &usual)
+        };
+        fn claims_first(claims: [Option<&'static str>; 2]) -> Option<&'static str> {
+            claims[0].or(claims[1])
+        }
+        assert_eq!(others(b"plain", [Some("utf-8"), Some("iso-8859-1")]), [""; 0]);
+        assert_eq!(others("é".as_bytes(), [Some("utf-8"), Some("iso-8859-1")]), [""; 0]);
+        assert_eq!(others(b"+ADw-b", [Some("utf-8"), Some("utf-7")]), ["<b"]);
+        assert_eq!(others(b"+ADw-b", [Some("utf-7"), None]), ["+ADw-b"]);
+        assert!(others(b"h\0i\0", [Some("utf-8"), None]).contains(&"hi".to_owned()));
+        assert!(others(b"h\0i", [None, None]).contains(&"hi".to_owned()));
+        assert!(others(b"\xff\xfehi", [Some("utf-8"), None]).contains(&"hi".to_owned()));
     }
 
     #[test]

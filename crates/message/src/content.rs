@@ -21,13 +21,15 @@
 pub(crate) mod base64;
 mod form;
 mod quoted_printable;
+pub(crate) mod returns;
 mod transfer;
-mod uuencode;
+pub(crate) mod uuencode;
 
 pub use quoted_printable::BLANKS_HELD_MAX;
 pub use uuencode::UUENCODE_LINE_BYTES_MAX;
 
 use form::Shaper;
+use returns::Returns;
 pub(crate) use transfer::Transfer;
 
 use tamis_domain::outline::{PartKind, TransferEncoding};
@@ -45,6 +47,8 @@ pub struct Span {
     pub encoding: TransferEncoding,
     /// What is done to line ends once the encoding is removed.
     pub form: Form,
+    /// Whether a lone CR ends a line before all else: so it is in another reading of an ambiguous mail.
+    pub returns: bool,
 }
 
 /// One transfer-encoded enclosed message on the way to a part.
@@ -56,6 +60,8 @@ pub struct Wrapping {
     pub start: u64,
     /// Offset behind the next layer's last byte in the decoded message.
     pub end: u64,
+    /// Whether a lone CR ends a line in the decoded message, as in [`Span::returns`].
+    pub returns: bool,
 }
 
 /// What is done to line ends of decoded bytes.
@@ -101,20 +107,22 @@ impl Span {
 }
 
 /// Raw bytes of one span in, in order and in pieces of any size; canonical content out. Constant memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
+    returns: Option<Returns>,
     wrappings: Vec<Unwrapper>,
     transfer: Transfer,
     shaper: Shaper,
 }
 
 /// Decodes one wrapping and lets through the window that the next layer stands in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unwrapper {
     transfer: Transfer,
     seen: u64,
     start: u64,
     end: u64,
+    returns: Option<Returns>,
 }
 
 impl Decoder {
@@ -126,8 +134,10 @@ impl Decoder {
             seen: 0,
             start: wrapping.start,
             end: wrapping.end,
+            returns: wrapping.returns.then(Returns::default),
         });
         Self {
+            returns: span.returns.then(Returns::default),
             wrappings: wrappings.collect(),
             transfer: Transfer::new(span.encoding),
             shaper: Shaper::new(span.form),
@@ -136,15 +146,61 @@ impl Decoder {
 
     /// Takes the next raw bytes; `out` is called with content, any number of times.
     pub fn push(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) {
-        let Self { wrappings, transfer, shaper } = self;
-        unwrap_layers(wrappings, raw, &mut |bytes| {
-            transfer.push(bytes, &mut |decoded| shaper.push(decoded, out));
-        });
+        let Self { returns, wrappings, transfer, shaper } = self;
+        let mut inner = |raw: &[u8]| {
+            unwrap_layers(wrappings, raw, &mut |bytes| {
+                transfer.push(bytes, &mut |decoded| shaper.push(decoded, out));
+            });
+        };
+        match returns {
+            Some(returns) => returns.push(raw, &mut inner),
+            None => inner(raw),
+        }
+    }
+
+    /// The same for a part that stands in no wrapping, up to where decoders of another make stop, once: says how many
+    /// bytes were taken. `seen` gets what is decoded, before line ends are made one.
+    pub(crate) fn push_watched(
+        &mut self,
+        raw: &[u8],
+        seen: &mut dyn FnMut(&[u8]),
+        out: &mut dyn FnMut(&[u8]),
+    ) -> usize {
+        let Self { transfer, shaper, .. } = self;
+        transfer.push_to_stop(raw, &mut |decoded| {
+            seen(decoded);
+            shaper.push(decoded, out);
+        })
+    }
+
+    /// Whether decoders of another make would have stopped before now.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.transfer.is_stopped()
+    }
+
+    /// The end of what [`Self::push_watched`] took.
+    pub(crate) fn finish_watched(
+        self,
+        seen: &mut dyn FnMut(&[u8]),
+        out: &mut dyn FnMut(&[u8]),
+    ) -> bool {
+        let Self { mut transfer, mut shaper, .. } = self;
+        transfer.finish(&mut |decoded| {
+            seen(decoded);
+            shaper.push(decoded, out);
+        })
     }
 
     /// Says that the raw bytes are over; the last content comes out. Returns whether the part's own encoding was broken.
     pub fn finish(self, out: &mut dyn FnMut(&[u8])) -> bool {
-        let Self { mut wrappings, mut transfer, mut shaper } = self;
+        let Self { returns, mut wrappings, mut transfer, mut shaper } = self;
+        if let Some(mut returns) = returns {
+            returns.finish(&mut |raw| {
+                unwrap_layers(&mut wrappings, raw, &mut |bytes| {
+                    transfer.push(bytes, &mut |decoded| shaper.push(decoded, out));
+                });
+            });
+        }
         finish_layers(&mut wrappings, &mut |bytes| {
             transfer.push(bytes, &mut |decoded| shaper.push(decoded, out));
         });
@@ -153,6 +209,15 @@ impl Decoder {
 }
 
 impl Unwrapper {
+    /// Hands the window's share of what was decoded to the next layers.
+    fn pass(&mut self, decoded: &[u8], rest: &mut [Self], out: &mut dyn FnMut(&[u8])) {
+        let window = self.window(decoded);
+        match &mut self.returns {
+            Some(returns) => returns.push(window, &mut |bytes| unwrap_layers(rest, bytes, out)),
+            None => unwrap_layers(rest, window, out),
+        }
+    }
+
     fn window<'a>(&mut self, decoded: &'a [u8]) -> &'a [u8] {
         let at = self.seen;
         self.seen += decoded.len() as u64;
@@ -171,7 +236,7 @@ fn unwrap_layers(layers: &mut [Unwrapper], bytes: &[u8], out: &mut dyn FnMut(&[u
     };
     let mut transfer =
         std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
-    transfer.push(bytes, &mut |decoded| unwrap_layers(rest, first.window(decoded), out));
+    transfer.push(bytes, &mut |decoded| first.pass(decoded, rest, out));
     first.transfer = transfer;
 }
 
@@ -179,7 +244,10 @@ fn finish_layers(layers: &mut [Unwrapper], out: &mut dyn FnMut(&[u8])) {
     let Some((first, rest)) = layers.split_first_mut() else { return };
     let mut transfer =
         std::mem::replace(&mut first.transfer, Transfer::new(TransferEncoding::Identity));
-    transfer.finish(&mut |decoded| unwrap_layers(rest, first.window(decoded), out));
+    transfer.finish(&mut |decoded| first.pass(decoded, rest, out));
+    if let Some(mut returns) = first.returns.take() {
+        returns.finish(&mut |bytes| unwrap_layers(rest, bytes, out));
+    }
     finish_layers(rest, out);
 }
 

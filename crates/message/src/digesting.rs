@@ -21,13 +21,17 @@
 //! - `message/rfc822` and `message/global` hold an enclosed mail: a header block as first child, then its body. In an
 //!   encoding it is decoded and taken apart, at most [`WRAPPINGS_MAX`] deep.
 //! - In `multipart/digest` a part without Content-Type is `message/rfc822`.
+//! - Where programs plausibly read otherwise, the parts that only they see come behind the others, as oddity
+//!   `other_reading` counts: `docs/decisions/0016-readings.md`. They change no name of the parts above.
 //! - Content is made as [`crate::content`] says, and named by [`part_digest`].
 
+mod blocks;
 mod body;
 mod book;
 mod census;
 mod delimiter;
 mod entity;
+mod habits;
 mod head;
 mod identity;
 mod leaf;
@@ -35,6 +39,7 @@ mod signed;
 mod walker;
 
 pub use delimiter::{BOUNDARY_BYTES_MAX, DELIMITER_LINE_BYTES_MAX};
+pub use habits::READINGS_MAX;
 pub use identity::header_digest;
 pub use walker::WRAPPINGS_MAX;
 

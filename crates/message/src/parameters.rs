@@ -38,6 +38,34 @@ impl Structured {
         plain.or_else(|| self.extended(name).map(|(bytes, _)| bytes))
     }
 
+    /// The same to programs to which the last one counts, and RFC 2231 pieces before all.
+    #[must_use]
+    pub fn last_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let extended = self.extended(name).map(|(bytes, _)| bytes);
+        extended.or_else(|| self.last_plain(name).map(<[u8]>::to_vec))
+    }
+
+    /// The value of a parameter as text to programs that know no RFC 2231: the last plain one.
+    #[must_use]
+    pub fn last_text(&self, name: &str) -> Option<String> {
+        self.last_plain(name)
+            .map_or_else(|| self.text(name), |value| Some(crate::words::decode(value)))
+    }
+
+    fn last_plain(&self, name: &str) -> Option<&[u8]> {
+        let mut named = self.raw.iter().rev().filter(|(found, _)| found == name);
+        named.next().map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether the parameter stands in more than one way.
+    #[must_use]
+    pub fn is_repeated(&self, name: &str) -> bool {
+        let is_named = |found: &str| {
+            found.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('*'))
+        };
+        self.raw.iter().filter(|(found, _)| is_named(found)).count() > 1
+    }
+
     /// The value of a parameter as text: RFC 2231, else RFC 2047 words (common, though forbidden), else UTF-8 or
     /// windows-1252. The extended form wins over the plain one (RFC 6266 section 4.3), as mail programs do.
     #[must_use]

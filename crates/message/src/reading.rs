@@ -19,7 +19,7 @@ pub use style::STYLE_BYTES_MAX;
 
 use sha2::{Digest, Sha256};
 use tamis_domain::digest::{SignatureKind, hex};
-use tamis_domain::limits::TEXT_BYTES_MAX;
+use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartName, PartReading, Text};
 
@@ -100,8 +100,9 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
     let most = if !is_wide && is_binary(content) { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
     let cut = &content[..content.len().min(most)];
     reading.is_cut = cut.len() < content.len();
-    let meta = if is_html && charset.is_none() { meta_charset(cut) } else { None };
+    let meta = if is_html { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
+    let others = charset::other_texts(cut, [charset, meta.as_deref()], &decoded.text);
     // A character cut in two at the limit is our doing, not the sender's.
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
@@ -120,7 +121,7 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         reading.is_cut |= links.is_cut();
         (visible, 0, links.into_vec(), None)
     };
-    let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
+    let Folded { text: mut folded, invisible_chars, homoglyphs } = fold(&visible);
     reading.names.extend(text_name(&folded).map(|name| PartName {
         kind: SignatureKind::Text,
         material: Some(name.exact),
@@ -132,6 +133,9 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
         sketch: Some(skeleton.sketch),
     }));
     reading.links = links;
+    for other in &others {
+        add_other(reading, &mut folded, other, is_html, finds_links);
+    }
     reading.text = Some(Text {
         visible,
         folded,
@@ -152,6 +156,35 @@ fn is_binary(content: &[u8]) -> bool {
     let (even, odd) = (zeros(0), zeros(1));
     let is_wide = even.max(odd) > head.len() / 4 && even.min(odd) < head.len() / 16;
     controls > head.len() / BINARY_SHARE && !is_wide && !head.starts_with(&[0xff, 0xfe])
+}
+
+/// Adds what only another reading of the bytes shows: its words to the folded text, its links to the links.
+fn add_other(
+    reading: &mut PartReading,
+    folded: &mut String,
+    other: &str,
+    is_html: bool,
+    finds_links: bool,
+) {
+    let (visible, links) = if is_html {
+        let Rendered { visible, links, .. } = render(other);
+        (visible, links)
+    } else {
+        let mut links = LinkList::default();
+        let visible = collapse(other);
+        if finds_links {
+            find_links(&visible, &mut links);
+        }
+        (visible, links.into_vec())
+    };
+    for link in links {
+        if reading.links.len() < LINKS_MAX && !reading.links.contains(&link) {
+            reading.links.push(link);
+        }
+    }
+    let words = fold(&visible).text;
+    folded.push('\n');
+    folded.push_str(&words);
 }
 
 /// The content without its last few bytes.

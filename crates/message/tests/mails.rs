@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tamis_domain::outline::Part;
+use tamis_domain::outline::{Oddity, Part};
 use tamis_domain::plan::HeaderEdit;
 use tamis_message::content::{Span, decode};
 use tamis_message::digesting::{Digesting, Dissected, dissect, part_digest};
@@ -227,7 +227,11 @@ fn edits_leave_the_parts_and_their_names_alone() {
         };
         let (edited, end) = edit(&mail, range.clone());
         let again = dissect(&edited);
-        assert_eq!(again.outline.parts, read.outline.parts, "{}", path.display());
+        // Where a header was in doubt, ours ends it: then nobody reads otherwise any more.
+        let others = read.outline.oddities.iter().find(|(it, _)| *it == Oddity::OtherReading);
+        let others = others.map_or(0, |(_, count)| *count as usize);
+        let usual = &read.outline.parts[..read.outline.parts.len() - others];
+        assert!(again.outline.parts.starts_with(usual), "{}", path.display());
         let head = header::read(&again.outline.header);
         assert_eq!(head.value("x-tamis-status"), Some("spam"), "{}", path.display());
         assert!(head.subject.starts_with("[SPAM]"), "{}: {}", path.display(), head.subject);

@@ -29,8 +29,10 @@ impl Place {
         Ok(Self::Folder(place.to_path_buf()))
     }
 
-    /// Writes the record of a mail: whole or not at all, and for nobody else to read, since it names its people.
-    pub fn write(&self, mail: &Path, record: &Record) -> Result<()> {
+    /// Writes the record of a mail: whole or not at all, and for nobody else to read, since it names its people. It is
+    /// written under a name with `random` first, which must not be there: whoever may write into the folder neither guesses
+    /// it nor puts a link in its place, and two of us do not write into one file.
+    pub fn write(&self, mail: &Path, record: &Record, random: u64) -> Result<()> {
         let file = match self {
             Self::File(file) => file.clone(),
             Self::Folder(folder) => folder.join(name(mail, record)),
@@ -38,21 +40,29 @@ impl Place {
         let text = encode(record)?;
         let place = || format!("record {}", file.display());
         let mut unfinished = file.clone().into_os_string();
-        unfinished.push(".new");
+        unfinished.push(format!(".{random:016x}.new"));
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut out = options.open(&unfinished).with_context(place)?;
-        out.write_all(&text).with_context(place)?;
-        std::fs::rename(&unfinished, &file).with_context(place)
+        let written = out.write_all(&text).and_then(|()| std::fs::rename(&unfinished, &file));
+        if written.is_err() {
+            // It is of no use to anybody, and more is not to be done about it.
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        written.with_context(place)
     }
 }
+
+/// Bytes of a mail's name in its record's. File systems allow 255 in all (POSIX `NAME_MAX`), and up to 70 come behind it.
+const NAME_BYTES_MAX: usize = 160;
 
 /// The mail's file name and its id, which two mails of one name do not share.
 fn name(mail: &Path, record: &Record) -> String {
     let name = mail.file_name().unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    let mut name: String = name.chars().filter(|c| !c.is_control()).collect();
+    name.truncate(name.floor_char_boundary(NAME_BYTES_MAX));
     format!("{}.{}.json", if name == "-" { "mail" } else { name.as_str() }, record.verdict.id)
 }
 

@@ -143,3 +143,35 @@ fn the_mails_own_envelope_is_kept_for_later_judgements() {
     assert!(again.contains("status    not_detected -> blacklisted"), "{again}");
     assert!(again.contains("listed_blacklisted (list)"), "{again}");
 }
+
+#[test]
+fn a_long_name_of_three_byte_letters_has_a_record_and_leaves_nothing_unfinished() {
+    let folder = tempfile::tempdir().unwrap();
+    let mails = folder.path().join("mails");
+    std::fs::create_dir(&mails).unwrap();
+    for letters in [53, 54, 80] {
+        std::fs::write(mails.join("\u{8239}".repeat(letters)), "Subject: x\n\nx\n").unwrap();
+    }
+    let checked = tamis(folder.path(), &["check", "--record", "records", "mails"]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    let names: Vec<String> = std::fs::read_dir(folder.path().join("records"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().all(|name| name.ends_with(".json") && name.len() <= 255), "{names:?}");
+    assert!(!names.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_record_is_replaced_and_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mail"), "Subject: x\n\nx\n").unwrap();
+    std::fs::write(folder.path().join("theirs"), "theirs").unwrap();
+    for link in ["record", "record.new"] {
+        std::os::unix::fs::symlink(folder.path().join("theirs"), folder.path().join(link)).unwrap();
+    }
+    assert!(tamis(folder.path(), &["check", "--record", "record", "mail"]).status.success());
+    assert_eq!(std::fs::read_to_string(folder.path().join("theirs")).unwrap(), "theirs");
+    assert!(std::fs::symlink_metadata(folder.path().join("record")).unwrap().is_file());
+}

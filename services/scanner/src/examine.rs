@@ -55,6 +55,8 @@ pub struct Examination {
     snapshot: Arc<Snapshot>,
     bases: Arc<Bases>,
     began: Instant,
+    /// The time of the judgement, in seconds since 1970.
+    now_s: i64,
     header: HeaderReading,
     /// Findings of the free ring.
     free: Vec<Evidence>,
@@ -78,6 +80,8 @@ pub struct Examination {
     unasked: usize,
     /// What the outside said of the mail when it was judged before, where nobody is asked now.
     remembered: Vec<Evidence>,
+    /// What was found to be left out of the question then, where the reputation service is not asked now.
+    left_out_before: Option<Vec<Evidence>>,
     /// Questions to DNS under way: they run beside all else.
     asking: Option<Asking>,
     /// What came of them.
@@ -110,6 +114,7 @@ impl Examination {
             snapshot,
             bases,
             began,
+            now_s,
             header,
             free,
             facts,
@@ -122,6 +127,7 @@ impl Examination {
             heard: Heard::NotAsked,
             unasked: 0,
             remembered: Vec::new(),
+            left_out_before: None,
             asking: None,
             findings: Findings::default(),
             sealers: Vec::new(),
@@ -149,7 +155,7 @@ impl Examination {
         let began = clock::now();
         if !self.is_certain {
             self.key = scanner.learning.as_ref().and_then(Learning::key);
-            let begin = |it: &Authenticator| it.begin(offer, &self.header, until);
+            let begin = |it: &Authenticator| it.begin(offer, &self.header, self.now_s, until);
             self.asking = scanner.authenticator.as_ref().map(begin);
             self.recall_near(scanner, offer);
             let (pictures, others) =
@@ -389,7 +395,9 @@ impl Examination {
         }
         all.extend(self.content.clone());
         all.extend(tamis_checks::reputation::judge(&self.answers));
-        if self.heard != Heard::NotAsked {
+        if let Some(before) = &self.left_out_before {
+            all.extend(before.iter().cloned());
+        } else if self.heard != Heard::NotAsked {
             all.extend(tamis_checks::reputation::left_out(self.unasked, self.left_out()));
         }
         all.extend(tamis_checks::authentication::judge(

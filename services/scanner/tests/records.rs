@@ -7,7 +7,8 @@ use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::MailId;
 use tamis_domain::envelope::Envelope;
 use tamis_domain::evidence::{Evidence, Source};
-use tamis_domain::record::Record;
+use tamis_domain::record::{Asked, Record};
+use tamis_domain::status::Rung;
 use tamis_message::{content, digesting};
 use tamis_runtime::metrics::Metrics as Registry;
 use tamis_scanner::Scanner;
@@ -91,4 +92,30 @@ async fn what_the_outside_said_holds_where_nobody_is_asked_again() {
     assert!(after.evidence.contains(&outside));
     let without = record(MAIL, None).await;
     assert!(!without.evidence.contains(&outside));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_heard_then_is_not_heard_now_where_nobody_is_asked() {
+    let plain = b"From: a@example.org\nSubject: x\n\nx\n";
+    for (asked, rung) in
+        [(Asked::Silent, Rung::Local), (Asked::Partly, Rung::Cached), (Asked::Answered, Rung::Full)]
+    {
+        let mut before = record(plain, None).await;
+        before.unseen.reputation = asked;
+        let after = record(plain, Some(&before)).await;
+        assert_eq!(after.verdict.rung, rung, "{asked:?}");
+        assert_eq!(after.unseen.reputation, asked);
+    }
+    // A bounce is none as long as nobody knows whether its signatures are listed.
+    let bounce = b"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nSubject: failure notice\n\n\
+        Hi. This is the qmail-send program at mx.example.\n<b@mx.example>:\nno such user (#5.1.1)\n";
+    let is_formal = |record: &Record| record.evidence.iter().any(|found| found.name == "formal");
+    let mut before = record(bounce, None).await;
+    assert!(is_formal(&before), "{:?}", before.evidence);
+    before.unseen.reputation = Asked::Silent;
+    before.evidence.retain(|found| found.name != "formal");
+    assert!(!is_formal(&record(bounce, Some(&before)).await));
+    before.unseen.reputation = Asked::NotAsked;
+    before.unseen.dns = Asked::Silent;
+    assert_eq!(record(plain, Some(&before)).await.verdict.rung, Rung::Cached);
 }

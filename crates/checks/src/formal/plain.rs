@@ -5,11 +5,13 @@
 //! - *who*: an address that could not be reached;
 //! - *why*: a reply code (RFC 5321 section 4.2), a status code (RFC 3463), or one of the set phrases of mail systems;
 //! - *what*: the header of the mail that came back, field under field, behind the mail system's own words;
-//! - and nothing to click on before that: links are let through only to pages on which mail systems explain their
-//!   refusals, and right behind a code, where the refusing server speaks.
+//! - and nothing to click on before that, but pages on which mail systems explain their refusals ([`super::explaining`]). A
+//!   code in front of a link excuses it no more than a returned header behind it: both cost a forger a line.
 
 use tamis_domain::outline::PartKind;
-use tamis_domain::reading::{Link, PartReading, Report, Text};
+use tamis_domain::reading::{PartReading, Report, Text};
+
+use super::explaining::{is_explaining, is_explaining_link};
 
 /// Bytes that a mail system writes before the mail that it returns. The longest of 120 systems writes 3,500, with the
 /// same text in two languages.
@@ -21,12 +23,6 @@ const LINES_MAX: usize = 400;
 /// Lines of a returned header looked at. Long signatures and lists of relays stand between the fields that everybody
 /// knows.
 const HEADER_LINES_MAX: usize = 60;
-
-/// Lines behind a reply code in which the refusing server may still be speaking.
-const REPLY_LINES_MAX: usize = 6;
-
-/// Links behind reply codes: one refusal explains itself on one page, and a bounce may report a few.
-const REPLY_LINKS_MAX: usize = 3;
 
 /// Bytes of a line in which a field's name or an announcement is looked for.
 const LINE_BYTES_MAX: usize = 200;
@@ -143,65 +139,27 @@ const REPLIES: [&str; 38] = [
     "541", "550", "551", "552", "553", "554", "555", "556", "557", "560", "571", "577",
 ];
 
-/// Pages on which mail systems explain their refusals. Whole hosts only where nobody else can put pages there.
-const EXPLAINING: [&str; 18] = [
-    "support.google.com/",
-    "www.google.com/support",
-    "mail.google.com/support",
-    "groups.google.com/support",
-    "go.microsoft.com/fwlink",
-    "support.microsoft.com/",
-    "technet.microsoft.com/",
-    "products.office.com/",
-    "help.yahoo.com/",
-    "help.mail.ru/",
-    "postmaster.aol.com/",
-    "postmaster.info.aol.com/",
-    "postmaster.1and1.com/",
-    "www.spamhaus.org/",
-    "www.postfix.org/",
-    "tools.ietf.org/html/rfc",
-    "www.ietf.org/rfc/",
-    "www.rfc-editor.org/",
-];
-
 /// What a text proves about the bounce that it is part of.
 #[must_use]
 pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Option<Report> {
     let split = Split::of(&text.visible)?;
-    let loose = match kind {
-        PartKind::Html => reading.links.iter().any(|link| !is_explaining_link(link)),
-        _ => has_loose_link(&split.own),
-    };
-    if loose {
+    let of_page = kind == PartKind::Html && !reading.links.iter().all(is_explaining_link);
+    if of_page || split.own.iter().any(|line| has_foreign_link(line)) {
         return None;
     }
-    // A text that returns nothing proves little, so it gets no links, not even behind a code.
-    let foreign = kind != PartKind::Html && split.own.iter().any(|line| foreign_links(line) > 0);
     let lower = |line: &&str| line.to_lowercase();
-    let why = split.own.iter().any(|line| has_code(line))
-        || split.own.iter().map(lower).any(|line| PHRASES.iter().any(|it| line.contains(it)));
+    let code = split.own.iter().any(|line| has_code(line));
+    let why =
+        code || split.own.iter().map(lower).any(|line| PHRASES.iter().any(|it| line.contains(it)));
     let who = split.own.iter().any(|line| has_address(line));
     match (why, split.returned, who) {
         (true, Returned::Header | Returned::Announced, _) => Some(Report::PlainBounce),
         (false, Returned::Announced, true) => Some(Report::PlainBounce),
         (false, Returned::Header | Returned::Announced, _) => Some(Report::ReturnedHeader),
-        (true, Returned::Nothing, true) => (!foreign).then_some(Report::BounceText),
+        (true, Returned::Nothing, true) if code => Some(Report::BounceText),
+        (true, Returned::Nothing, true) => Some(Report::BounceWords),
         _ => None,
     }
-}
-
-/// Whether this page explains refusals; `link` is `host/path`, as facts keep it.
-#[must_use]
-pub(super) fn is_explaining(link: &str) -> bool {
-    let rooted = format!("{link}/");
-    EXPLAINING.iter().any(|page| rooted.starts_with(page))
-}
-
-fn is_explaining_link(link: &Link) -> bool {
-    let target = link.target.to_ascii_lowercase();
-    let web = ["http://", "https://"].iter().find_map(|scheme| target.strip_prefix(scheme));
-    web.map_or_else(|| link.target.starts_with("mailto:"), is_explaining)
 }
 
 /// A mail system's own words, and what follows them.
@@ -289,41 +247,34 @@ fn field(line: &str) -> Option<String> {
         .then(|| name.to_ascii_lowercase())
 }
 
-/// Whether some link is neither to a page that explains nor where the refusing server speaks.
-fn has_loose_link(own: &[&str]) -> bool {
-    let (mut since_code, mut behind_codes) = (usize::MAX, 0);
-    own.iter().any(|line| {
-        since_code = if has_code(line) { 0 } else { since_code.saturating_add(1) };
-        let links = foreign_links(line);
-        behind_codes += links;
-        links > 0 && (since_code > REPLY_LINES_MAX || behind_codes > REPLY_LINKS_MAX)
-    })
-}
-
 /// Whether a text has links, wherever in it, to other pages than those that explain refusals.
 #[must_use]
 pub(super) fn has_foreign_links(visible: &str) -> bool {
-    visible.lines().any(|line| foreign_links(line) > 0)
+    visible.lines().any(has_foreign_link)
 }
 
-/// How many links of a line of text go elsewhere than to pages that explain refusals. In any case, and of any scheme,
+/// Whether a line of text has a link to elsewhere than to pages that explain refusals. In any case, and of any scheme,
 /// since mail programs make links of them all.
-fn foreign_links(line: &str) -> usize {
+fn has_foreign_link(line: &str) -> bool {
     let line = line.to_lowercase();
     let schemes = line.match_indices("://").map(|(at, colon)| at + colon.len());
     let bare = line.match_indices("www.").map(|(at, _)| at);
     let ends = |c: char| c.is_whitespace() || "<>\"'()[]".contains(c);
-    let links = schemes.chain(bare).filter(|at| {
-        let link = line[*at..].split(ends).next().unwrap_or_default();
-        !is_explaining(link)
-    });
-    links.count()
+    let mut links = schemes.chain(bare);
+    links.any(|at| {
+        let link = line[at..].split(ends).next().unwrap_or_default();
+        !is_explaining(link.trim_end_matches(['.', ',', ';', ':']))
+    })
 }
 
 /// Whether the line has a status code that refuses, or begins with a reply code. Anywhere else a number of three digits
 /// is a price.
 fn has_code(line: &str) -> bool {
-    let start = line.trim_start_matches(|c: char| c.is_whitespace() || "<>#([*-:".contains(c));
+    // `<address>: 550 ...`, as many systems put both on one line.
+    let behind = line.trim_start().strip_prefix('<').and_then(|line| line.split_once(">: "));
+    let line_of_code = behind.filter(|(to, _)| to.contains('@')).map_or(line, |(_, rest)| rest);
+    let start =
+        line_of_code.trim_start_matches(|c: char| c.is_whitespace() || "<>#([*-:".contains(c));
     let reply = REPLIES.iter().any(|code| {
         let rest = start.strip_prefix(code);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '-', '#']))

@@ -26,16 +26,31 @@ const fn table() -> [u8; 256] {
 }
 
 /// Bits of an open quantum, and what went wrong so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Base64 {
     bits: u32,
     characters: u8,
     padded: bool,
     broken: bool,
+    /// Whether padding or junk came: there decoders of another make stop.
+    stopped: bool,
 }
 
 impl Base64 {
     pub(crate) fn push(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) {
+        let mut rest = raw;
+        while !rest.is_empty() {
+            rest = &rest[self.push_to_stop(rest, out)..];
+        }
+    }
+
+    /// Whether a decoder of another make would have stopped before now.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Takes bytes up to the first padding or junk, once; says how many.
+    pub(crate) fn push_to_stop(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) -> usize {
         let mut buffer = [0; OUT_BYTES];
         let mut filled = 0;
         let mut rest = raw;
@@ -46,8 +61,12 @@ impl Base64 {
                 filled += made;
             }
             if let Some((&byte, behind)) = rest.split_first() {
+                let stopped = self.stopped;
                 filled += self.byte(byte, &mut buffer[filled..]);
                 rest = behind;
+                if self.stopped && !stopped {
+                    break;
+                }
             }
             if filled + 3 > OUT_BYTES {
                 out(&buffer[..filled]);
@@ -57,6 +76,7 @@ impl Base64 {
         if filled > 0 {
             out(&buffer[..filled]);
         }
+        raw.len() - rest.len()
     }
 
     /// Takes one character; writes at most three bytes and says how many.
@@ -64,11 +84,11 @@ impl Base64 {
         match TABLE[usize::from(byte)] {
             SKIP => 0,
             JUNK => {
-                self.broken = true;
+                (self.broken, self.stopped) = (true, true);
                 0
             }
             PAD => {
-                self.padded = true;
+                (self.padded, self.stopped) = (true, true);
                 self.close(buffer)
             }
             value => {

@@ -6,7 +6,7 @@ use super::Form;
 const LINE_FEEDS: [u8; 256] = [b'\n'; 256];
 
 /// Applies a [`Form`]; holds back line feeds (as a number) until something follows them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shaper {
     form: Form,
     after_cr: bool,

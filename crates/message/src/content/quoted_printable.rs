@@ -21,7 +21,7 @@ enum State {
 }
 
 /// Removes quoted-printable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct QuotedPrintable {
     state: State,
     blanks: Vec<u8>,

@@ -2,7 +2,7 @@ use super::*;
 use TransferEncoding::{Base64, Identity, QuotedPrintable, Uuencode};
 
 fn span(encoding: TransferEncoding, form: Form, raw: &[u8]) -> Span {
-    Span { start: 0, end: raw.len() as u64, wrappings: Vec::new(), encoding, form }
+    Span { start: 0, end: raw.len() as u64, wrappings: Vec::new(), encoding, form, returns: false }
 }
 
 /// Decodes whole, byte by byte and in pieces of three; all must agree.
@@ -96,9 +96,10 @@ fn a_wrapped_part_is_cut_out_of_the_decoded_message() {
     let span = Span {
         start: 0,
         end: raw.len() as u64,
-        wrappings: vec![Wrapping { encoding: Base64, start: 2, end: 10 }],
+        wrappings: vec![Wrapping { encoding: Base64, start: 2, end: 10, returns: false }],
         encoding: Base64,
         form: Form::Text,
+        returns: false,
     };
     assert_eq!(decode(&span, raw), b"a\nb");
 }

@@ -7,7 +7,7 @@ use super::quoted_printable::QuotedPrintable;
 use super::uuencode::Uuencode;
 
 /// Removes one transfer encoding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Transfer {
     Identity { held_cr: bool },
     Base64(Base64),
@@ -38,6 +38,20 @@ impl Transfer {
                 pass_lines(held_cr, raw, &mut |lines| decoder.push(lines, out));
             }
         }
+    }
+
+    /// Takes bytes up to where decoders of another make stop, once; says how many.
+    pub(crate) fn push_to_stop(&mut self, raw: &[u8], out: &mut dyn FnMut(&[u8])) -> usize {
+        if let Self::Base64(decoder) = self {
+            return decoder.push_to_stop(raw, out);
+        }
+        self.push(raw, out);
+        raw.len()
+    }
+
+    /// Whether decoders of another make would have stopped before now.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        matches!(self, Self::Base64(decoder) if decoder.is_stopped())
     }
 
     /// Gives out what was held back. Returns whether the encoding broke its own rules.

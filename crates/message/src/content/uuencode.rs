@@ -4,7 +4,7 @@
 pub const UUENCODE_LINE_BYTES_MAX: usize = 1024;
 
 /// Removes uuencode line by line. Takes lines that end in LF.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Uuencode {
     line: Vec<u8>,
     inside: bool,
@@ -97,7 +97,7 @@ impl Uuencode {
 }
 
 /// `begin`, a mode of three or four octal digits, a name.
-fn is_begin(line: &[u8]) -> bool {
+pub(crate) fn is_begin(line: &[u8]) -> bool {
     let Some(rest) = line.strip_prefix(b"begin ") else { return false };
     let digits = rest.iter().take_while(|byte| (b'0'..=b'7').contains(byte)).count();
     (3..=4).contains(&digits) && rest.get(digits) == Some(&b' ')

@@ -3,14 +3,14 @@
 use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 
 use super::book::Book;
-use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, Frame, find};
+use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Found, View};
 use super::entity::Entity;
 use super::leaf::Leaf;
 use super::walker::Walker;
 use crate::content::Transfer;
 
 /// Bytes of one body, on their way to whoever takes them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Body {
     pub(super) taker: Taker,
     /// A line end, or half of one, that may belong to a delimiter.
@@ -28,7 +28,7 @@ enum At {
 }
 
 /// Who takes the bytes of a body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Taker {
     Leaf {
         leaf: Leaf,
@@ -45,21 +45,26 @@ pub(super) enum Taker {
 }
 
 /// An encoded enclosed message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Nested {
     transfer: Transfer,
     encoding: TransferEncoding,
-    walker: Walker,
+    pub(super) walker: Walker,
+    /// Whether a lone CR ends a line around the message.
+    returns: bool,
     start: u64,
     end: u64,
     first_part: usize,
 }
 
 /// Text before the first part, as the child it becomes if none comes.
-pub(super) fn preamble(entity: &Entity, container: u16, depth: u8, start: u64) -> Taker {
-    let plain = Entity::plain(entity.encoding);
-    let part = plain.part(PartKind::Text, Some(container), depth);
-    Taker::Preamble { leaf: Leaf::new(&part, false, start), part }
+pub(super) fn preamble(
+    encoding: TransferEncoding,
+    (container, depth): (u16, u8),
+    (start, returns): (u64, bool),
+) -> Taker {
+    let part = Entity::plain(encoding).part(PartKind::Text, Some(container), depth);
+    Taker::Preamble { leaf: Leaf::new(&part, false, start, returns), part }
 }
 
 impl Taker {
@@ -93,11 +98,11 @@ impl Nested {
     pub(super) fn new(
         encoding: TransferEncoding,
         walker: Walker,
-        start: u64,
+        (start, returns): (u64, bool),
         first_part: usize,
     ) -> Self {
         let transfer = Transfer::new(encoding);
-        Self { transfer, encoding, walker, start, end: start, first_part }
+        Self { transfer, encoding, walker, returns, start, end: start, first_part }
     }
 
     fn push(&mut self, raw: &[u8], book: &mut Book) {
@@ -107,12 +112,12 @@ impl Nested {
     }
 
     fn finish(self, book: &mut Book) {
-        let Self { mut transfer, encoding, mut walker, start, end, first_part } = self;
+        let Self { mut transfer, encoding, mut walker, returns, start, end, first_part } = self;
         if transfer.finish(&mut |decoded| walker.push(decoded, book)) {
             book.note(Oddity::BrokenEncoding);
         }
         walker.finish(book);
-        book.wrap(first_part, start..end, encoding);
+        book.wrap(first_part, start..end, encoding, returns);
     }
 }
 
@@ -121,14 +126,15 @@ impl Body {
         Self { taker, held: b"", at: At::LineStart, candidate: Vec::new() }
     }
 
-    /// Takes bytes until a delimiter line is complete; says how many, and the delimiter.
+    /// Takes bytes until a delimiter line is complete; says how many, and what the line is. The line still stands in
+    /// `candidate`; one in doubt is content once it is [rejected](Self::reject).
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
-        frames: &[Frame],
+        view: View<'_>,
         book: &mut Book,
-    ) -> (usize, Option<Delimiter>) {
-        if frames.is_empty() {
+    ) -> (usize, Option<Found>) {
+        if view.frames.is_empty() {
             self.taker.push(bytes, book);
             return (bytes.len(), None);
         }
@@ -142,10 +148,10 @@ impl Body {
                     self.at = At::Middle;
                 }
                 At::Candidate => {
-                    let (taken, delimiter) = self.candidate(rest, frames, book);
+                    let (taken, line) = self.candidate(rest, view, book);
                     used += taken;
-                    if delimiter.is_some() {
-                        return (used, delimiter);
+                    if line.is_some() {
+                        return (used, line);
                     }
                 }
                 At::Middle => used += self.middle(rest, book),
@@ -158,28 +164,33 @@ impl Body {
     fn candidate(
         &mut self,
         rest: &[u8],
-        frames: &[Frame],
+        view: View<'_>,
         book: &mut Book,
-    ) -> (usize, Option<Delimiter>) {
+    ) -> (usize, Option<Found>) {
         let room = (DELIMITER_LINE_BYTES_MAX - self.candidate.len()).min(rest.len());
         let found = rest[..room].iter().position(|&byte| byte == b'\n');
         let taken = found.map_or(room, |at| at + 1);
         self.candidate.extend_from_slice(&rest[..taken]);
         let text = crate::fields::without_line_end(&self.candidate);
         if found.is_some()
-            && let Some(delimiter) = find(text, frames)
+            && let Some(line) = view.find(text)
         {
-            return (taken, Some(delimiter));
+            return (taken, Some(line));
         }
         let hopeless = self.candidate.len() >= 2 && !self.candidate.starts_with(b"--");
         if found.is_some() || hopeless || self.candidate.len() == DELIMITER_LINE_BYTES_MAX {
-            self.release(book);
-            let line = std::mem::take(&mut self.candidate);
-            self.line_piece(&line, book);
-            self.candidate = line;
-            self.candidate.clear();
+            self.reject(book);
         }
         (taken, None)
+    }
+
+    /// The line is no delimiter.
+    pub(super) fn reject(&mut self, book: &mut Book) {
+        self.release(book);
+        let line = std::mem::take(&mut self.candidate);
+        self.line_piece(&line, book);
+        self.candidate = line;
+        self.candidate.clear();
     }
 
     /// Bytes within a line: all up to the next line end that a hyphen follows, or may follow.

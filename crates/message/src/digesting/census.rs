@@ -8,7 +8,7 @@ use super::book::Book;
 pub(super) const LINE_BYTES_MAX: u64 = 998;
 
 /// Counters over one text: a mail, or a decoded enclosed message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Census {
     line: u64,
     after_cr: bool,
@@ -20,6 +20,11 @@ pub(super) struct Census {
 }
 
 impl Census {
+    /// Whether a carriage return without a line feed came.
+    pub(super) const fn has_lone_returns(&self) -> bool {
+        self.lone_returns > 0
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let Some(&last) = bytes.last() else { return };
         if self.after_cr && bytes[0] != b'\n' {

@@ -6,7 +6,7 @@ use tamis_domain::limits::HEADER_BLOCK_BYTES_MAX;
 use tamis_domain::outline::Oddity;
 
 use super::book::Book;
-use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, Frame, find};
+use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, View, find};
 use crate::fields::{split_name, without_line_end};
 
 /// Whose header it is.
@@ -29,10 +29,12 @@ pub(super) enum Step {
     Ended(Vec<u8>),
     /// A delimiter line ended the part within its header.
     Delimited(Delimiter),
+    /// A line that is no field: programs differ in whether the header ends there. See [`Head::resolve`].
+    Doubt(Vec<u8>),
 }
 
 /// Header lines under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) owner: Owner,
     /// Lines kept, as received, at most `HEADER_BLOCK_BYTES_MAX`.
@@ -83,12 +85,7 @@ impl Head {
     }
 
     /// Takes bytes up to and including the next line end; says how many and what follows from them.
-    pub(super) fn push(
-        &mut self,
-        bytes: &[u8],
-        frames: &[Frame],
-        book: &mut Book,
-    ) -> (usize, Step) {
+    pub(super) fn push(&mut self, bytes: &[u8], view: View<'_>, book: &mut Book) -> (usize, Step) {
         let room = if self.streaming.is_some() {
             bytes.len()
         } else {
@@ -104,7 +101,7 @@ impl Head {
         } else {
             self.line.extend_from_slice(piece);
             if found.is_some() || self.line.len() == DELIMITER_LINE_BYTES_MAX {
-                self.decide(found.is_some(), frames, book)
+                self.decide(found.is_some(), view, book)
             } else {
                 Step::More
             }
@@ -117,9 +114,9 @@ impl Head {
     }
 
     /// The text ends within the header.
-    pub(super) fn finish(&mut self, frames: &[Frame], book: &mut Book) -> Step {
+    pub(super) fn finish(&mut self, view: View<'_>, book: &mut Book) -> Step {
         let step = if self.streaming.is_none() && !self.line.is_empty() {
-            self.decide(true, frames, book)
+            self.decide(true, view, book)
         } else {
             Step::More
         };
@@ -128,20 +125,43 @@ impl Head {
     }
 
     /// What `self.line` is; `whole` unless it goes on.
-    fn decide(&mut self, whole: bool, frames: &[Frame], book: &mut Book) -> Step {
+    fn decide(&mut self, whole: bool, view: View<'_>, book: &mut Book) -> Step {
         let line = std::mem::take(&mut self.line);
         let text = without_line_end(&line);
-        if whole && let Some(delimiter) = find(text, frames) {
+        if whole && let Some(delimiter) = find(text, view.frames) {
             return Step::Delimited(delimiter);
         }
         if whole && text.is_empty() {
             return Step::Ended(Vec::new());
         }
         let fate = self.fate(text);
-        if fate == Fate::Kept && !self.is_header_line(&line, book) {
+        if fate == Fate::Kept && !self.is_header_line(&line) {
+            if self.fields == 0 {
+                return Step::Ended(line);
+            }
+            book.note(Oddity::BrokenHeader);
+            if view.doubts && !line.starts_with(b"--") {
+                return Step::Doubt(line);
+            }
+            return self.resolve(line, view.loose);
+        }
+        self.take(fate, line)
+    }
+
+    /// What becomes of a line that is no field, behind some fields: it ends the header of a mail, as MTAs end it, and is
+    /// passed over in others, as mail programs do; loose ones do it the other way round.
+    pub(super) fn resolve(&mut self, line: Vec<u8>, loose: bool) -> Step {
+        // What looks like a delimiter ends the header of a mail to all.
+        let loose = loose && !line.starts_with(b"--");
+        if (self.owner == Owner::Top) != loose {
             return Step::Ended(line);
         }
-        self.streaming = Some(fate);
+        self.take(Fate::Kept, line)
+    }
+
+    /// The line is part of the block, or dropped.
+    fn take(&mut self, fate: Fate, line: Vec<u8>) -> Step {
+        self.streaming = (!line.ends_with(b"\n")).then_some(fate);
         self.lines = self.lines.saturating_add(u32::from(fate == Fate::Kept));
         self.keep(fate, &line);
         self.line = line;
@@ -168,8 +188,8 @@ impl Head {
         }
     }
 
-    /// Whether the line is field or continuation, or is broken but tolerated.
-    fn is_header_line(&mut self, line: &[u8], book: &mut Book) -> bool {
+    /// Whether the line is field or continuation.
+    fn is_header_line(&mut self, line: &[u8]) -> bool {
         let continues = matches!(line.first(), Some(b' ' | b'\t')) && self.fields > 0;
         if continues {
             return true;
@@ -178,10 +198,7 @@ impl Head {
             self.fields = self.fields.saturating_add(1);
             return true;
         }
-        if self.fields > 0 {
-            book.note(Oddity::BrokenHeader);
-        }
-        self.owner != Owner::Top && self.fields > 0
+        false
     }
 
     fn keep(&mut self, fate: Fate, piece: &[u8]) {

@@ -1,60 +1,113 @@
-//! One leaf while its bytes come: decoder, hasher, size.
+//! One leaf while its bytes come: decoder, hasher, size; and the other contents that some programs see in it.
 
 use tamis_domain::digest::PartDigest;
-use tamis_domain::outline::{Oddity, Part};
+use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 
 use super::PART_CONTEXT;
+use super::blocks::Blocks;
 use super::book::Book;
 use crate::content::{Decoder, Form, Span};
 
 /// A leaf under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leaf {
     span: Span,
     decoder: Decoder,
     content: Named,
+    /// Where decoders of another make stop, and what they have then.
+    stopped: Option<Box<(u64, Named)>>,
+    /// Files in uuencode within a text.
+    blocks: Option<Box<Blocks>>,
 }
 
 /// Content as it is named.
-#[derive(Debug)]
-struct Named {
+#[derive(Clone, Debug)]
+pub(super) struct Named {
     hasher: blake3::Hasher,
     size: u64,
 }
 
 impl Named {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn new() -> Self {
+        Self { hasher: blake3::Hasher::new_derive_key(PART_CONTEXT), size: 0 }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
+    }
+
+    /// The part with this content.
+    pub(super) fn in_part(&self, part: &Part) -> Part {
+        let digest = Some(PartDigest(*self.hasher.finalize().as_bytes()));
+        Part { size: self.size, digest, ..part.clone() }
     }
 }
 
 impl Leaf {
-    /// A leaf whose raw bytes begin at `start`.
-    pub(super) fn new(part: &Part, is_file: bool, start: u64) -> Self {
+    /// A leaf whose raw bytes begin at `start`, in a text where a lone CR ends a line if `returns` says so: such bytes
+    /// come as LF.
+    pub(super) fn new(part: &Part, is_file: bool, start: u64, returns: bool) -> Self {
         let form = Form::of(part.kind, part.encoding, is_file);
-        let span = Span { start, end: start, wrappings: Vec::new(), encoding: part.encoding, form };
+        let encoding = part.encoding;
+        let span =
+            Span { start, end: start, wrappings: Vec::new(), encoding, form, returns: false };
         let decoder = Decoder::new(&span);
-        let hasher = blake3::Hasher::new_derive_key(PART_CONTEXT);
-        Self { span, decoder, content: Named { hasher, size: 0 } }
+        let is_text = part.kind == PartKind::Text && encoding != TransferEncoding::Uuencode;
+        Self {
+            span: Span { returns, ..span },
+            decoder,
+            content: Named::new(),
+            stopped: None,
+            blocks: is_text.then(Box::default),
+        }
     }
 
     pub(super) fn push(&mut self, raw: &[u8]) {
-        self.span.end += raw.len() as u64;
-        self.decoder.push(raw, &mut |bytes| self.content.push(bytes));
+        let mut rest = raw;
+        while !rest.is_empty() {
+            let Self { decoder, content, blocks, .. } = self;
+            let mut watch = |decoded: &[u8]| {
+                if let Some(blocks) = blocks {
+                    blocks.push(decoded);
+                }
+            };
+            let used = decoder.push_watched(rest, &mut watch, &mut |bytes| content.push(bytes));
+            self.span.end += used as u64;
+            rest = &rest[used..];
+            if self.stopped.is_none() && self.decoder.is_stopped() {
+                let mut content = self.content.clone();
+                self.decoder.clone().finish(&mut |bytes| content.push(bytes));
+                self.stopped = Some(Box::new((self.span.end, content)));
+            }
+        }
     }
 
-    /// Writes size, name and span of part `index`.
+    /// Writes size, name and span of part `index`, and the other contents behind it.
     pub(super) fn finish(self, index: u16, book: &mut Book) {
-        let Self { span, decoder, mut content } = self;
-        if decoder.finish(&mut |bytes| content.push(bytes)) {
+        let Self { span, decoder, mut content, stopped, mut blocks } = self;
+        let mut watch = |decoded: &[u8]| {
+            if let Some(blocks) = &mut blocks {
+                blocks.push(decoded);
+            }
+        };
+        if decoder.finish_watched(&mut watch, &mut |bytes| content.push(bytes)) {
             book.note(Oddity::BrokenEncoding);
         }
         let index = usize::from(index);
-        if let (Some(part), Some(place)) = (book.parts.get_mut(index), book.spans.get_mut(index)) {
-            part.size = content.size;
-            part.digest = Some(PartDigest(*content.hasher.finalize().as_bytes()));
-            *place = Some(span);
+        let Some(part) = book.parts.get_mut(index) else { return };
+        *part = content.in_part(part);
+        let part = part.clone();
+        if let Some(place) = book.spans.get_mut(index) {
+            *place = Some(span.clone());
+        }
+        if let Some((end, shorter)) = stopped.map(|it| *it)
+            && shorter.size < content.size
+        {
+            book.add_other(shorter.in_part(&part), Span { end, ..span.clone() });
+        }
+        for (file, inner) in blocks.map(|blocks| blocks.finish(&part, &span)).unwrap_or_default() {
+            book.add_other(file, inner);
         }
     }
 

@@ -29,9 +29,11 @@ fn check(mail: &str, expect: &[(u8, PartKind, &str)]) -> Dissected {
     let whole = dissect(mail.as_bytes());
     let found = contents(mail.as_bytes(), &whole);
     let parts = whole.outline.parts.iter().zip(&found);
-    let found: Vec<_> = parts
+    let mut found: Vec<_> = parts
         .map(|(part, content)| (part.depth, part.kind, content.as_deref().unwrap_or("")))
         .collect();
+    // What only other readings have stands behind them; `readings` is about that.
+    found.truncate(found.len() - count(&whole, Oddity::OtherReading) as usize);
     assert_eq!(found, expect, "{mail}");
     let mut slow = Digesting::new();
     mail.bytes().for_each(|byte| slow.push(&[byte]));
@@ -222,7 +224,7 @@ fn nesting_is_taken_apart_up_to_n_and_read_as_text_at_n_plus_1() {
     for (depth, beyond) in [(usize::from(PART_DEPTH_MAX), 0), (usize::from(PART_DEPTH_MAX) + 1, 1)]
     {
         let mut mail: String = (0..depth)
-            .map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}\n\n--b{at}\n"))
+            .map(|at| format!("Content-Type: multipart/mixed; boundary=b{at}x\n\n--b{at}x\n"))
             .collect();
         mail.push_str("\ndeepest");
         let read = dissect(mail.as_bytes());

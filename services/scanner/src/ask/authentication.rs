@@ -103,7 +103,13 @@ impl Authenticator {
 
     /// Begins to ask about a mail.
     #[must_use]
-    pub fn begin(&self, offer: &Offer, header: &HeaderReading, until: Instant) -> Asking {
+    pub fn begin(
+        &self,
+        offer: &Offer,
+        header: &HeaderReading,
+        now_s: i64,
+        until: Instant,
+    ) -> Asking {
         let upstream = self.upstream.read(&offer.outline.header);
         let author = header.from.first().map_or_else(String::new, |from| domain(&from.address));
         let Some(dns) = &self.dns else {
@@ -119,6 +125,7 @@ impl Authenticator {
             outline: Outline { parts: Vec::new(), ..offer.outline.clone() },
             author,
             upstream,
+            now_s,
         };
         let (verifier, lists) = (self.verifier.clone(), Arc::clone(&self.lists));
         let (asked, sealers) = (Arc::clone(&session), Arc::clone(&self.trusted_sealers));
@@ -195,6 +202,7 @@ struct Mail {
     outline: Outline,
     author: String,
     upstream: Option<Authentication>,
+    now_s: i64,
 }
 
 impl Mail {
@@ -246,6 +254,7 @@ impl Mail {
             body_hashes: &self.outline.body_hashes,
             spf_domain: &spf_domain,
             trusted_sealers,
+            now_s: self.now_s,
         };
         let ((spf, verified), reverse) = tokio::join!(verifier.verify(dns, signed, spf), reverse);
         let mut found = Authentication {

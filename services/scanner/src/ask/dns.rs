@@ -163,7 +163,7 @@ impl Inner {
         let (answer, ttl) =
             tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| timeout());
         let now = clock::now();
-        self.breaker().heard(&answer, now);
+        self.breaker().heard(question.name(), &answer, now);
         self.metrics.dns_asked(question.kind(), &answer);
         self.cache.keep(question.clone(), answer.clone(), ttl, now);
         answer

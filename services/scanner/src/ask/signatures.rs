@@ -5,26 +5,16 @@
 //! depends on the mail and on our answers alone. Nor does it see the body: the hashes that signatures ask for were made
 //! where the bytes are.
 
-use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
+use std::collections::HashSet;
 
-use futures_util::future::join_all;
-use mail_auth::common::cache::NoCache;
 use mail_auth::common::crypto::HashAlgorithm;
-use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::to_a_label;
-use mail_auth::common::verify::{DomainKey, VerifySignature as _};
 use mail_auth::dkim::{Canonicalization, DkimError};
-use mail_auth::dmarc::{Dmarc as Record, Policy, verify::DmarcParameters};
+use mail_auth::dmarc::{Policy, verify::DmarcParameters};
 use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
-use mail_auth::hickory_resolver::proto::op::ResponseCode;
 use mail_auth::{
     ArcOutput, AuthenticatedMessage, DkimOutput, DkimResult as TheirDkim, DmarcOutput,
-    DmarcResult as TheirDmarc, DnsError, Error, MX, MessageAuthenticator, Parameters, RecordSet,
-    ResolverCache, SpfOutput, SpfResult as TheirSpf, Txt,
+    DmarcResult as TheirDmarc, Error, MessageAuthenticator, SpfOutput, SpfResult as TheirSpf, Txt,
 };
 use tamis_domain::authentication::{
     Arc as Chain, Dkim, DkimResult, Dmarc, DmarcPolicy, DmarcResult, Spf, SpfResult,
@@ -32,9 +22,12 @@ use tamis_domain::authentication::{
 use tamis_domain::outline::{BodyForm, BodyHash};
 use tamis_domain::suffix::owner;
 
-use super::dns::{Answer, Kind, Purpose, Record as Found, Session};
+use super::dns::Session;
 
 mod chain;
+mod records;
+
+use records::{Domains, Texts};
 
 /// DKIM signatures of one mail that are verified, the topmost first. Honest mail has up to four; each costs a question
 /// and a public-key operation.
@@ -47,8 +40,8 @@ pub const SEALS_MAX: usize = 50;
 /// to fifty.
 pub const SIGNED_NAMES_MAX: usize = 256;
 
-/// Questions of one walk up the tree (RFC 9989 section 4.10).
-const WALK_MAX: usize = 8;
+/// Domains in From that are asked about. A second one is a trick or a letter of two people; more are a trick.
+pub const AUTHORS_MAX: usize = 4;
 
 /// Verifies signatures. Holds nothing of any mail.
 #[derive(Clone)]
@@ -73,6 +66,8 @@ pub struct Signed<'a> {
     pub spf_domain: &'a str,
     /// Domains whose seals are believed, in lower case: chains of others change nothing, and cost nothing.
     pub trusted_sealers: &'a [String],
+    /// The time, in seconds since 1970: signatures that say when they end have ended then.
+    pub now_s: i64,
 }
 
 /// What came out.
@@ -112,23 +107,50 @@ impl Verifier {
         };
         normalise(&mut message);
         let unknown = trim(&mut message, &signed);
-        let domains = Domains::of(&message, signed.spf_domain);
-        let (spf, texts) = futures_util::join!(spf, Texts::ask(dns, &message, &domains));
+        let authors = Domains::of_all(&message, signed.spf_domain);
+        let (spf, texts) = futures_util::join!(spf, Texts::ask(dns, &message, &authors));
+        let first = authors.first().map_or("", |domains| domains.author.as_str());
         let dkim = self.0.verify_dkim(texts.for_params(&message)).await;
         let arc = match unknown.arc {
             Some(known) => known,
-            Option::None => {
-                our_arc(&self.0.verify_arc(texts.for_params(&message)).await, &domains.author)
-            }
+            Option::None => our_arc(&self.0.verify_arc(texts.for_params(&message)).await, first),
         };
         let mut ours: Vec<Dkim> = dkim.iter().map(our_dkim).collect();
         ours.extend(unknown.dkim);
+        let mut dmarc = Option::None;
+        for domains in &authors {
+            let said = self.dmarc(&header, domains, &texts, spf.as_ref(), (&dkim, &ours)).await;
+            dmarc = Some(match dmarc {
+                Some(other) => stricter(other, said),
+                Option::None => said,
+            });
+        }
+        (spf, Verified { dkim: ours, arc, dmarc: dmarc.unwrap_or_default() })
+    }
+
+    /// What DMARC says of one author. RFC 9989 exempts mail of several domains; so would every forger be who puts a second
+    /// one in.
+    async fn dmarc(
+        &self,
+        header: &[u8],
+        domains: &Domains,
+        texts: &Texts,
+        spf: Option<&Spf>,
+        (dkim, ours): (&[DkimOutput<'_>], &[Dkim]),
+    ) -> Dmarc {
+        let Some(mut message) = AuthenticatedMessage::parse(header) else {
+            return Dmarc::default();
+        };
+        message.from = vec![format!("author@{}", domains.author)];
+        if domains.author.is_empty() {
+            message.from.clear();
+        }
         // Only what its owner holds, too, can authenticate the author: below a public suffix everybody is a stranger to
         // everybody else, whatever policy stands there.
         let of_author = |domain: &str| owner(&a_labels(domain)) == owner(&domains.author);
         let aligned: Vec<DkimOutput<'_>> =
             dkim.iter().filter(|it| of_author(&our_dkim(it).domain)).cloned().collect();
-        let aligned_spf = spf.as_ref().filter(|spf| of_author(&spf.domain));
+        let aligned_spf = spf.filter(|spf| of_author(&spf.domain));
         let their_spf = their_spf(aligned_spf);
         let sender = aligned_spf.map_or("", |spf| spf.domain.as_str());
         let params = DmarcParameters::new(&message, &aligned, sender, &their_spf);
@@ -136,9 +158,22 @@ impl Verifier {
         let is_open = spf.is_none()
             || aligned_spf.is_some_and(|spf| spf.result == SpfResult::TempError)
             || ours.iter().any(|it| it.result == DkimResult::Unknown && of_author(&it.domain));
-        let dmarc = our_dmarc(&dmarc, &domains, &texts, is_open);
-        (spf, Verified { dkim: ours, arc, dmarc })
+        our_dmarc(&dmarc, domains, texts, is_open)
     }
+}
+
+/// Of two authors, whose owner is the less content.
+fn stricter(one: Dmarc, other: Dmarc) -> Dmarc {
+    let rank = |dmarc: &Dmarc| {
+        let result = match dmarc.result {
+            DmarcResult::Fail => 3,
+            DmarcResult::Unknown => 2,
+            DmarcResult::None => 1,
+            DmarcResult::Pass => 0,
+        };
+        (result, dmarc.policy)
+    };
+    if rank(&other) > rank(&one) { other } else { one }
 }
 
 /// What could not be handed over for verification.
@@ -177,7 +212,7 @@ fn repeats_tags(value: &[u8]) -> bool {
 }
 
 /// Puts the body's hashes in, and takes out what cannot be verified: signatures beyond the limit, those whose hash
-/// nobody made, and all if the header was cut. A signature that leaves From out proves nothing (RFC 6376 section 5.4).
+/// nobody made, those that have ended, and all if the header was cut. A signature that leaves From out proves nothing (RFC 6376 section 5.4).
 fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverified {
     for (form, algorithm, length, hash) in &mut message.body_hashes {
         let known = signed.body_hashes.iter().find(|known| is_form(*form, known.form));
@@ -196,8 +231,12 @@ fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverifi
         let is_sound =
             names_author && signature.h.len() <= SIGNED_NAMES_MAX && !repeats_tags(header.value);
         // Whoever hashes bodies hashes all forms that fields ask for: a form that is missing is the signature's fault.
-        let nobody_hashed = !signed.is_whole || signed.body_hashes.is_empty();
-        let result = match (is_sound, hashed(signature.cb)) {
+        // A header longer than any server passes on was made so: what it hides is its sender's loss.
+        let nobody_hashed = signed.is_whole && signed.body_hashes.is_empty();
+        let ends = signature.x > 0
+            && (signature.x <= signature.t
+                || i64::try_from(signature.x).is_ok_and(|x| x <= signed.now_s));
+        let result = match (is_sound && !ends, hashed(signature.cb)) {
             (true, true) => return true,
             (true, false) if nobody_hashed => DkimResult::Unknown,
             _ => DkimResult::Unusable,
@@ -205,12 +244,22 @@ fn trim(message: &mut AuthenticatedMessage<'_>, signed: &Signed<'_>) -> Unverifi
         unverified.dkim.push(Dkim { domain: signature.d.to_ascii_lowercase(), result });
         false
     });
+    // The library would look at its own clock, and a replay would find another result.
+    message.dkim_headers.iter_mut().for_each(|header| header.header.x = 0);
+    let has_ended = message.ams_headers.iter_mut().any(|field| {
+        let ends = std::mem::take(&mut field.header.x);
+        ends > 0
+            && (ends <= field.header.t
+                || i64::try_from(ends).is_ok_and(|ends| ends <= signed.now_s))
+    });
     let last = message.ams_headers.last().map(|last| last.header.cb);
     let is_believed = |sealer: &String| signed.trusted_sealers.contains(sealer);
     unverified.arc = match chain::sealer(message) {
         _ if !chain::is_there(message) => Some(Chain::None),
         Some(sealer) if !is_believed(&sealer) => Some(Chain::Unknown),
-        _ if message.as_headers.len() > SEALS_MAX || !chain::is_sound(message) => Some(Chain::Fail),
+        _ if has_ended || message.as_headers.len() > SEALS_MAX || !chain::is_sound(message) => {
+            Some(Chain::Fail)
+        }
         _ if last.is_some_and(|form| !hashed(form)) => Some(Chain::Unknown),
         _ => Option::None,
     };
@@ -244,149 +293,6 @@ fn crlf(header: &[u8]) -> Vec<u8> {
 /// A domain as the library looks it up: in lower case, in A-labels, without a dot at its end.
 pub(super) fn a_labels(domain: &str) -> String {
     to_a_label(domain.trim_end_matches('.')).to_ascii_lowercase()
-}
-
-/// Domains whose DMARC records matter.
-struct Domains {
-    author: String,
-    others: Vec<String>,
-}
-
-impl Domains {
-    fn of(message: &AuthenticatedMessage<'_>, spf: &str) -> Self {
-        let author = message.from.iter().find_map(|from| from.rsplit_once('@'));
-        let author = author.map_or_else(String::new, |(_, domain)| a_labels(domain));
-        let signers = message.dkim_headers.iter().map(|header| header.header.d.as_str());
-        let mut others: Vec<String> = signers
-            .chain([spf])
-            .map(a_labels)
-            .filter(|domain| *domain != author && owner(domain) == owner(&author))
-            .collect();
-        others.sort_unstable();
-        others.dedup();
-        Self { author, others }
-    }
-}
-
-/// Names of one walk up the tree: the domain, then from seven labels downwards (RFC 9989 section 4.10).
-fn walk(domain: &str) -> Vec<String> {
-    let labels: Vec<&str> = domain.split('.').filter(|label| !label.is_empty()).collect();
-    if labels.len() < 2 {
-        return Vec::new();
-    }
-    let shorter = (1..labels.len()).rev().filter(|count| *count < WALK_MAX);
-    std::iter::once(labels.len())
-        .chain(shorter)
-        .take(WALK_MAX)
-        .map(|count| format!("_dmarc.{}", labels[labels.len() - count..].join(".")))
-        .collect()
-}
-
-/// Text records by name with the last dot, read as what they are wanted for.
-#[derive(Default)]
-struct Texts {
-    known: HashMap<Box<str>, Txt>,
-    /// Whether the author's domain is not there at all.
-    author_is_absent: bool,
-}
-
-impl Texts {
-    async fn ask(dns: &Session, message: &AuthenticatedMessage<'_>, domains: &Domains) -> Self {
-        let dkim = message.dkim_headers.iter().map(|header| header.header.domain_key());
-        let seals = message.as_headers.iter().map(|header| header.header.domain_key());
-        let sealed = message.ams_headers.iter().map(|header| header.header.domain_key());
-        let of_dkim = once_each(dkim.collect());
-        let of_chain = once_each(seals.chain(sealed).filter(|it| !of_dkim.contains(it)).collect());
-        // The author's own walk first, should there be more than may be asked. An aligned signer has the author's owner;
-        // anything else needs no walk of its own.
-        let names = std::iter::once(&domains.author).chain(&domains.others);
-        let policies = once_each(names.flat_map(|domain| walk(domain)).collect());
-        let of_dkim = of_dkim.into_iter().map(|name| (name, Purpose::Keys));
-        let of_chain = of_chain.into_iter().map(|name| (name, Purpose::Seals));
-        let keys = join_all(of_dkim.chain(of_chain).map(|(name, purpose)| async move {
-            let answer = dns.of(purpose).ask(&name, Kind::Txt).await;
-            (name, read::<DomainKey>(&answer, false))
-        }));
-        let dns = dns.of(Purpose::Policies);
-        let author = async {
-            let domain = &domains.author;
-            !domain.is_empty() && dns.ask(domain, Kind::A).await == Answer::NoName
-        };
-        let policies = join_all(policies.iter().map(|name| async move {
-            (format!("{name}."), read::<Record>(&dns.ask(name, Kind::Txt).await, true))
-        }));
-        let (author_is_absent, policies, keys) = futures_util::join!(author, policies, keys);
-        let keys = keys.into_iter().map(|(name, text)| (name.into(), text));
-        let policies = policies.into_iter().map(|(name, text)| (name.into(), text));
-        Self { known: keys.chain(policies).collect(), author_is_absent }
-    }
-
-    fn for_params<P>(
-        &self,
-        params: P,
-    ) -> Parameters<'_, P, Self, None<MX>, None<Ipv4Addr>, None<Ipv6Addr>, NoPtr> {
-        Parameters {
-            params,
-            cache_txt: Some(self),
-            cache_mx: Option::None,
-            cache_ptr: Option::None,
-            cache_ipv4: Option::None,
-            cache_ipv6: Option::None,
-        }
-    }
-}
-
-/// The names in their order, each once.
-fn once_each(names: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
-}
-
-type None<T> = NoCache<Box<str>, RecordSet<T>>;
-type NoPtr = NoCache<IpAddr, RecordSet<Box<str>>>;
-
-impl ResolverCache<Box<str>, Txt> for Texts {
-    fn get<Q>(&self, name: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.known.get(name).cloned()
-    }
-
-    fn remove<Q>(&self, _: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        Option::None
-    }
-
-    fn insert(&self, _: Box<str>, _: Txt, _: Instant) {}
-}
-
-/// Our answer as the library's record. Of several keys the first that can be read counts; several policies are none
-/// (RFC 9989 section 4.10).
-fn read<T: TxtRecordParser + Into<Txt>>(answer: &Answer, is_single: bool) -> Txt {
-    let code = match answer {
-        Answer::Failed(failure) => {
-            return Txt::Error(Error::Dns(DnsError::Resolver(failure.word().to_owned())));
-        }
-        Answer::NoName => ResponseCode::NXDomain,
-        _ => ResponseCode::NoError,
-    };
-    let mut first = Err(Error::Dns(DnsError::RecordNotFound(code)));
-    for record in answer.records() {
-        let Found::Txt(text) = record else { continue };
-        match (T::parse(text), &first) {
-            (Ok(_), Ok(_)) if is_single => {
-                return Txt::Error(Error::Dns(DnsError::RecordNotFound(code)));
-            }
-            (_, Ok(_)) => {}
-            (read, Err(_)) => first = read,
-        }
-    }
-    first.into()
 }
 
 fn their_spf(spf: Option<&Spf>) -> SpfOutput {
@@ -444,7 +350,7 @@ fn our_dmarc(output: &DmarcOutput, domains: &Domains, texts: &Texts, is_open: bo
     let own = format!("_dmarc.{}.", domains.author);
     let has_own = matches!(texts.known.get(own.as_str()), Some(Txt::Dmarc(_)));
     let policy = match output.dmarc_record() {
-        Some(record) if texts.author_is_absent && !has_own => record.np,
+        Some(record) if texts.absent.contains(&domains.author) && !has_own => record.np,
         _ => output.policy(),
     };
     let policy = match policy {
@@ -457,6 +363,7 @@ fn our_dmarc(output: &DmarcOutput, domains: &Domains, texts: &Texts, is_open: bo
 
 #[cfg(test)]
 mod tests {
+    use super::records::{WALK_MAX, walk};
     use super::*;
 
     #[test]

@@ -60,6 +60,16 @@ impl Examination {
     pub fn remember(&mut self, scanner: &Scanner, before: &Record) {
         if scanner.reputation.is_none() {
             self.answers.clone_from(&before.answers);
+            self.heard = match before.unseen.reputation {
+                Asked::NotAsked => Heard::NotAsked,
+                Asked::Spared => Heard::Spared,
+                Asked::Silent => Heard::Silent,
+                Asked::Partly => Heard::Partly,
+                Asked::Answered => Heard::Answered,
+            };
+            // How much was left out of the question is known from its finding alone.
+            let left_out = before.evidence.iter().filter(|it| it.name == "reputation_left_out");
+            self.left_out_before = Some(left_out.cloned().collect());
         }
         let is_asked = |source: Source| match source {
             Source::Learned => scanner.learning.is_some(),
@@ -69,6 +79,10 @@ impl Examination {
         };
         let outside = before.evidence.iter().filter(|found| found.source.is_outside());
         self.remembered = outside.filter(|found| !is_asked(found.source)).cloned().collect();
+        if scanner.authenticator.is_none() {
+            self.is_dns_asked = before.unseen.dns != Asked::NotAsked;
+            self.findings.is_silent = before.unseen.dns == Asked::Silent;
+        }
     }
 
     fn unseen(&self, offer: &Offer) -> Unseen {

@@ -61,3 +61,15 @@ pub(crate) fn signed_with(mail: &str, domain: &str, names: &[&str]) -> String {
         .unwrap();
     format!("{}{mail}", signature.to_header())
 }
+
+/// A mail signed by the author's domain for some seconds from now.
+pub(crate) fn signed_for(mail: &str, seconds: u64) -> String {
+    let signature = DkimSigner::from_key(key())
+        .domain("example.org")
+        .selector("s1")
+        .headers(["From"])
+        .expiration(seconds)
+        .sign(mail.as_bytes())
+        .unwrap();
+    format!("{}{mail}", signature.to_header())
+}

@@ -9,12 +9,15 @@ use tamis_domain::authentication::{Arc, DkimResult, DmarcPolicy, DmarcResult, Sp
 use tamis_message::digesting::dissect;
 use tamis_runtime::clock;
 use tamis_scanner::ask::signatures::{
-    SIGNATURES_MAX, SIGNED_NAMES_MAX, Signed, Verified, Verifier,
+    AUTHORS_MAX, SIGNATURES_MAX, SIGNED_NAMES_MAX, Signed, Verified, Verifier,
 };
 
-use crate::mails::{KEY_NAME, key_record, plain, signed, signed_with};
+use crate::mails::{KEY_NAME, key_record, plain, signed, signed_for, signed_with};
 use crate::server::{Entry, Server, Zone, txt};
 use crate::suites::{compare, documents, file};
+
+/// 2026-11-22, when the mails of these tests were written.
+const NOW_S: i64 = 1_795_341_600;
 
 const KNOWN: &str = include_str!("arc.failing");
 
@@ -40,6 +43,7 @@ async fn verify_with(
         body_hashes: &outline.body_hashes,
         spf_domain: spf.map_or("", |spf| &spf.domain),
         trusted_sealers,
+        now_s: NOW_S,
     };
     VERIFIER.verify(&session, of, ready(spf.cloned())).await.1
 }
@@ -168,14 +172,89 @@ async fn without_the_bodys_hash_nothing_is_claimed_about_it() {
     let mail = signed();
     let outline = dissect(mail.as_bytes()).outline;
     let spf = Spf { result: SpfResult::None, domain: "example.org".into() };
-    for (is_whole, body_hashes) in [(true, &[][..]), (false, &outline.body_hashes[..])] {
+    for (is_whole, body_hashes, dkim, dmarc) in [
+        (true, &[][..], DkimResult::Unknown, DmarcResult::Unknown),
+        // Who sends more header than any server passes on cannot hide from DMARC behind it.
+        (false, &outline.body_hashes[..], DkimResult::Unusable, DmarcResult::Fail),
+    ] {
         let header = &outline.header;
         let (spf_domain, trusted_sealers) = ("example.org", &[][..]);
-        let of = Signed { header, is_whole, body_hashes, spf_domain, trusted_sealers };
+        let now_s = NOW_S;
+        let of = Signed { header, is_whole, body_hashes, spf_domain, trusted_sealers, now_s };
         let spf = ready(Some(spf.clone()));
         let (_, found) = VERIFIER.verify(&session, of, spf).await;
-        assert_eq!(found.dkim[0].result, DkimResult::Unknown);
-        assert_eq!(found.dmarc.result, DmarcResult::Unknown, "it may have been signed");
+        assert_eq!(found.dkim[0].result, dkim);
+        assert_eq!(found.dmarc.result, dmarc, "it may have been signed");
+    }
+}
+
+#[tokio::test]
+async fn a_second_author_exempts_nobody_from_the_first_ones_policy() {
+    let spf = Spf { result: SpfResult::None, domain: String::new() };
+    let plain = plain("www.example.org");
+    let forged = |from: &str| plain.replace("Ann <ann@example.org>", from);
+    let mut zone = zone();
+    zone.insert("_dmarc.soft.example".to_owned(), vec![txt(b"v=DMARC1; p=quarantine")]);
+    zone.insert("soft.example".to_owned(), vec![crate::server::a("192.0.2.1")]);
+    for (from, policy) in [
+        ("ann@example.org, x@shop.example", DmarcPolicy::Reject),
+        ("x@shop.example, ann@example.org", DmarcPolicy::Reject),
+        ("x@soft.example, ann@example.org", DmarcPolicy::Reject),
+        ("ann@example.org, x@soft.example", DmarcPolicy::Reject),
+        ("x@soft.example, x@shop.example", DmarcPolicy::Quarantine),
+    ] {
+        let found = verify(forged(from).as_bytes(), Zone::clone(&zone), Some(&spf)).await.dmarc;
+        assert_eq!((found.result, found.policy), (DmarcResult::Fail, policy), "{from}");
+    }
+    // His own signature says nothing for her.
+    let signed = signed_with(&forged("x@shop.example, ann@example.org"), "shop.example", &["From"]);
+    let found = verify(signed.as_bytes(), Zone::clone(&zone), Some(&spf)).await.dmarc;
+    assert_eq!(found.result, DmarcResult::Fail);
+    let many: Vec<String> = (1..AUTHORS_MAX).map(|at| format!("x@n{at}.example")).collect();
+    for (more, expect) in [("", DmarcResult::Fail), ("x@n.example, ", DmarcResult::None)] {
+        let from = format!("{more}{}, ann@example.org", many.join(", "));
+        let found = verify(forged(&from).as_bytes(), Zone::clone(&zone), Some(&spf)).await.dmarc;
+        assert_eq!(found.result, expect, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn a_signature_ends_when_it_says_by_the_time_of_the_judgement() {
+    let server = Server::start(zone()).await;
+    let dns = server.dns();
+    for (after_s, expect) in [(0, DkimResult::Unusable), (1, DkimResult::Pass)] {
+        let mail = signed_for(&plain("www.example.org"), 60);
+        let ends: i64 =
+            mail.split("x=").nth(1).unwrap().split(';').next().unwrap().trim().parse().unwrap();
+        let session = dns.session(clock::now() + Duration::from_secs(5));
+        let outline = dissect(mail.as_bytes()).outline;
+        let of = Signed {
+            header: &outline.header,
+            is_whole: true,
+            body_hashes: &outline.body_hashes,
+            spf_domain: "",
+            trusted_sealers: &[],
+            now_s: ends - after_s,
+        };
+        let found = VERIFIER.verify(&session, of, ready(None)).await.1;
+        assert_eq!(found.dkim[0].result, expect, "{after_s} s before its end");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_over_more_than_n_names_costs_no_question() {
+    let seal = "a=ed25519-sha256; d=list.example; s=s1; i=1; b=AAAA";
+    for (names, asks) in [(SIGNED_NAMES_MAX, true), (SIGNED_NAMES_MAX + 1, false)] {
+        let list = format!("h=from{}", ":to".repeat(names - 1));
+        let mail = format!(
+            "ARC-Seal: cv=none; {seal}\r\nARC-Message-Signature: {seal}; c=relaxed/relaxed; {list}; bh=AAAA\r\n\
+             ARC-Authentication-Results: i=1; mx.list.example; none\r\nFrom: ann@example.org\r\n\r\nHello\r\n"
+        );
+        let server = Server::start(zone()).await;
+        let trusted = ["list.example".to_owned()];
+        assert_eq!(verify_with(&server, mail.as_bytes(), None, &trusted).await.arc, Arc::Fail);
+        let asked = server.names.lock().unwrap().iter().any(|name| name.contains("list.example"));
+        assert_eq!(asked, asks, "{names}");
     }
 }
 

@@ -1,12 +1,16 @@
 //! When no server answers any more, mails stop waiting for it.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
+
+use tamis_domain::suffix::owner;
 
 use super::question::{Answer, Failure};
 
-/// Questions without any answer, one after the other, from which on the servers are taken for dead. A single domain
-/// whose own servers are silent must not reach it: its names are kept as failures and not asked again.
-pub(super) const SILENCES_MAX: u32 = 20;
+/// Owners of names whose questions had no answer, with no answer to any other question between them, from which on the
+/// servers are taken for dead. Owners and not questions: a domain whose own servers are silent has as many names as it
+/// likes, and one mail may bring them all.
+pub(super) const SILENCES_MAX: usize = 20;
 
 /// How long nothing is asked then, but for one question that tries again.
 pub(super) const REST: Duration = Duration::from_secs(5);
@@ -14,7 +18,8 @@ pub(super) const REST: Duration = Duration::from_secs(5);
 /// Counts silences. Any answer, a refusal included, proves life.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    silences: u32,
+    /// Owners, each once.
+    silent: HashSet<Box<str>>,
     until: Option<Instant>,
 }
 
@@ -32,11 +37,13 @@ impl Breaker {
         }
     }
 
-    /// Takes the outcome of a question.
-    pub(super) fn heard(&mut self, answer: &Answer, now: Instant) {
+    /// Takes the outcome of a question about `name`.
+    pub(super) fn heard(&mut self, name: &str, answer: &Answer, now: Instant) {
         if matches!(answer, Answer::Failed(Failure::Timeout | Failure::Unreachable)) {
-            self.silences = self.silences.saturating_add(1);
-            if self.silences >= SILENCES_MAX {
+            if self.silent.len() < SILENCES_MAX {
+                self.silent.insert(owner(name).into());
+            }
+            if self.silent.len() >= SILENCES_MAX {
                 self.until = Some(now + REST);
             }
         } else {
@@ -55,16 +62,27 @@ mod tests {
     fn n_silences_rest_the_servers_one_fewer_does_not_and_any_answer_wakes_them() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        for _ in 1..SILENCES_MAX {
-            breaker.heard(&SILENT, now);
+        for number in 1..SILENCES_MAX {
+            breaker.heard(&format!("n{number}.example"), &SILENT, now);
         }
         assert!(breaker.may_ask(now), "one fewer");
-        breaker.heard(&SILENT, now);
+        breaker.heard("n.example", &SILENT, now);
         assert!(!breaker.may_ask(now));
         assert!(!breaker.may_ask(now + REST / 2));
         assert!(breaker.may_ask(now + REST), "one question tries again");
         assert!(!breaker.may_ask(now + REST), "and only one");
-        breaker.heard(&Answer::Failed(Failure::Server), now + REST);
+        breaker.heard("n.example", &Answer::Failed(Failure::Server), now + REST);
         assert!(breaker.may_ask(now + REST) && breaker.may_ask(now + REST), "a refusal is life");
+    }
+
+    #[test]
+    fn one_owner_with_many_dead_names_stops_nobody_elses_questions() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        for number in 0..10 * SILENCES_MAX {
+            breaker.heard(&format!("n{number}.dead.example"), &SILENT, now);
+            breaker.heard(&format!("_dmarc.n{number}.dead.co.uk"), &SILENT, now);
+        }
+        assert!(breaker.may_ask(now));
     }
 }
