@@ -81,7 +81,7 @@ pub struct Examination {
     /// What the outside said of the mail when it was judged before, where nobody is asked now.
     remembered: Vec<Evidence>,
     /// What was found to be left out of the question then, where the reputation service is not asked now.
-    left_out_before: Option<Vec<Evidence>>,
+    unasked_then: Option<Vec<Evidence>>,
     /// Questions to DNS under way: they run beside all else.
     asking: Option<Asking>,
     /// What came of them.
@@ -127,7 +127,7 @@ impl Examination {
             heard: Heard::NotAsked,
             unasked: 0,
             remembered: Vec::new(),
-            left_out_before: None,
+            unasked_then: None,
             asking: None,
             findings: Findings::default(),
             sealers: Vec::new(),
@@ -395,7 +395,7 @@ impl Examination {
         }
         all.extend(self.content.clone());
         all.extend(tamis_checks::reputation::judge(&self.answers));
-        if let Some(before) = &self.left_out_before {
+        if let Some(before) = &self.unasked_then {
             all.extend(before.iter().cloned());
         } else if self.heard != Heard::NotAsked {
             all.extend(tamis_checks::reputation::left_out(self.unasked, self.left_out()));

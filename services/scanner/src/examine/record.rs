@@ -69,7 +69,7 @@ impl Examination {
             };
             // How much was left out of the question is known from its finding alone.
             let left_out = before.evidence.iter().filter(|it| it.name == "reputation_left_out");
-            self.left_out_before = Some(left_out.cloned().collect());
+            self.unasked_then = Some(left_out.cloned().collect());
         }
         let is_asked = |source: Source| match source {
             Source::Learned => scanner.learning.is_some(),
