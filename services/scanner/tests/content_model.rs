@@ -82,7 +82,13 @@ async fn a_model_that_is_off_says_nothing_and_names_its_facts_otherwise() {
     assert_ne!(without.bases.generation, with.bases.generation);
 }
 
-/// An invented report of a mail that could not be delivered; what comes back is the offer.
+/// An invented advertisement that no other sign knows.
+const ADVERTISEMENT: &str = "From: \"Replica Shop\" <office4471@mail.example>\r\nTo: undisclosed-recipients:;\r\n\
+    Subject: Cheap watches and pills, best price today\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n\
+    Dear customer, order our pills and luxury watches now. Best price, no prescription, free shipping. Lose weight \
+    and save money today with our special offer.\r\n";
+
+/// An invented report of a mail that could not be delivered; what comes back is the advertisement.
 fn report() -> String {
     let (header, text) = (
         "From: Mail Delivery System <MAILER-DAEMON@mail.example.org>\r\n\
@@ -95,13 +101,14 @@ fn report() -> String {
         "{header}--b\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--b\r\n\
          Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example.org\r\n\r\n\
          Final-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\n\
-         Content-Type: message/rfc822\r\n\r\n{OFFER}\r\n--b--\r\n"
+         Content-Type: message/rfc822\r\n\r\n{ADVERTISEMENT}\r\n--b--\r\n"
     )
 }
 
 #[tokio::test]
 async fn a_bounce_stays_formal_whatever_the_model_says_of_the_mail_that_comes_back() {
     let (with, without) = (scanner(true), scanner(false));
+    assert!(said(&with, offer(&report())).await.is_some_and(|said| said.weight >= 5.0));
     for scanner in [&with, &without] {
         let verdict = scanner.judge(offer(&report()), 1_795_000_000).await.unwrap();
         assert_eq!(verdict.status, Status::Formal, "{verdict:?}");
