@@ -35,9 +35,6 @@ pub const HEAD_BYTES_MAX: usize = 256;
 /// Bytes that are read as text of what is none: words and links of a letter, if it is damaged, stand before its files.
 pub const BINARY_BYTES_MAX: usize = 128 * 1024;
 
-/// Bytes that tell whether it is text.
-const BINARY_SEARCH_BYTES: usize = 4096;
-
 /// One control character in so many bytes is no text: compressed data has one in eleven.
 const BINARY_SHARE: usize = 32;
 
@@ -149,7 +146,8 @@ fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u
 /// Whether bytes that call themselves text are none: control characters that no text has (but those that switch between
 /// the sets of ISO 2022), and no sign of UTF-16, where every other byte may be zero.
 fn is_binary(content: &[u8]) -> bool {
-    let head = &content[..content.len().min(BINARY_SEARCH_BYTES)];
+    // All of it is asked: containers of files begin with names and properties.
+    let head = &content[..content.len().min(TEXT_BYTES_MAX)];
     let is_control = |byte: &&u8| matches!(byte, 0..=8 | 16..=26 | 28..=31);
     let controls = head.iter().filter(is_control).count();
     let zeros = |first: usize| head.iter().skip(first).step_by(2).filter(|it| **it == 0).count();

@@ -124,7 +124,7 @@ fn mails() -> Vec<(&'static str, Vec<u8>, Says)> {
         ("long compatibility forms", html(many("\u{fdfa}", 300 << 10)), Says::Nothing),
         ("links", html((0..5000).map(|at| format!("http://a.test/{at} ")).collect()), Says::Cut),
         ("braces of RTF", rtf(&many("{\\b", 5 << 20)), Says::Cut),
-        ("binary runs of RTF", rtf(&many("\\bin9 ", 5 << 20)), Says::Cut),
+        ("binary runs of RTF", rtf(&many("\\bin9 ", 6 << 20)), Says::Cut),
         ("page tree in a circle", pdf(&(kids + "trailer<</Root 1 0 R>>")), Says::Nothing),
         ("forms that call forms", pdf(&(forms + page + "trailer<</Root 900 0 R>>")), Says::Nothing),
         ("open arrays of PDF", pdf(&many("1 0 obj[", 5 << 20)), Says::Nothing),
