@@ -3,7 +3,7 @@
 use tamis_domain::limits::{
     FILE_NAME_CHARS_MAX, HEADER_BLOCK_BYTES_MAX, MEDIA_TYPE_CHARS_MAX, PART_DEPTH_MAX, PARTS_MAX,
 };
-use tamis_domain::outline::{Outline, PartKind, TransferEncoding};
+use tamis_domain::outline::{Oddity, Outline, PartKind, TransferEncoding};
 use tamis_message::content::{Decoder, Span, decode};
 use tamis_message::digesting::{Digesting, Dissected, dissect as take_apart, part_digest};
 
@@ -39,20 +39,30 @@ fn assert_within_limits(outline: &Outline) {
     assert!(outline.oddities.iter().all(|(_, count)| *count > 0));
 }
 
-/// A parent stands before its children and is a container; every mail has at least one part.
+/// A parent stands before its children and is a container; every mail has at least one part. What only another reading sees
+/// stands behind all else: where it parts from the usual one there may be a leaf, or nothing.
 fn assert_tree(outline: &Outline) {
     assert!(!outline.parts.is_empty(), "a mail without a part");
     for (number, part) in outline.parts.iter().enumerate() {
         assert_eq!(part.digest.is_some(), part.kind.is_leaf(), "part {number}");
+        let is_usual = number < usual_parts(outline);
         let Some(parent) = part.parent else {
-            assert_eq!((number, part.depth), (0, 0), "a second root");
+            assert_eq!((number == 0 || !is_usual, part.depth), (true, 0), "a second root");
             continue;
         };
         assert!(usize::from(parent) < number, "part {number} before its parent {parent}");
         let parent = &outline.parts[usize::from(parent)];
-        assert!(!parent.kind.is_leaf() && parent.depth < part.depth);
-        assert!(part.kind != PartKind::HeaderBlock || parent.kind == PartKind::Message);
+        assert!(!is_usual || !parent.kind.is_leaf() && parent.depth < part.depth);
+        assert!(
+            !is_usual || part.kind != PartKind::HeaderBlock || parent.kind == PartKind::Message
+        );
     }
+}
+
+/// How many parts the usual reading has: those of other readings are counted by an oddity.
+pub(super) fn usual_parts(outline: &Outline) -> usize {
+    let others = outline.oddities.iter().find(|(oddity, _)| *oddity == Oddity::OtherReading);
+    outline.parts.len() - others.map_or(0, |(_, count)| *count as usize)
 }
 
 fn contents(mail: &[u8], dissected: &Dissected) {

@@ -7,6 +7,7 @@ use tamis_message::digesting::{Dissected, dissect};
 use tamis_message::edit::{LINE_BYTES_MAX, LineEnd, edited_header, occurrences, separator};
 use tamis_message::fields::{RawField, fields};
 
+use super::dissect::usual_parts;
 use crate::pick::Shown;
 
 /// Fields that the edits name; every other must stay as it is.
@@ -39,7 +40,9 @@ fn edited(data: &[u8], before: &Dissected, value: &str, tag: &str, line_end: Lin
     let behind = &data[to..];
     let mail = [&data[..from], &header, separator(behind, line_end), behind].concat();
     let after = dissect(&mail);
-    assert_eq!(after.outline.parts, before.outline.parts, "an edit changes the parts");
+    // A header that is whole now can be read in one way only.
+    let usual = |it: &Dissected| it.outline.parts[..usual_parts(&it.outline)].to_vec();
+    assert_eq!(usual(&after), usual(before), "an edit changes the parts");
     assert_eq!(others(&header), others(&data[from..to]), "an edit changes another field");
     assert_eq!(occurrences(&header, NAMED[0]), 1);
     assert_eq!(occurrences(&header, NAMED[1]), 0);

@@ -5,6 +5,7 @@ use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 use super::book::Book;
 use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Found, View};
 use super::entity::Entity;
+use super::habits::Habits;
 use super::leaf::Leaf;
 use super::walker::Walker;
 use crate::content::Transfer;
@@ -72,6 +73,19 @@ impl Taker {
         match self {
             Self::Leaf { leaf, .. } | Self::Preamble { leaf, .. } => leaf.push(raw),
             Self::Nested(nested) => nested.push(raw, book),
+            Self::Nobody => {}
+        }
+    }
+
+    /// Goes on with other habits. What came before has no lone CR, or this reading would have begun there: so the place
+    /// of all of it can be read with the new habit.
+    pub(super) fn adopt(&mut self, habits: Habits) {
+        match self {
+            Self::Leaf { leaf, .. } | Self::Preamble { leaf, .. } => leaf.adopt(habits),
+            Self::Nested(nested) => {
+                nested.returns = habits.returns;
+                nested.walker.adopt(habits);
+            }
             Self::Nobody => {}
         }
     }

@@ -6,6 +6,7 @@ use tamis_domain::outline::{Oddity, Part, PartKind, TransferEncoding};
 use super::PART_CONTEXT;
 use super::blocks::Blocks;
 use super::book::Book;
+use super::habits::Habits;
 use crate::content::{Decoder, Form, Span};
 
 /// A leaf under way.
@@ -61,6 +62,11 @@ impl Leaf {
             stopped: None,
             blocks: is_text.then(Box::default),
         }
+    }
+
+    /// From here on the text is read with these habits.
+    pub(super) const fn adopt(&mut self, habits: Habits) {
+        self.span.returns = habits.returns;
     }
 
     pub(super) fn push(&mut self, raw: &[u8]) {

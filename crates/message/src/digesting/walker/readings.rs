@@ -1,6 +1,5 @@
 //! Where programs read differently: other readings begin, each a machine of its own from there on.
 
-use super::super::body::Taker;
 use super::super::book::Book;
 use super::super::census::Census;
 use super::super::delimiter::{Frame, View};
@@ -55,14 +54,12 @@ impl Walker {
     }
 
     /// Goes on with other habits, in the message under way within it, too.
-    pub(super) fn adopt(&mut self, habits: Habits) {
+    pub(in crate::digesting) fn adopt(&mut self, habits: Habits) {
         self.habits = habits;
         self.begun = [true; READINGS_MAX];
         self.branches.clear();
-        if let Stage::Body(body) = &mut self.stage
-            && let Taker::Nested(nested) = &mut body.taker
-        {
-            nested.walker.adopt(habits);
+        if let Stage::Body(body) = &mut self.stage {
+            body.taker.adopt(habits);
         }
     }
 
