@@ -104,12 +104,12 @@ fn words_alone(found: &mut [(SignatureKind, Evidence)]) {
     found.iter_mut().filter(|(kind, _)| is_of_words(*kind)).for_each(|(_, it)| it.mark = None);
 }
 
-/// Says that not all of the mail was asked for: names that found no room in the question, pictures that were not looked
+/// Says that not all of the mail was asked for: names that found no room in the question, contents that were not looked
 /// at. It weighs nothing, since honest newsletters have many of both.
 #[must_use]
-pub fn left_out(names: usize, pictures: usize) -> Option<Evidence> {
-    let detail = format!("{names} name(s) not asked for, {pictures} picture(s) not looked at");
-    (names + pictures > 0)
+pub fn left_out(names: usize, unread: usize) -> Option<Evidence> {
+    let detail = format!("{names} name(s) not asked for, {unread} content(s) not looked at");
+    (names + unread > 0)
         .then(|| Evidence::new("reputation_left_out", 0.0, Source::Reputation, detail))
 }
 

@@ -11,7 +11,7 @@ mod style;
 mod view;
 
 pub use carried::{CARRIED_BYTES_MAX, PAGES_MAX};
-pub use file::{Budget, is_costly};
+pub use file::{Budget, TEXT_SUM_BYTES_MAX, Texts, is_costly};
 pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
 pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
 pub use sheet::{CLASSES_MAX, SELECTORS_MAX, SHEET_BYTES_MAX};
@@ -85,18 +85,26 @@ pub fn read_part_within(part: &Part, content: &[u8], budget: &mut Budget) -> Par
     {
         return reading;
     }
-    read_text(&mut reading, part, is_html, content);
+    read_text(&mut reading, part, is_html, content, &mut budget.texts);
     reading
 }
 
-fn read_text(reading: &mut PartReading, part: &Part, is_html: bool, content: &[u8]) {
+fn read_text(
+    reading: &mut PartReading,
+    part: &Part,
+    is_html: bool,
+    content: &[u8],
+    budget: &mut Texts,
+) {
     let charset = part.charset.as_deref();
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
     let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
     let most = if !is_wide && is_binary(content) { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
-    let cut = &content[..content.len().min(most)];
-    reading.is_cut = cut.len() < content.len();
+    let alone = content.len().min(most);
+    // What the mail's budget cuts is told by the budget: alone the same text is read further.
+    reading.is_cut = alone < content.len();
+    let cut = &content[..budget.take(alone)];
     let meta = if is_html { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
     let others = charset::other_texts(cut, [charset, meta.as_deref()], &decoded.text);

@@ -112,6 +112,11 @@ fn mails() -> Vec<(&'static str, Vec<u8>, Says)> {
             many("Subject: =?utf-8?q?=C3=A9?= =?utf-8?b?w6k=?=\n", 1100 << 10).into(),
             Says::Odd,
         ),
+        (
+            "texts beyond ASCII",
+            parts("text/plain; charset=utf-8", many("\u{e9} ", 1 << 20).as_bytes(), 3),
+            Says::LeftOut,
+        ),
         ("open anchors", html(many("<a href=//a.test/1>", 1100 << 10)), Says::Cut),
         (
             "open elements under a sheet",

@@ -28,11 +28,12 @@ pub struct Read {
     pub is_sound: bool,
 }
 
-/// Puts pictures behind all else and the largest first, so that what the mail's budget for them leaves out is least.
+/// Puts pictures behind all else and the largest first, so that what the mail's budget for them leaves out is least; and
+/// all else the smallest first: what a long text pushes out of the budget is longer.
 pub fn put_in_order(contents: &mut [Content]) {
     contents.sort_by_key(|content| {
-        let is_picture = is_picture(&content.bytes);
-        (is_picture, std::cmp::Reverse(if is_picture { content.bytes.len() } else { 0 }))
+        let (is_picture, bytes) = (is_picture(&content.bytes), content.bytes.len());
+        (is_picture, if is_picture { usize::MAX - bytes } else { bytes })
     });
 }
 

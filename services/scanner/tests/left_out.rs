@@ -163,7 +163,7 @@ async fn of_many_pictures_the_largest_are_looked_at_and_the_rest_is_said_and_not
         let (offer, scanner) = (offer(&parts), scanner(vec![address.clone()]));
         let verdict = judged(&scanner, &offer).await;
         let said = verdict.evidence.iter().find(|it| it.name == "reputation_left_out");
-        let is_said = said.is_some_and(|it| it.detail.ends_with("picture(s) not looked at"));
+        let is_said = said.is_some_and(|it| it.detail.ends_with("content(s) not looked at"));
         assert_eq!(is_said, left_out > 0);
         assert_eq!(verdict.rung, if left_out > 0 { Rung::Cached } else { Rung::Full });
         // What had no room is not looked at when the mail comes again: it would be slow again, and judged otherwise.

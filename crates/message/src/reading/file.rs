@@ -3,7 +3,7 @@
 use tamis_documents::document::{self, Document as Found};
 use tamis_documents::work::{self, Cut};
 use tamis_domain::digest::SignatureKind;
-use tamis_domain::limits::LINKS_MAX;
+use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::reading::{Document, Link, PartName, PartReading, Text};
 
 use crate::links::{LinkList, find_links};
@@ -16,9 +16,32 @@ use super::{Folded, collapse, fold};
 /// Pictures inside documents of which the codes are read, for each document: the mail's own come first.
 const PICTURES_WITHIN_MAX: usize = 2;
 
-/// What the pictures and documents of one mail may still cost.
+/// Bytes of text that are read of one mail, in all its parts: two of the longest. Text that is none of ASCII costs most, a
+/// tenth of a second a MiB at worst.
+pub const TEXT_SUM_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+
+/// What the texts of one mail may still cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    read_bytes: usize,
+    left_out: usize,
+}
+
+impl Texts {
+    /// How many of `wanted` bytes may be read; a text that gets less counts as left out.
+    pub(super) fn take(&mut self, wanted: usize) -> usize {
+        let given = wanted.min(TEXT_SUM_BYTES_MAX - self.read_bytes);
+        self.read_bytes += given;
+        self.left_out += usize::from(given < wanted);
+        given
+    }
+}
+
+/// What the pictures, documents and texts of one mail may still cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
+    /// Of texts.
+    pub texts: Texts,
     /// Of pictures.
     pub pictures: image::Budget,
     /// Of documents.
@@ -26,10 +49,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Pictures and documents that were not looked at, or not as far as they would have been alone.
+    /// Pictures, documents and texts that were not looked at, or not as far as they would have been alone.
     #[must_use]
     pub const fn left_out(&self) -> usize {
-        self.pictures.left_out() + self.documents.left_out()
+        self.pictures.left_out() + self.documents.left_out() + self.texts.left_out
     }
 }
 

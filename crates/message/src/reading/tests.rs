@@ -421,3 +421,16 @@ fn bytes_that_are_no_text_are_read_up_to_their_own_limit() {
         );
     }
 }
+
+#[test]
+fn the_texts_of_a_mail_are_read_to_their_sum_and_a_byte_more_is_left_out() {
+    let mut texts = Texts::default();
+    assert_eq!(texts.take(TEXT_SUM_BYTES_MAX - 1), TEXT_SUM_BYTES_MAX - 1);
+    assert_eq!((texts.take(1), texts.take(0)), (1, 0));
+    let mut budget = Budget { texts, ..Budget::default() };
+    assert_eq!(budget.left_out(), 0);
+    let part = part(PartKind::Text, "text/plain", None);
+    let read = read_part_within(&part, b"one more", &mut budget);
+    assert_eq!((budget.left_out(), read.is_cut), (1, false), "alone it would be read");
+    assert_eq!(read.text.unwrap().visible, "");
+}
