@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::ADDRESS_BYTES_MAX;
+use crate::reading::HeaderReading;
+
 /// The envelope of one mail, as the previous hop told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -23,6 +26,33 @@ pub struct Envelope {
     pub door: Door,
     /// `false` when sender and client were read from the mail's own trace, which anybody can write.
     pub verified: bool,
+}
+
+impl Envelope {
+    /// What Return-Path and the topmost Received of a mail in a file tell; unverified, since anybody can write them.
+    #[must_use]
+    pub fn traced(header: &HeaderReading) -> Self {
+        let relay = header.received.first();
+        let author = || header.from.first().map(|mailbox| mailbox.address.clone());
+        let sender = header.return_path.clone().or_else(author).unwrap_or_default();
+        Self {
+            client: relay.and_then(|relay| {
+                relay.address.map(|address| Client { address, name: relay.name.clone() })
+            }),
+            helo: relay.and_then(|relay| relay.helo.clone()),
+            sender: bare(&sender),
+            door: Door::File,
+            verified: false,
+            ..Self::default()
+        }
+    }
+}
+
+/// An address without angle brackets, cut to the length that an address may have.
+#[must_use]
+pub fn bare(address: &str) -> String {
+    let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
+    inner[..inner.floor_char_boundary(ADDRESS_BYTES_MAX)].to_owned()
 }
 
 /// The connecting SMTP client.

@@ -8,10 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use tamis_classifier::model::Model;
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::MailId;
-use tamis_domain::envelope::{Client, Door, Envelope};
-use tamis_domain::limits::ADDRESS_BYTES_MAX;
+use tamis_domain::envelope::Envelope;
 use tamis_domain::policy::Policy;
-use tamis_domain::reading::HeaderReading;
 use tamis_domain::status::Status;
 use tamis_domain::verdict::Verdict;
 use tamis_message::content::decode;
@@ -164,31 +162,8 @@ pub fn offer(mail: &[u8]) -> Offer {
         Some(Content { part, bytes: decode(span, span.of(mail)) })
     };
     let inline = dissected.spans.iter().zip(0_u16..).filter_map(content).collect();
-    let envelope = traced(&tamis_message::header::read(&dissected.outline.header));
+    let envelope = Envelope::traced(&tamis_message::header::read(&dissected.outline.header));
     let mut id = [0; 16];
     id.copy_from_slice(&part_digest(mail).0[..16]);
     Offer { id: MailId(id), envelope, outline: dissected.outline, inline, remaining: REMAINING }
-}
-
-/// What Return-Path and the topmost Received tell.
-fn traced(header: &HeaderReading) -> Envelope {
-    let relay = header.received.first();
-    let author = || header.from.first().map(|mailbox| mailbox.address.clone());
-    let sender = header.return_path.clone().or_else(author).unwrap_or_default();
-    Envelope {
-        client: relay.and_then(|relay| {
-            relay.address.map(|address| Client { address, name: relay.name.clone() })
-        }),
-        helo: relay.and_then(|relay| relay.helo.clone()),
-        sender: bare(&sender),
-        door: Door::File,
-        verified: false,
-        ..Envelope::default()
-    }
-}
-
-/// An address without angle brackets, cut to the length that an address may have.
-fn bare(address: &str) -> String {
-    let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
-    inner[..inner.floor_char_boundary(ADDRESS_BYTES_MAX)].to_owned()
 }

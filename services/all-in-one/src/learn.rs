@@ -9,7 +9,7 @@ use tamis_proto::learning::learning_client::LearningClient;
 use tamis_runtime::exit::Failure;
 use tamis_scanner::teach::MAIL_BYTES_MAX;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use crate::cli::{Learn, Lesson, Taught, Unlearn};
@@ -152,26 +152,10 @@ impl Tally {
 }
 
 async fn connect(options: &Lesson) -> Result<LearningClient<Channel>, Failure> {
-    let usage = |error: tonic::transport::Error| {
-        Failure::usage(
-            format!("{}: {error}", options.server),
-            "Write http://host:port or https://host:port.",
-        )
-    };
-    let mut endpoint = Endpoint::from_shared(options.server.clone())
-        .map_err(usage)?
-        .connect_timeout(TIMEOUT)
-        .timeout(TIMEOUT);
-    if let Some(tls) = start::settings(options.config.as_deref())?.tls.load()? {
-        endpoint = endpoint.tls_config(tls.client()).map_err(usage)?;
-    }
-    let channel = endpoint.connect().await.map_err(|error| {
-        Failure::temporary(
-            format!("{}: {error}", options.server),
-            "Is a scanner running there? `tamis all` and `tamis scanner` print where they listen.",
-        )
-    })?;
-    Ok(LearningClient::new(channel).max_encoding_message_size(MAIL_BYTES_MAX + 4096))
+    let advice =
+        "Is a scanner running there? `tamis all` and `tamis scanner` print where they listen.";
+    let channel = start::channel(&options.server, options.config.as_deref(), TIMEOUT, advice);
+    Ok(LearningClient::new(channel.await?).max_encoding_message_size(MAIL_BYTES_MAX + 4096))
 }
 
 /// A refusal that the next mail would meet, too.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::MailId;
-use tamis_domain::envelope::{Client, Door, Envelope};
-use tamis_domain::limits::{ADDRESS_BYTES_MAX, MAIL_BYTES_MAX};
+use tamis_domain::envelope::{Client, Door, Envelope, bare};
+use tamis_domain::limits::MAIL_BYTES_MAX;
 use tamis_domain::reading::HeaderReading;
 use tamis_message::{content, digesting, header};
 
@@ -117,30 +117,7 @@ pub fn envelope(options: &Check, header: &HeaderReading) -> Envelope {
             ..Envelope::default()
         };
     }
-    traced(header)
-}
-
-/// What Return-Path and the topmost Received tell.
-fn traced(header: &HeaderReading) -> Envelope {
-    let relay = header.received.first();
-    let author = || header.from.first().map(|mailbox| mailbox.address.clone());
-    let sender = header.return_path.clone().or_else(author).unwrap_or_default();
-    Envelope {
-        client: relay.and_then(|relay| {
-            relay.address.map(|address| Client { address, name: relay.name.clone() })
-        }),
-        helo: relay.and_then(|relay| relay.helo.clone()),
-        sender: bare(&sender),
-        door: Door::File,
-        verified: false,
-        ..Envelope::default()
-    }
-}
-
-/// An address without angle brackets, cut to the length that an address may have.
-fn bare(address: &str) -> String {
-    let inner = address.trim().trim_start_matches('<').trim_end_matches('>');
-    inner[..inner.floor_char_boundary(ADDRESS_BYTES_MAX)].to_owned()
+    Envelope::traced(header)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tamis_scanner::ask::questions::questions;
 use tamis_scanner::ask::questions::room::choose;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::cli::{Class, Signature as Options, SignatureAction};
 use crate::{mails, start};
@@ -138,26 +138,9 @@ pub(crate) fn token(path: &Path) -> Result<MetadataValue<Ascii>, Failure> {
 }
 
 async fn connect(options: &Options) -> Result<ReputationClient<Channel>, Failure> {
-    let usage = |error: tonic::transport::Error| {
-        Failure::usage(
-            format!("{}: {error}", options.server),
-            "Write http://host:port or https://host:port.",
-        )
-    };
-    let mut endpoint = Endpoint::from_shared(options.server.clone())
-        .map_err(usage)?
-        .connect_timeout(TIMEOUT)
-        .timeout(TIMEOUT);
-    if let Some(tls) = start::settings(options.config.as_deref())?.tls.load()? {
-        endpoint = endpoint.tls_config(tls.client()).map_err(usage)?;
-    }
-    let channel = endpoint.connect().await.map_err(|error| {
-        Failure::temporary(
-            format!("{}: {error}", options.server),
-            "Is the reputation server running there? `tamis all` and `tamis reputation` print where they listen.",
-        )
-    })?;
-    Ok(ReputationClient::new(channel))
+    let advice = "Is the reputation server running there? `tamis all` and `tamis reputation` print where they listen.";
+    let channel = start::channel(&options.server, options.config.as_deref(), TIMEOUT, advice);
+    Ok(ReputationClient::new(channel.await?))
 }
 
 async fn add(

@@ -1,6 +1,7 @@
 //! From a configuration file to checked settings, and the start that all roles share.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tamis_domain::policy::{Policy, Typed as TypedPolicy};
 use tamis_runtime::admin::{self, Readiness};
@@ -12,6 +13,7 @@ use tamis_runtime::shutdown::Shutdown;
 use tamis_runtime::telemetry::{Guard, Telemetry, TelemetryConfig};
 use tamis_runtime::tls::{RenewalMetrics, Tls, TlsConfig};
 use tamis_scanner::snapshot::Snapshot;
+use tonic::transport::{Channel, Endpoint};
 
 /// Sections that some role knows.
 pub const SECTIONS: [&str; 8] =
@@ -146,4 +148,29 @@ impl Process {
         admin::serve(listener, self.metrics.clone(), self.readiness.clone());
         Ok(())
     }
+}
+
+/// A connection of the command line to a service at `server`, with the certificates of the configuration in `config`.
+/// Neither connecting nor any call takes longer than `timeout`.
+///
+/// # Errors
+/// An address that is none, certificates that cannot be read, a service that does not answer: then `advice` is given.
+pub async fn channel(
+    server: &str,
+    config: Option<&Path>,
+    timeout: Duration,
+    advice: &'static str,
+) -> Result<Channel, Failure> {
+    let usage = |error: tonic::transport::Error| {
+        Failure::usage(format!("{server}: {error}"), "Write http://host:port or https://host:port.")
+    };
+    let mut endpoint = Endpoint::from_shared(server.to_owned())
+        .map_err(usage)?
+        .connect_timeout(timeout)
+        .timeout(timeout);
+    if let Some(tls) = settings(config)?.tls.load()? {
+        endpoint = endpoint.tls_config(tls.client()).map_err(usage)?;
+    }
+    let unreachable = |error| Failure::temporary(format!("{server}: {error}"), advice);
+    endpoint.connect().await.map_err(unreachable)
 }

@@ -1,21 +1,7 @@
 #!/bin/sh
-# Starts one Redis of three: as a replica of the master that the Sentinels of the others know; where none of them knows
-# any (the very first start), the first of the three is the master.
+# Starts one Redis of three: as the master, or as a replica of who is.
 set -eu
-name=${POD_NAME%-*}
-domain=$name.${POD_NAMESPACE:-default}.svc
-peers=${PEERS:-$name-0.$domain $name-1.$domain $name-2.$domain}
-self=${SELF:-$POD_NAME.$domain}
-
-master=
-for peer in $peers; do
-  [ "$peer" = "$self" ] && continue
-  master=$(timeout 2 redis-cli -h "$peer" -p 26379 --raw sentinel get-master-addr-by-name tamis 2>/dev/null |
-    head -n 1 || true)
-  case $master in *ERR* | *rror*) master= ;; esac
-  [ -n "$master" ] && break
-done
-[ -n "$master" ] || master=${peers%% *}
+. "${0%/*}/who-leads.sh"
 
 # A copy: Sentinels let Redis write down who leads, and the original cannot be written to.
 data=${DATA:-/data}

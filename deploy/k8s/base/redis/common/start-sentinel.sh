@@ -2,20 +2,7 @@
 # Starts the Sentinel beside one Redis of three. Its configuration is written anew; its id follows from its name, so that
 # the others do not count it twice after a restart.
 set -eu
-name=${POD_NAME%-*}
-domain=$name.${POD_NAMESPACE:-default}.svc
-peers=${PEERS:-$name-0.$domain $name-1.$domain $name-2.$domain}
-self=${SELF:-$POD_NAME.$domain}
-
-master=
-for peer in $peers; do
-  [ "$peer" = "$self" ] && continue
-  master=$(timeout 2 redis-cli -h "$peer" -p 26379 --raw sentinel get-master-addr-by-name tamis 2>/dev/null |
-    head -n 1 || true)
-  case $master in *ERR* | *rror*) master= ;; esac
-  [ -n "$master" ] && break
-done
-[ -n "$master" ] || master=${peers%% *}
+. "${0%/*}/who-leads.sh"
 
 config=${SENTINEL_DATA:-/sentinel}/sentinel.conf
 cat >"$config" <<CONFIG
