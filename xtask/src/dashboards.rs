@@ -8,11 +8,13 @@ mod lint;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use toml::Table;
+
+use crate::metadata::root;
 
 /// Where the descriptions stand.
 const SOURCE: &str = "deploy/grafana/source";
@@ -60,10 +62,6 @@ fn all() -> Result<BTreeMap<PathBuf, String>> {
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(made)
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
 fn dashboard(from: &Table) -> Result<Value> {

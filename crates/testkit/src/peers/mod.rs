@@ -32,7 +32,7 @@ pub use root::{Root, root};
 pub use senders::{SmtpSource, SwaksResult, smtp_source, swaks};
 pub use sendmail::{Sendmail, SendmailConfig, SendmailNext};
 pub use sink::{Received, Rule, Sink, SinkBuilder, Stage};
-pub use tamis::{Tamis, own_program};
+pub use tamis::{Tamis, get, own_program};
 
 use std::time::Duration;
 

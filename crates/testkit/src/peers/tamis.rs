@@ -295,8 +295,9 @@ pub(super) fn binary_path(name: &str) -> PathBuf {
     path
 }
 
-/// One HTTP question; None when there is no whole answer.
-fn get(address: &str, path: &str) -> Option<(u16, String)> {
+/// One HTTP question: status and body; None when there is no whole answer.
+#[must_use]
+pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(ADMIN_WAIT_MAX)).ok()?;
     // Version 1.0, so that the answer comes in one piece and ends with the connection.

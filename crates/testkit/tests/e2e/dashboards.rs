@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tamis_testkit::peers::{Dialogue, Process, Redis, Sink, Tamis, free_port};
+use tamis_testkit::peers::{Dialogue, Process, Redis, Sink, Tamis, free_port, get};
 
 use crate::dns::nsd;
 use crate::mails::mail;
@@ -198,26 +196,17 @@ fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, u16) {
         .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let mut process = Process::spawn("prometheus", &mut command, &directory.join("log"));
-    process.wait_ready(|| get(port, "/-/ready").is_some_and(|answer| answer.contains(" 200 ")));
+    let address = format!("127.0.0.1:{port}");
+    process.wait_ready(|| matches!(get(&address, "/-/ready"), Some((200, _))));
     (process, port)
-}
-
-/// The answer to a GET, with its head.
-fn get(port: u16, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
 }
 
 /// The series that a query gives now: their labels, and whether the value is a number.
 fn ask(port: u16, expression: &str) -> Vec<(BTreeMap<String, String>, bool)> {
     let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let answer = get(port, &format!("/api/v1/query?query={encoded}")).unwrap_or_default();
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let path = format!("/api/v1/query?query={encoded}");
+    let (_, body) = get(&format!("127.0.0.1:{port}"), &path).unwrap_or_default();
+    let body: Value = serde_json::from_str(&body).unwrap_or_default();
     assert_ne!(body["status"], "error", "{expression}: {body}");
     let series = body["data"]["result"].as_array().cloned().unwrap_or_default();
     series
