@@ -24,7 +24,9 @@ fn main() -> Result<()> {
     match words[..] {
         ["serve-echo", address, bytes] => echo::serve(address.parse()?, bytes.parse()?),
         ["probe-from-here", way, seconds] => flood::probe_from_here(way.parse()?, seconds.parse()?),
-        ["flood-from-here", way, seconds] => flood::flood_from_here(way.parse()?, seconds.parse()?),
+        ["flood-from-here", way, aim, seconds] => {
+            flood::flood_from_here(way.parse()?, aim.parse()?, seconds.parse()?)
+        }
         ["write-from-here", grpc, per_second, seconds] => {
             let time = Duration::from_secs(seconds.parse()?);
             writing::write_from_here(grpc.parse()?, per_second.parse()?, time)

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::asking::{Asking, Language, QUESTION_BYTES_MAX, mixed};
-use super::{Bench, load, probe, sealed};
+use super::{Bench, load, median, probe, sealed};
 use crate::process::{Program, on_core};
 use crate::report::Figure;
 
@@ -26,6 +26,8 @@ const CLIENT_SPACE: &str = "tamis-load-client";
 const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 const PORT: u16 = 7060;
+/// Discard (RFC 863), where nobody listens.
+const PORT_OF_NOBODY: u16 = 9;
 /// Questions a second of the genuine client.
 const PER_SECOND: f64 = 200.0;
 /// Datagrams that make the flood.
@@ -135,7 +137,51 @@ fn inside(space: &str, program: &Path) -> Command {
     command
 }
 
-/// The genuine client's times without and with the flood.
+/// Where the attacker's datagrams go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// At the service.
+    Service,
+    /// At the same machine over the same wire, but at a port where nobody listens. The genuine client has the attacker's
+    /// core only because there are no more: what it feels here is that core and the wire, and none of the service.
+    Nobody,
+}
+
+impl Aim {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    fn port(self) -> u16 {
+        match self {
+            Self::Service => PORT,
+            Self::Nobody => PORT_OF_NOBODY,
+        }
+    }
+}
+
+impl FromStr for Aim {
+    type Err = anyhow::Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        let aims = [Self::Service, Self::Nobody];
+        aims.into_iter().find(|aim| aim.word() == word).context("service or nobody")
+    }
+}
+
+/// One flood, and what the genuine client felt beside it.
+struct Flooded {
+    sent: f64,
+    seconds: f64,
+    server_cpu_s: f64,
+    felt: Felt,
+}
+
+/// The genuine client's times without a flood, with one that passes the service by, and with one at the service; in
+/// turn, and each time the one in the middle of all rounds.
 ///
 /// # Errors
 /// No root, or the system's.
@@ -143,39 +189,67 @@ pub fn measure(bench: &Bench, way: Way) -> Result<Vec<Figure>> {
     let _spaces = Spaces::make()?;
     let server = started(bench, way)?;
     std::thread::sleep(Duration::from_secs(2));
+    let (mut quiet, mut beside, mut flooded) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.rounds.max(1) {
+        quiet.push(probed(bench, way, bench.seconds.max(5))?);
+        beside.push(flood(bench, way, Aim::Nobody, &server)?);
+        flooded.push(flood(bench, way, Aim::Service, &server)?);
+    }
+    Ok(figures(way, &quiet, &beside, &flooded))
+}
+
+fn figures(way: Way, quiet: &[Felt], beside: &[Flooded], flooded: &[Flooded]) -> Vec<Figure> {
+    let figure = |what: &str, value, unit| Figure::plain(way.name(what), value, unit);
+    let calm = |of: fn(&Felt) -> f64| median(quiet.iter().map(of).collect());
+    let under =
+        |of: fn(&Felt) -> f64| median(flooded.iter().map(|flood| of(&flood.felt)).collect());
+    let past = |of: fn(&Felt) -> f64| median(beside.iter().map(|flood| of(&flood.felt)).collect());
+    let each = |of: fn(&Flooded) -> f64| median(flooded.iter().map(of).collect());
+    let p99 = |felt: &Felt| felt.p99_us;
+    let fewest = flooded.iter().map(|flood| flood.sent).fold(f64::INFINITY, f64::min);
+    let passed = median(beside.iter().map(|flood| flood.sent / flood.seconds).collect());
+    vec![
+        figure("datagrams", fewest, "datagrams").at_least(DATAGRAMS as f64),
+        figure("rate", each(|flood| flood.sent / flood.seconds), "datagrams/s"),
+        figure("rate_past", passed, "datagrams/s").beside("at a port where nobody listens"),
+        figure("server_cpu", each(|flood| flood.server_cpu_s / flood.sent * 1e6), "us/datagram"),
+        figure("first_without", calm(|felt| felt.first_ms), "ms")
+            .beside("proof, handshake if sealed"),
+        figure("first_with", under(|felt| felt.first_ms), "ms"),
+        figure("p50_without", calm(|felt| felt.p50_us), "us"),
+        figure("p50_with", under(|felt| felt.p50_us), "us"),
+        figure("p99_without", calm(p99), "us"),
+        figure("p99_past", past(p99), "us").beside("at a port where nobody listens"),
+        figure("p99_with", under(p99), "us"),
+        figure("p99_of_past", under(p99) / past(p99), "times").at_most(2.0),
+        figure("p99_of_without", under(p99) / calm(p99), "times").beside("with the shared core"),
+        figure("answered", under(|felt| felt.answered / felt.sent), "share").at_least(0.99),
+    ]
+}
+
+/// Floods `aim` while the genuine client asks the service.
+fn flood(bench: &Bench, way: Way, aim: Aim, server: &Program) -> Result<Flooded> {
     let seconds = bench.seconds.max(5);
-    let quiet = probed(bench, way, seconds)?;
-    let (cpu, myself) = (server.cpu_seconds()?, std::env::current_exe()?);
+    let (cpu_s, myself) = (server.cpu_seconds()?, std::env::current_exe()?);
     let attacker = on_core(bench.client_core, || {
         let mut command = Command::new("chrt");
         // It gives way to the genuine client, which has the same core only because there are no more.
         command.args(["--idle", "0", "ip", "netns", "exec", CLIENT_SPACE]).arg(&myself);
-        command.args(["flood-from-here", way.word(), &(seconds + 2).to_string()]);
+        command.args(["flood-from-here", way.word(), aim.word(), &(seconds + 2).to_string()]);
         command.stdout(Stdio::piped()).spawn()
     })??;
     std::thread::sleep(Duration::from_secs(1));
-    let flooded = probed(bench, way, seconds)?;
+    let felt = probed(bench, way, seconds)?;
     let said = attacker.wait_with_output()?;
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let [sent, seconds] = numbers(&said.stdout).context("the flood failed")?;
+    Ok(Flooded { sent, seconds, server_cpu_s: server.cpu_seconds()? - cpu_s, felt })
+}
+
+/// So many numbers, as our own processes say them.
+fn numbers<const N: usize>(said: &[u8]) -> Result<[f64; N]> {
+    let said = String::from_utf8_lossy(said);
     let numbers = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-    let [sent, flooded_s] = numbers[..] else { bail!("the flood failed") };
-    let cpu = server.cpu_seconds()? - cpu;
-    let rate = sent / flooded_s;
-    let figure = |what: &str, value, unit| Figure::plain(way.name(what), value, unit);
-    let ratio = flooded[3] / quiet[3];
-    Ok(vec![
-        figure("datagrams", sent, "datagrams").at_least(DATAGRAMS as f64),
-        figure("rate", rate, "datagrams/s"),
-        figure("server_cpu", cpu / sent * 1e6, "us/datagram"),
-        figure("first_without", quiet[4], "ms").beside("proof, and handshake if sealed"),
-        figure("first_with", flooded[4], "ms"),
-        figure("p50_without", quiet[2], "us"),
-        figure("p50_with", flooded[2], "us"),
-        figure("p99_without", quiet[3], "us"),
-        figure("p99_with", flooded[3], "us"),
-        figure("p99_ratio", ratio, "times").at_most(2.0),
-        figure("answered", flooded[1] / flooded[0], "share").at_least(0.99),
-    ])
+    numbers.try_into().ok().context("a process of ours said something else")
 }
 
 fn started(bench: &Bench, way: Way) -> Result<Program> {
@@ -193,9 +267,18 @@ fn started(bench: &Bench, way: Way) -> Result<Program> {
     Program::start(command, bench.server_core, &bench.folder.join("flood.log"))
 }
 
-/// Runs the genuine client in its namespace: sent, answered, median and 99th percentile in microseconds, and the
-/// milliseconds that its first answer took.
-fn probed(bench: &Bench, way: Way, seconds: u64) -> Result<[f64; 5]> {
+/// What the genuine client felt.
+struct Felt {
+    sent: f64,
+    answered: f64,
+    p50_us: f64,
+    p99_us: f64,
+    /// Milliseconds that its first answer took.
+    first_ms: f64,
+}
+
+/// Runs the genuine client in its namespace.
+fn probed(bench: &Bench, way: Way, seconds: u64) -> Result<Felt> {
     let myself = std::env::current_exe()?;
     let done = on_core(bench.client_core, || {
         let mut command = inside(CLIENT_SPACE, &myself);
@@ -204,9 +287,8 @@ fn probed(bench: &Bench, way: Way, seconds: u64) -> Result<[f64; 5]> {
     if !done.status.success() {
         bail!("the client failed: {}", String::from_utf8_lossy(&done.stderr));
     }
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    let numbers = said.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-    numbers.try_into().ok().context("the client said something else")
+    let [sent, answered, p50_us, p99_us, first_ms] = numbers(&done.stdout)?;
+    Ok(Felt { sent, answered, p50_us, p99_us, first_ms })
 }
 
 /// The genuine client, inside its namespace.
@@ -235,7 +317,7 @@ pub fn probe_from_here(way: Way, seconds: u64) -> Result<()> {
 ///
 /// # Errors
 /// No right to open a raw socket.
-pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
+pub fn flood_from_here(way: Way, aim: Aim, seconds: u64) -> Result<()> {
     let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::empty(), SockProtocol::Raw)?;
     let to = [Some(SockaddrIn::from(SocketAddrV4::new(SERVER, 0))); BATCH];
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
@@ -246,7 +328,7 @@ pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
     while began.elapsed() < least || (sent < DATAGRAMS && began.elapsed() < most) {
         for (place, (length, packet)) in packets.iter_mut().enumerate() {
             let index = sent + place as u64;
-            *length = forged(way, index, packet);
+            *length = forged(way, aim, index, packet);
         }
         let slices: Vec<_> =
             packets.iter().map(|(length, packet)| [IoSlice::new(&packet[..*length])]).collect();
@@ -262,7 +344,12 @@ pub fn flood_from_here(way: Way, seconds: u64) -> Result<()> {
 }
 
 /// One whole packet from somewhere in 198.18.0.0/15; the kernel fills in lengths and the sum of the header.
-fn forged(way: Way, index: u64, packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES_MAX]) -> usize {
+fn forged(
+    way: Way,
+    aim: Aim,
+    index: u64,
+    packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES_MAX],
+) -> usize {
     let chance = mixed(!index);
     let mut question = [0; QUESTION_BYTES_MAX];
     let length = match way {
@@ -287,7 +374,7 @@ fn forged(way: Way, index: u64, packet: &mut [u8; HEADERS_BYTES + QUESTION_BYTES
     ]);
     packet[16..20].copy_from_slice(&SERVER.octets());
     packet[20..22].copy_from_slice(&((chance >> 32) as u16 | 1024).to_be_bytes());
-    packet[22..24].copy_from_slice(&PORT.to_be_bytes());
+    packet[22..24].copy_from_slice(&aim.port().to_be_bytes());
     packet[24..26].copy_from_slice(&(8 + length as u16).to_be_bytes());
     // A UDP sum of 0 is "none" over IPv4 (RFC 768).
     packet[26..28].fill(0);
