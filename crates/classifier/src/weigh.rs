@@ -87,7 +87,8 @@ const WORDS: [Group; 3] = [Group::Words, Group::Subject, Group::LinkWords];
 /// The value of a feature that was seen `count` times: the tenth repetition of a word says less than the first.
 #[must_use]
 pub fn value_of(count: u32) -> f32 {
-    1.0 + (count.max(1) as f32).ln()
+    // Most features are seen once, and ln 1 is 0.
+    if count <= 1 { 1.0 } else { 1.0 + (count as f32).ln() }
 }
 
 /// What the model says of one mail.

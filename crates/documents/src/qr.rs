@@ -90,12 +90,25 @@ fn read_marked(picture: Marked, mut corners: Vec<Corner>) -> Vec<String> {
     codes
 }
 
+/// How many samples have each value.
+fn counted(samples: &[u8]) -> [u64; 256] {
+    // Neighbours are often equal, and adding to one place twice waits for the first time: four tables take turns.
+    let mut counts = [[0_u32; 256]; 4];
+    let fours = samples.chunks_exact(4);
+    for sample in fours.remainder() {
+        counts[0][usize::from(*sample)] += 1;
+    }
+    for four in fours {
+        for (counts, sample) in counts.iter_mut().zip(four) {
+            counts[usize::from(*sample)] += 1;
+        }
+    }
+    std::array::from_fn(|value| counts.iter().map(|it| u64::from(it[value])).sum())
+}
+
 /// The brightness between dark and light that parts them best (Otsu 1979); `None` for a picture of one brightness.
 fn threshold(picture: Grey) -> Option<u8> {
-    let mut counts = [0_u64; 256];
-    for sample in picture.luma {
-        counts[usize::from(*sample)] += 1;
-    }
+    let counts = counted(picture.luma);
     let total: u64 = counts.iter().sum();
     let sum: u64 = (0..).zip(&counts).map(|(value, count)| value * count).sum();
     let (mut below, mut sum_below, mut best) = (0, 0, (0.0, None));
@@ -187,14 +200,13 @@ fn proportioned(runs: [usize; 5]) -> Option<f32> {
 fn corners(picture: Grey, threshold: u8) -> [Vec<Corner>; 2] {
     let marked = [false, true].map(|is_inverted| Marked { picture, threshold, is_inverted });
     let mut found = [(Vec::new(), MEASURED_MAX), (Vec::new(), MEASURED_MAX)];
-    // The heart of a corner is three modules high: in tall pictures it is in every second row.
-    let step = 1 + picture.height / 700;
+    // The heart of a corner is three modules high, so every second row meets it; in tall pictures fewer do.
+    let step = (1 + picture.height / 700).max(2);
     for (y, row) in picture.luma.chunks_exact(picture.width).enumerate().step_by(step) {
         let (mut runs, mut end) = ([0_usize; 5], 0);
         while end < row.len() {
             let is_dark = row[end] <= threshold;
-            let other = row[end..].iter().position(|luma| (*luma <= threshold) != is_dark);
-            let length = other.unwrap_or(row.len() - end);
+            let length = run(&row[end..], threshold);
             end += length;
             runs.rotate_left(1);
             runs[4] = length;
@@ -206,6 +218,20 @@ fn corners(picture: Grey, threshold: u8) -> [Vec<Corner>; 2] {
         }
     }
     found.map(|(corners, _)| ranked(corners))
+}
+
+/// Samples from the first on that are dark as it is, or light as it is.
+fn run(samples: &[u8], threshold: u8) -> usize {
+    /// Samples compared together.
+    const TOGETHER: usize = 16;
+    let is_dark = samples.first().is_some_and(|luma| *luma <= threshold);
+    let is_other = |luma: &u8| (*luma <= threshold) != is_dark;
+    let whole = samples
+        .chunks_exact(TOGETHER)
+        .take_while(|some| !some.iter().fold(false, |is_any, luma| is_any | is_other(luma)));
+    let equal = TOGETHER * whole.count();
+    let other = samples[equal..].iter().position(is_other);
+    other.map_or(samples.len(), |at| equal + at)
 }
 
 /// Whether the middle run is as long as [`proportioned`] wants it at least: most are not, and this is a cheap question.

@@ -147,11 +147,14 @@ pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Opti
     if of_page || split.own.iter().any(|line| has_foreign_link(line)) {
         return None;
     }
-    let lower = |line: &&str| line.to_lowercase();
+    let who = split.own.iter().any(|line| has_address(line));
+    if matches!(split.returned, Returned::Nothing) && !who {
+        return None; // as nearly all mail, before the costly question
+    }
     let code = split.own.iter().any(|line| has_code(line));
+    let lower = |line: &&str| line.to_lowercase();
     let why =
         code || split.own.iter().map(lower).any(|line| PHRASES.iter().any(|it| line.contains(it)));
-    let who = split.own.iter().any(|line| has_address(line));
     match (why, split.returned, who) {
         (true, Returned::Header | Returned::Announced, _) => Some(Report::PlainBounce),
         (false, Returned::Announced, true) => Some(Report::PlainBounce),

@@ -36,7 +36,7 @@ pub(super) fn words<'a>(folded: &'a str, out: &mut Vec<&'a str>) {
 }
 
 pub(super) fn is_web_address(chunk: &str) -> bool {
-    chunk.contains("://") || chunk.starts_with("www.")
+    (chunk.as_bytes().contains(&b':') && chunk.contains("://")) || chunk.starts_with("www.")
 }
 
 fn chunk_words<'a>(chunk: &'a str, out: &mut Vec<&'a str>) {

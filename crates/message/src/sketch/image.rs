@@ -19,17 +19,16 @@
 //! Decoding is the costliest thing done to a mail, and a mail may have a thousand pictures: those of one mail share a
 //! [`Budget`], and are best looked at the largest first. What found no room is counted.
 
-use std::io::Cursor;
-use std::sync::LazyLock;
+mod brightness;
 
-use image::metadata::Cicp;
-use image::{
-    DynamicImage, GrayAlphaImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb32FImage,
-};
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use tamis_documents::qr::{self, Grey};
 use tamis_domain::digest::{PartDigest, Sketch};
 
 use super::{KEY, Minima, mix};
+use brightness::Brightness;
 
 /// Pixels of a side at least: smaller ones are icons and spies.
 pub const SIDE_MIN: u32 = 32;
@@ -130,24 +129,17 @@ pub struct Seen {
 #[must_use]
 pub fn see_within(content: &[u8], budget: &mut Budget) -> Seen {
     let Some(picture) = decode(content, budget) else { return Seen::default() };
-    let grey = grey(&picture);
-    let samples = grey.as_raw().chunks_exact(2);
-    let luma: Vec<u8> = samples
-        .map(|pixel| match pixel {
-            [luma, 255] => *luma,
-            _ => (on_white(pixel[0], pixel[1]) / 255) as u8,
-        })
-        .collect();
-    let (width, height) = (grey.width() as usize, grey.height() as usize);
-    let codes = qr::read(Grey { width, height, luma: &luma });
-    Seen { look: named(&grid(&grey)), codes }
+    let picture = Brightness::of(&picture);
+    let Brightness { width, height, .. } = picture;
+    let codes = qr::read(Grey { width, height, luma: &picture.luma });
+    Seen { look: named(&grid(&picture)), codes }
 }
 
 /// Names a picture by its look; `None` if it is none that we read, too large, too small or flat, or if the mail's other
 /// pictures left no room for it, which the budget then counts.
 #[must_use]
 pub fn look_within(content: &[u8], budget: &mut Budget) -> Option<Look> {
-    named(&grid(&grey(&decode(content, budget)?)))
+    named(&grid(&Brightness::of(&decode(content, budget)?)))
 }
 
 fn named(grid: &[i32; GRID * GRID]) -> Option<Look> {
@@ -233,60 +225,17 @@ fn is_looked_at((width, height): (u32, u32)) -> bool {
     width.min(height) >= SIDE_MIN && u64::from(width) * u64::from(height) <= PIXELS_MAX
 }
 
-/// Luma and alpha of each pixel, as the library gives them; of common pictures at a tenth of its cost.
-fn grey(picture: &DynamicImage) -> GrayAlphaImage {
-    let (width, height) = (picture.width(), picture.height());
-    let samples: Option<Vec<u8>> = match picture {
-        _ if picture.color_space() != Cicp::SRGB => None,
-        DynamicImage::ImageRgb8(it) => {
-            let pixels = it.as_raw().chunks_exact(3);
-            Some(pixels.flat_map(|it| [luma(it[0], it[1], it[2]), 255]).collect())
-        }
-        DynamicImage::ImageRgba8(it) => {
-            let pixels = it.as_raw().chunks_exact(4);
-            Some(pixels.flat_map(|it| [luma(it[0], it[1], it[2]), it[3]]).collect())
-        }
-        _ => None,
-    };
-    let grey = samples.and_then(|samples| GrayAlphaImage::from_raw(width, height, samples));
-    grey.unwrap_or_else(|| picture.to_luma_alpha8())
-}
-
-/// What red, green and blue bring to luma, as the library has it from their primaries.
-static LUMA: LazyLock<[f32; 3]> = LazyLock::new(|| {
-    let samples = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
-    let primaries = Rgb32FImage::from_raw(3, 1, samples).unwrap_or_default();
-    let luma = DynamicImage::from(primaries).to_luma32f().into_raw();
-    luma.try_into().unwrap_or_default()
-});
-
-/// The library's luma of a pixel, its steps in its order; it spends most of its time in rounding.
-fn luma(red: u8, green: u8, blue: u8) -> u8 {
-    let [kr, kg, kb] = *LUMA;
-    let of = |value: u8| f32::from(value) * (1.0 / 255.0);
-    let luma = (of(red) * kr + of(green) * kg + of(blue) * kb) * 255.0;
-    let whole = luma as i32;
-    (whole + i32::from(luma - whole as f32 >= 0.5)) as u8
-}
-
 /// Mean brightness of each cell, row by row, in sixteenths.
-fn grid(grey: &GrayAlphaImage) -> [i32; GRID * GRID] {
-    let (width, height) = (grey.width() as usize, grey.height() as usize);
-    let samples = grey.as_raw();
-    let mut columns = [0; GRID + 1];
-    for (at, column) in columns.iter_mut().enumerate() {
-        *column = at * width / GRID;
-    }
+fn grid(picture: &Brightness) -> [i32; GRID * GRID] {
+    let (width, height) = (picture.width, picture.height);
+    let columns: [usize; GRID + 1] = std::array::from_fn(|at| at * width / GRID);
     let mut cells = [0; GRID * GRID];
     for y in 0..GRID {
         let (top, bottom) = (y * height / GRID, (y + 1) * height / GRID);
         let mut sums = [0_u64; GRID];
         for row in top..bottom {
-            let row = &samples[2 * row * width..2 * (row + 1) * width];
             for x in 0..GRID {
-                let cell = &row[2 * columns[x]..2 * columns[x + 1]];
-                sums[x] +=
-                    cell.chunks_exact(2).map(|pixel| on_white(pixel[0], pixel[1])).sum::<u64>();
+                sums[x] += picture.sum(row, columns[x]..columns[x + 1]);
             }
         }
         for x in 0..GRID {
@@ -296,12 +245,6 @@ fn grid(grey: &GrayAlphaImage) -> [i32; GRID * GRID] {
         }
     }
     cells
-}
-
-/// 255 times the brightness of a pixel laid on white.
-fn on_white(luma: u8, alpha: u8) -> u64 {
-    let (luma, alpha) = (u64::from(luma), u64::from(alpha));
-    luma * alpha + 255 * (255 - alpha)
 }
 
 /// A cell that does not count.
@@ -327,25 +270,4 @@ fn directions(grid: &[i32; GRID * GRID]) -> [u8; INNER * INNER] {
         }
         u8::from(across > 0) | u8::from(down > 0) << 1 | u8::from(down.abs() > across.abs()) << 2
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use image::{RgbImage, RgbaImage};
-
-    use super::*;
-
-    #[test]
-    fn every_colour_is_as_bright_as_the_library_has_it() {
-        for red in 0..=255_u8 {
-            let colours = (0..=u16::MAX).flat_map(|it| [red, (it >> 8) as u8, it as u8]);
-            let page = RgbImage::from_raw(256, 256, colours.collect()).unwrap();
-            let page = DynamicImage::ImageRgb8(page);
-            assert!(grey(&page) == page.to_luma_alpha8(), "{red}");
-        }
-        let clear = (0..4 * 256 * 256_u32).map(|it| (it.wrapping_mul(2_654_435_761) >> 24) as u8);
-        let page = RgbaImage::from_raw(256, 256, clear.collect()).unwrap();
-        let page = DynamicImage::ImageRgba8(page);
-        assert!(grey(&page) == page.to_luma_alpha8());
-    }
 }
