@@ -69,10 +69,10 @@ fn a_report_has_the_figures_of_all_filters_and_nothing_that_is_no_number() {
 
 #[test]
 fn a_scenario_that_is_run_again_replaces_its_own_section_alone() {
-    let one = with_section(&head(), "a", "## a\n\nfirst\n");
-    let two = with_section(&one, "b", "## b\n\nsecond\n");
-    let three = with_section(&two, "a", "## a\n\nthird\n");
-    assert!(!three.contains("first") && three.contains("third") && three.contains("second"));
+    let one = with_section(&head(), "a", "## a\n\nalpha\n");
+    let two = with_section(&one, "b", "## b\n\nbeta\n");
+    let three = with_section(&two, "a", "## a\n\ngamma\n");
+    assert!(!three.contains("alpha") && three.contains("gamma") && three.contains("beta"));
     assert!(three.starts_with(HEAD) && three.find("## a") < three.find("## b"));
-    assert_eq!(with_section(&three, "b", "## b\n\nsecond\n"), three);
+    assert_eq!(with_section(&three, "b", "## b\n\nbeta\n"), three);
 }
