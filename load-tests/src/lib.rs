@@ -10,8 +10,10 @@
 pub mod documents;
 pub mod echo;
 pub mod judgement;
+pub mod mail;
 pub mod near;
 pub mod peer;
 pub mod process;
 pub mod report;
 pub mod reputation;
+pub mod times;

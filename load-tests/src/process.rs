@@ -70,7 +70,7 @@ impl Program {
     /// # Errors
     /// It is gone.
     pub fn cpu_seconds(&self) -> Result<f64> {
-        family(self.child.id()).into_iter().map(cpu_seconds).sum()
+        cpu_seconds_of_family(self.child.id())
     }
 
     /// Keeps all threads that it has, and those that they start, on `core`.
@@ -89,6 +89,12 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The most memory that was ever resident of the process, in bytes.
@@ -126,6 +132,27 @@ fn family(pid: u32) -> Vec<u32> {
     std::iter::once(pid).chain(children.split(' ').filter_map(|it| it.parse().ok())).collect()
 }
 
+/// User and system time of a process and its children so far, in seconds.
+///
+/// # Errors
+/// It is gone.
+pub fn cpu_seconds_of_family(pid: u32) -> Result<f64> {
+    family(pid).into_iter().map(cpu_seconds).sum()
+}
+
+/// Memory of a process and its children, in bytes: the most that was ever resident, if it has no children; otherwise what is
+/// theirs now, shared pages counted once.
+///
+/// # Errors
+/// It is gone.
+pub fn memory_of_family(pid: u32) -> Result<u64> {
+    let family = family(pid);
+    if family.len() == 1 {
+        return status_bytes(pid, "VmHWM:");
+    }
+    family.into_iter().map(|pid| field_bytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")).sum()
+}
+
 fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // Field 2 is the name, in brackets, and may hold anything; field 3 follows. 14 and 15 are wanted.
@@ -143,7 +170,12 @@ pub fn resident_bytes(pid: u32) -> Result<u64> {
 }
 
 fn status_bytes(pid: u32, name: &str) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    field_bytes(&format!("/proc/{pid}/status"), name)
+}
+
+/// A line of a file of /proc that says so many kB.
+fn field_bytes(path: &str, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(path)?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
     let kib = kib.with_context(|| format!("no {name}"))?;

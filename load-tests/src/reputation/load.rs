@@ -15,6 +15,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use super::asking::{Asking, QUESTION_BYTES_MAX};
 use crate::echo;
 use crate::process::local;
+use crate::times::Times;
 
 /// Datagrams in one call.
 const BATCH: usize = 32;
@@ -52,44 +53,6 @@ pub struct Seen {
     pub seconds: f64,
     /// Times of answers; empty for a closed window.
     pub times: Times,
-}
-
-/// Times in buckets 1.6 % wide: memory does not grow with the run.
-#[derive(Clone, Debug, Default)]
-pub struct Times {
-    buckets: Vec<u64>,
-    count: u64,
-}
-
-const STEPS_BITS: u32 = 6;
-
-impl Times {
-    /// Adds one.
-    pub fn add(&mut self, ns: u64) {
-        let power = u64::BITS - (ns | 1 << STEPS_BITS).leading_zeros() - 1 - STEPS_BITS;
-        let place = ((u64::from(power) << STEPS_BITS) + (ns >> power)) as usize;
-        if self.buckets.len() <= place {
-            self.buckets.resize(place + 1, 0);
-        }
-        self.buckets[place] += 1;
-        self.count += 1;
-    }
-
-    /// The time that `share` of the answers did not exceed, in microseconds.
-    #[must_use]
-    pub fn quantile_us(&self, share: f64) -> f64 {
-        let wanted = (self.count as f64 * share).ceil() as u64;
-        let mut passed = 0;
-        for (place, count) in self.buckets.iter().enumerate() {
-            passed += count;
-            if passed >= wanted && *count > 0 {
-                let power = (place >> STEPS_BITS).saturating_sub(1) as u32;
-                let step = place as u64 - (u64::from(power) << STEPS_BITS);
-                return (step << power) as f64 / 1000.0;
-            }
-        }
-        f64::NAN
-    }
 }
 
 /// Asks `server` from `sockets` sockets for `time`.
@@ -317,21 +280,5 @@ impl Generator<'_> {
                 return Ok(is_heard);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_right_within_two_percent_since_buckets_are_that_wide() {
-        let mut times = Times::default();
-        (1..=100_000).for_each(|ns| times.add(ns * 100));
-        for (share, us) in [(0.5, 5_000.0), (0.99, 9_900.0), (1.0, 10_000.0)] {
-            let found = times.quantile_us(share);
-            assert!((found / us - 1.0_f64).abs() < 0.02, "{share}: {found} for {us}");
-        }
-        assert!(Times::default().quantile_us(0.5).is_nan());
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::asking::{Asking, Language, QUESTION_BYTES_MAX};
-use super::load::{self, Times};
+use super::load;
+use crate::times::Times;
 
 /// Time that the last answers get.
 const LAST_ANSWERS: Duration = Duration::from_millis(300);

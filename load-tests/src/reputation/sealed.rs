@@ -16,7 +16,6 @@ use tamis_reputation_protocol::packet::{
 use tamis_reputation_protocol::seal::{Client, Key};
 
 use super::asking::{QUESTION_BYTES_MAX, mixed, value};
-use super::load;
 use super::probe::Felt;
 
 /// The one key of client and server. It protects made questions on this machine and nothing else.
@@ -49,7 +48,7 @@ pub fn run(
     }
     let opened_ms = began.elapsed().as_secs_f64() * 1000.0;
     site.asked.clear();
-    site.felt = Felt { sent: 0, answered: 0, known: 0, times: load::Times::default() };
+    site.felt = Felt { sent: 0, answered: 0, known: 0, times: crate::times::Times::default() };
     let began = Instant::now();
     while began.elapsed() < time {
         let due = began + Duration::from_secs_f64(site.felt.sent as f64 / per_second);
@@ -81,7 +80,7 @@ impl Site {
         let socket = UdpSocket::bind(from)?;
         socket.connect(server)?;
         let key = Key::parse(KEY).context("the key")?;
-        let felt = Felt { sent: 0, answered: 0, known: 0, times: load::Times::default() };
+        let felt = Felt { sent: 0, answered: 0, known: 0, times: crate::times::Times::default() };
         // Each process draws other secrets, as clients do: the same hello again would be given its session of before, in
         // which the numbers of its first questions are used up.
         let mut seed = [11; 32];

@@ -13,9 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
-use super::load::Times;
 use super::server::text;
 use crate::process::on_core;
+use crate::times::Times;
 
 /// Requests a second: a writer hands over what a hundredth of a second brought.
 const REQUESTS_PER_SECOND: u64 = 100;

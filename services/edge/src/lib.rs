@@ -11,6 +11,7 @@
 //! Reading order: [`intake::lmtp`] (a door), [`held`], [`scanner_client`], [`apply`], [`delivery`].
 
 pub mod apply;
+pub mod asker;
 mod carrier;
 pub mod config;
 mod delivered;

@@ -107,6 +107,12 @@ impl Redis {
         format!("{scheme}://127.0.0.1:{}/", self.port)
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What a client has to trust to speak TLS with it.
     ///
     /// # Panics

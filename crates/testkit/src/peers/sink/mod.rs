@@ -37,6 +37,8 @@ pub struct Received {
     pub recipients: Vec<String>,
     /// The mail as it was before dots were doubled.
     pub content: Vec<u8>,
+    /// When all of it was there.
+    pub at: Instant,
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use super::{Received, Shared, Stage, lock};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest line taken, in bytes: tests send longer ones than RFC 5321 allows.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -201,6 +201,7 @@ impl<'a> Session<'a> {
             from_parameters,
             recipients,
             content,
+            at: Instant::now(),
         });
         self.shared.arrived.notify_all();
     }
