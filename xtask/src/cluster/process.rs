@@ -76,7 +76,7 @@ pub(super) fn start(member: &Member, home: &Path, log: &Path) -> Result<Identity
 }
 
 /// Every process of this machine that descends from one of these, and they themselves.
-fn families(of: &[Identity]) -> Vec<Identity> {
+pub(super) fn families(of: &[Identity]) -> Vec<Identity> {
     let mut children: HashMap<u32, Vec<Identity>> = HashMap::new();
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {

@@ -138,6 +138,9 @@ fn a_process_that_has_ended_or_only_has_the_same_number_is_not_the_one_that_was_
 fn a_process_below_one_of_ours_ends_with_it() {
     let mut child = Command::new("sh").args(["-c", "sleep 600 & wait"]).spawn().unwrap();
     let parent = Identity::of(child.id()).unwrap();
+    while process::families(&[parent]).len() < 2 {
+        thread::yield_now();
+    }
     // Reaped beside, as the first process of a machine does with those whose parent has gone.
     let reaper = thread::spawn(move || child.wait());
     assert_eq!(process::end(&[parent]).unwrap(), 0);
