@@ -22,10 +22,13 @@ const PROCESSES: usize = 19;
 const TARGETS: usize = 10;
 /// Edges look scanners up every 5 s; the rest is for a busy machine.
 const FOUND_MAX: Duration = Duration::from_secs(15);
-/// Answers counted for the share of each scanner, and those who send.
-const ANSWERS: f64 = 400.0;
+/// How long the first answer of a scanner may be held against it. Measured: 4 s after it was added; 14 s in a build without
+/// optimisation, whose first mail takes twenty times as long as the others.
+const SHARE_MAX: Duration = Duration::from_secs(60);
+/// Answers in which shares are counted, and those who send.
+const ANSWERS: f64 = 200.0;
 const SENDERS: u8 = 6;
-/// Half and twice the fair share: the choice prefers who answers faster, and none of four equal ones does for long.
+/// Half and twice the fair share of four: the choice prefers who answers faster, and none of equal ones does for long.
 const SHARE: std::ops::RangeInclusive<f64> = 0.125..=0.5;
 
 /// A cluster of this test alone; ended when dropped.
@@ -347,6 +350,22 @@ fn keep_sending(local: &Local, sender: u8, is_over: &AtomicBool) {
     }
 }
 
+/// What each scanner answered in the next `ANSWERS`.
+fn window(local: &Local) -> BTreeMap<String, f64> {
+    let before = local.answered();
+    let sum = |answers: &BTreeMap<String, f64>| answers.values().sum::<f64>();
+    let enough = || {
+        let now = local.answered();
+        (sum(&now) - sum(&before) >= ANSWERS).then_some(now)
+    };
+    let after = wait_for("answers", PEER_WAIT_MAX, enough, || format!("{before:?}"));
+    let gained = |(who, count): (String, f64)| {
+        let had = before.get(&who).copied().unwrap_or(0.0);
+        (who, count - had)
+    };
+    after.into_iter().map(gained).collect()
+}
+
 #[test]
 #[ignore = "needs the peers that ./test installs"]
 fn a_scanner_that_is_added_under_load_gets_its_share_within_seconds() {
@@ -355,38 +374,31 @@ fn a_scanner_that_is_added_under_load_gets_its_share_within_seconds() {
     assert!(up.status.success(), "{}", told(&up));
     let fourth = local.address(3, 4, 7062).ip().to_string();
     let is_over = AtomicBool::new(false);
-    let (waited, before, after) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for sender in 0..SENDERS {
             let (local, is_over) = (&local, &is_over);
             scope.spawn(move || keep_sending(local, sender, is_over));
         }
         let _over = Over(&is_over);
+        assert_eq!(window(&local).len(), 3, "all three are at work before");
         let added = local.cluster("add-scanner");
         assert!(added.status.success(), "{}", told(&added));
         let began = Instant::now();
-        // Each edge looks names up at its own time: the share counts once all three have found it.
-        let found = || {
-            let finds = |edge: &u8| {
-                let path = local.folder().join(format!("log/edge-{edge}.log"));
-                fs::read_to_string(path).unwrap_or_default().contains("\"scanners\":4")
-            };
-            (1..=3).all(|edge| finds(&edge)).then_some(())
-        };
-        wait_for("all edges to find it", FOUND_MAX, found, || format!("{:?}", local.answered()));
-        let (waited, before) = (began.elapsed(), local.answered());
-        let sum = |answers: &BTreeMap<String, f64>| answers.values().sum::<f64>();
-        let enough = || {
-            let now = local.answered();
-            (sum(&now) - sum(&before) >= ANSWERS).then_some(now)
-        };
-        let after = wait_for("answers", PEER_WAIT_MAX, enough, || format!("{before:?}"));
-        (waited, before, after)
+        let heard =
+            || local.answered().get(&fourth).is_some_and(|count| *count > 0.0).then_some(());
+        wait_for("its first answer", FOUND_MAX, heard, || format!("{:?}", local.answered()));
+        let found = began.elapsed();
+        loop {
+            let shares = window(&local);
+            let share = shares[&fourth] / shares.values().sum::<f64>();
+            if SHARE.contains(&share) {
+                println!(
+                    "first answer after {found:?}, share {share:.3} after {:?}",
+                    began.elapsed()
+                );
+                break;
+            }
+            assert!(began.elapsed() < SHARE_MAX, "{share:.3} of {shares:?}");
+        }
     });
-    let of = |answers: &BTreeMap<String, f64>, who: &str| answers.get(who).copied().unwrap_or(0.0);
-    let gained: BTreeMap<&str, f64> =
-        after.keys().map(|who| (who.as_str(), of(&after, who) - of(&before, who))).collect();
-    let share = gained[fourth.as_str()] / gained.values().sum::<f64>();
-    println!("found after {waited:?}, share {share:.3} of {gained:?}");
-    assert_eq!(gained.len(), 4, "{gained:?}");
-    assert!(SHARE.contains(&share), "{share:.3} of {gained:?}");
 }
