@@ -180,8 +180,10 @@ fn up(options: &Options) -> Result<()> {
     };
     state.write(&options.folder)?;
     if let Err(error) = start_all(&settings, &plan, &mut state) {
-        let ended = end(&options.folder, &state);
-        return Err(ended.err().map_or(error, |also| anyhow::anyhow!("{also:#}")));
+        return Err(match end(&options.folder, &state) {
+            Ok(_) => error,
+            Err(also) => error.context(format!("{also:#}; run cargo xtask cluster down")),
+        });
     }
     print_table(&state);
     print_first_steps(&settings);
