@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::metadata::root;
 
 use network::{MEMBERS_MAX, Network, Role};
-use plan::{Member, Plan, Settings, plan, scanner, scanner_file, scanner_targets};
+use plan::{Given, Member, Plan, Settings, plan, scanner, scanner_file, scanner_targets};
 use postfix::{DOMAIN, MAIL_PORT};
 use process::{Identity, LOOK_AGAIN};
 use state::{Started, State, boot};
@@ -170,7 +170,9 @@ fn up(options: &Options) -> Result<()> {
         workspace,
         network: options.network,
     };
-    let plan = plan(&settings, &hosts, &rules);
+    let public_key = new_key(&settings)?;
+    let given = Given { hosts: &hosts, rules: &rules, public_key: &public_key };
+    let plan = plan(&settings, given);
     refuse_taken(plan.stages.iter().flatten())?;
     let mut state = State {
         boot: boot()?,
@@ -188,6 +190,19 @@ fn up(options: &Options) -> Result<()> {
     print_table(&state);
     print_first_steps(&settings);
     Ok(())
+}
+
+/// Makes the key that signs the bases of the first node, and gives its public half.
+fn new_key(settings: &Settings) -> Result<String> {
+    let home = settings.home("reputation-1");
+    make(&home)?;
+    let mut command = Command::new(settings.binaries.join("tamis"));
+    let output = command.args(["bases", "keygen"]).arg(home.join("signing.key")).output();
+    let output = output.context("tamis bases keygen")?;
+    if !output.status.success() {
+        bail!("tamis bases keygen: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// No two clusters, and no other program, at one address.

@@ -21,6 +21,8 @@ pub(super) enum Health {
     Sentinel(SocketAddr),
     /// A greeting.
     Smtp(SocketAddr),
+    /// Somebody listens.
+    Tcp(SocketAddr),
 }
 
 impl fmt::Display for Health {
@@ -30,6 +32,7 @@ impl fmt::Display for Health {
             Self::Redis(address) => write!(f, "redis {address}"),
             Self::Sentinel(address) => write!(f, "sentinel {address}"),
             Self::Smtp(address) => write!(f, "smtp {address}"),
+            Self::Tcp(address) => write!(f, "tcp {address}"),
         }
     }
 }
@@ -46,6 +49,7 @@ impl Health {
             "redis" => Some(Self::Redis(address)),
             "sentinel" => Some(Self::Sentinel(address)),
             "smtp" => Some(Self::Smtp(address)),
+            "tcp" => Some(Self::Tcp(address)),
             _ => None,
         }
     }
@@ -54,7 +58,8 @@ impl Health {
     pub(super) fn address(&self) -> SocketAddr {
         match self {
             Self::Http(address, _) => *address,
-            Self::Redis(address) | Self::Sentinel(address) | Self::Smtp(address) => *address,
+            Self::Redis(address) | Self::Sentinel(address) => *address,
+            Self::Smtp(address) | Self::Tcp(address) => *address,
         }
     }
 
@@ -72,6 +77,7 @@ impl Health {
             Self::Http(address, path) => format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"),
             Self::Redis(_) => "INFO replication\r\nQUIT\r\n".to_owned(),
             Self::Sentinel(_) => "SENTINEL ckquorum tamis\r\n".to_owned(),
+            Self::Tcp(_) => return Ok(String::new()),
             Self::Smtp(_) => {
                 // A client speaks when it has been greeted, and the greeting is all that is wanted.
                 let mut greeting = [0; 4];
@@ -100,6 +106,7 @@ impl Health {
             }
             Self::Sentinel(_) => answer.starts_with("+OK"),
             Self::Smtp(_) => answer.starts_with("220"),
+            Self::Tcp(_) => true,
         };
         if is_well {
             return Ok(());

@@ -25,6 +25,7 @@ pub(super) enum Role {
     Postfix = 5,
     Sink = 6,
     Prometheus = 7,
+    NameServer = 8,
 }
 
 /// The addresses of one cluster.

@@ -72,17 +72,30 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
-/// The whole cluster. `hosts` is this machine's own hosts file, `rules` the alerts.
-pub(super) fn plan(settings: &Settings, hosts: &str, rules: &str) -> Plan {
+/// What a plan takes from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given<'a> {
+    /// This machine's own hosts file.
+    pub(super) hosts: &'a str,
+    /// The alerts.
+    pub(super) rules: &'a str,
+    /// The key whose other half signs bases.
+    pub(super) public_key: &'a str,
+}
+
+/// The whole cluster.
+pub(super) fn plan(settings: &Settings, given: Given<'_>) -> Plan {
     let network = settings.network;
     let numbers = || 1..=EACH;
-    let mut first = vec![sink(settings), prometheus(settings)];
+    let mut first = vec![sink(settings), prometheus(settings), name_server(settings)];
     first.extend((1..=REDIS_SERVERS).map(|number| redis(settings, number)));
     first.extend(numbers().map(|number| sentinel(settings, number)));
     first.extend(numbers().map(|number| mx(settings, number)));
     let mut files = vec![
-        ("hosts".into(), texts::hosts(network, hosts)),
-        ("prometheus/rules.yaml".into(), rules.to_owned()),
+        ("hosts".into(), texts::hosts(network, given.hosts)),
+        ("names/root.zone".into(), texts::ZONE.to_owned()),
+        ("names/nsd.conf".into(), texts::name_server(network, &settings.home("names"))),
+        ("prometheus/rules.yaml".into(), given.rules.to_owned()),
         ("prometheus/prometheus.yaml".into(), texts::prometheus(&settings.home("prometheus"))),
         ("mx.sh".into(), postfix::START.to_owned()),
         ("sink.sh".into(), postfix::START_SINK.to_owned()),
@@ -92,7 +105,7 @@ pub(super) fn plan(settings: &Settings, hosts: &str, rules: &str) -> Plan {
         scanner_targets(network, EACH),
     ];
     for number in numbers() {
-        files.extend(files_of(settings, number));
+        files.extend(files_of(settings, number, given.public_key));
         files.push(scanner_file(settings, number));
     }
     let folders =
@@ -124,14 +137,17 @@ pub(super) fn scanner_file(settings: &Settings, number: u8) -> File {
     (format!("scanner-{number}/tamis.toml").into(), texts::scanner(settings.network, number))
 }
 
-fn files_of(settings: &Settings, number: u8) -> [File; 5] {
+fn files_of(settings: &Settings, number: u8, public_key: &str) -> [File; 5] {
     let network = settings.network;
     let home = |role: &str| settings.home(&format!("{role}-{number}"));
     let next_hop = network.at(Role::Postfix, number, BACK_PORT);
     let path = |role: &str, file: &str| PathBuf::from(format!("{role}-{number}/{file}"));
     [
         (path("sentinel", "sentinel.conf"), texts::sentinel(network, number, &home("sentinel"))),
-        (path("reputation", "tamis.toml"), texts::reputation(network, number, &home("reputation"))),
+        (
+            path("reputation", "tamis.toml"),
+            texts::reputation(network, number, &home("reputation"), public_key),
+        ),
         (path("edge", "tamis.toml"), texts::edge(network, number, next_hop, &home("edge"))),
         (path("mx", "conf/main.cf"), postfix::main_cf(network, number)),
         (path("mx", "conf/master.cf"), postfix::master_cf(network, number)),
@@ -203,6 +219,12 @@ fn sentinel(settings: &Settings, number: u8) -> Member {
     let address = settings.network.at(Role::Redis, number, SENTINEL_PORT);
     let command = words(&["redis-server", &settings.file(&name, "sentinel.conf"), "--sentinel"]);
     member(name, address, Health::Sentinel(address), command, false)
+}
+
+fn name_server(settings: &Settings) -> Member {
+    let address = settings.network.at(Role::NameServer, 1, texts::DNS_PORT);
+    let command = words(&["nsd", "-d", "-c", &settings.file("names", "nsd.conf")]);
+    member("names".into(), address, Health::Tcp(address), command, false)
 }
 
 fn prometheus(settings: &Settings) -> Member {

@@ -17,7 +17,8 @@ fn settings() -> Settings {
 }
 
 fn whole() -> Plan {
-    plan(&settings(), "127.0.0.1 localhost", "groups: []\n")
+    let (hosts, rules) = ("127.0.0.1 localhost", "groups: []\n");
+    plan(&settings(), Given { hosts, rules, public_key: "abc" })
 }
 
 fn file(path: &str) -> String {
@@ -29,10 +30,10 @@ fn file(path: &str) -> String {
 fn each_process_has_a_name_and_an_address_of_its_own_on_loopback() {
     let plan = whole();
     let members: Vec<&Member> = plan.stages.iter().flatten().collect();
-    assert_eq!(members.len(), 19);
+    assert_eq!(members.len(), 20);
     let names: BTreeSet<&str> = members.iter().map(|one| one.name.as_str()).collect();
     let addresses: BTreeSet<_> = members.iter().map(|one| one.address).collect();
-    assert_eq!((names.len(), addresses.len()), (19, 19));
+    assert_eq!((names.len(), addresses.len()), (20, 20));
     for member in members {
         let addresses = [member.address, member.health.address()];
         assert!(addresses.iter().all(|one| one.ip().is_loopback()), "{}", member.name);
@@ -50,7 +51,7 @@ fn a_stage_needs_only_those_before_it() {
         .collect();
     let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
     let wanted = [
-        set(&["mx", "prometheus", "redis", "sentinel", "sink"]),
+        set(&["mx", "names", "prometheus", "redis", "sentinel", "sink"]),
         set(&["reputation"]),
         set(&["scanner"]),
         set(&["edge"]),
@@ -89,6 +90,10 @@ fn each_postfix_has_its_edge_in_another_place_and_takes_its_mail_back() {
 fn a_reputation_node_has_the_others_for_peers() {
     let text = file("reputation-2/tamis.toml");
     assert!(text.contains("peers = [\"127.18.2.1:7063\", \"127.18.2.3:7063\"]"), "{text}");
+    assert!(
+        !text.contains("[bases]")
+            && file("reputation-1/tamis.toml").contains("trusted_keys = [\"abc\"]")
+    );
 }
 
 #[test]
@@ -109,12 +114,13 @@ fn what_is_written_down_is_read_back_and_a_line_cut_off_is_none() {
             started("redis-1", 13, Health::Redis(at)),
             started("sentinel-1", 14, Health::Sentinel(at)),
             started("mx-1", 15, Health::Smtp(at)),
+            started("names", 16, Health::Tcp(at)),
         ],
     };
     let text = state.text();
     assert_eq!(State::parse(&text).unwrap(), state);
     let cut = State::parse(&text[..text.len() - 3]).unwrap();
-    assert_eq!(cut.processes, state.processes[..3]);
+    assert_eq!(cut.processes, state.processes[..4]);
     assert!(State::parse("tamis-cluster\t2\n").is_err());
 }
 
@@ -168,6 +174,7 @@ fn an_answer_means_healthy_or_says_why_not() {
         (Health::Sentinel(at), "+OK 3 usable Sentinels", Ok(())),
         (Health::Sentinel(at), "-NOQUORUM 1 usable", Err("-NOQUORUM 1 usable".to_owned())),
         (Health::Smtp(at), "220 ", Ok(())),
+        (Health::Tcp(at), "", Ok(())),
         (Health::Smtp(at), "421 ", Err("421".to_owned())),
         (Health::Smtp(at), "", Err("says nothing".to_owned())),
     ];

@@ -15,6 +15,8 @@ pub(super) const SCANNERS: &str = "scanner.tamis.test";
 /// The name of Redis' master among the Sentinels.
 const MASTER: &str = "tamis";
 
+/// Of the name server: 53 may be taken on all addresses of a machine.
+pub(super) const DNS_PORT: u16 = 5300;
 pub(super) const REDIS_PORT: u16 = 6379;
 pub(super) const SENTINEL_PORT: u16 = 26379;
 pub(super) const REPUTATION_PORT: u16 = 7060;
@@ -57,7 +59,21 @@ pub(super) fn sentinel(network: Network, number: u8, folder: &Path) -> String {
     )
 }
 
-pub(super) fn reputation(network: Network, number: u8, folder: &Path) -> String {
+/// The first node publishes what is reported, as bases signed by the key in `signing.key`; `public_key` is its other half.
+pub(super) fn reputation(network: Network, number: u8, folder: &Path, public_key: &str) -> String {
+    let text = node(network, number, folder);
+    if number > 1 {
+        return text;
+    }
+    format!(
+        "{text}\n[bases]\npublish_signatures = true\ndir = {:?}\nchannel = \"local\"\n\
+         trusted_keys = [{public_key:?}]\nsigning_key_file = {:?}\n",
+        folder.join("bases"),
+        folder.join("signing.key"),
+    )
+}
+
+fn node(network: Network, number: u8, folder: &Path) -> String {
     let at = |port| network.at(Role::Reputation, number, port);
     format!(
         "[reputation]\nlisten = \"{}\"\ngrpc = \"{}\"\nadmin = \"{}\"\nstate_dir = {:?}\n\
@@ -75,11 +91,14 @@ pub(super) fn scanner(network: Network, number: u8) -> String {
     let at = |port| network.at(Role::Scanner, number, port);
     format!(
         "[scanner]\nlisten = \"{}\"\nadmin = \"{}\"\nredis = \"{}\"\nreputation = [{}]\n\n\
+         [scanner.dns]\nservers = [\"{}\"]\n\n[[scanner.dns.lists]]\nname = \"links\"\n\
+         zone = \"links.list.example\"\nabout = \"link\"\nrating = 1.5\n\n\
          [policy]\nactions = {{ spam = \"accept\", infected = \"reject\" }}\n\n[telemetry]\nlog = \"json\"\n",
         at(SCANNER_PORT),
         at(SCANNER_ADMIN_PORT),
         redis_url(network),
         all(network, Role::Reputation, REPUTATION_PORT, 0),
+        network.at(Role::NameServer, 1, DNS_PORT),
     )
 }
 
@@ -95,6 +114,27 @@ pub(super) fn edge(network: Network, number: u8, next_hop: SocketAddr, folder: &
         at(SMTP_PORT),
         at(EDGE_ADMIN_PORT),
         folder.join("spool"),
+    )
+}
+
+/// All names that the scanners can know, so that nothing of a mail is asked outside: an owner who signs nothing and lets one
+/// host send, and a list of links that has one.
+pub(super) const ZONE: &str = "\
+$ORIGIN .
+$TTL 300
+. IN SOA ns.tamis.test. admin.tamis.test. 1 3600 600 86400 60
+. IN NS ns.tamis.test.
+example.org. IN TXT \"v=spf1 ip4:192.0.2.9 -all\"
+_dmarc.example.org. IN TXT \"v=DMARC1; p=none\"
+bad.example.links.list.example. IN A 127.0.0.2
+";
+
+pub(super) fn name_server(network: Network, folder: &Path) -> String {
+    let (own, place) = (network.ip(Role::NameServer, 1), folder.display());
+    format!(
+        "server:\n ip-address: {own}@{DNS_PORT}\n username: \"\"\n zonesdir: \"{place}\"\n pidfile: \"{place}/pid\"\n \
+         zonelistfile: \"{place}/zones\"\n xfrdfile: \"{place}/xfrd\"\n database: \"\"\n server-count: 1\n\
+         remote-control:\n control-enable: no\nzone:\n name: \".\"\n zonefile: root.zone\n"
     )
 }
 

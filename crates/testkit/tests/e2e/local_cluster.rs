@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ const MARK: &str = "<!-- test: with a cluster -->\n```sh\n";
 /// Networks that the tests take; below are those of the test of Redis in pods, and that of the document.
 const NETWORKS: std::ops::Range<u8> = 192..254;
 /// Processes of a cluster, and what Prometheus scrapes of them: all of ours, and itself.
-const PROCESSES: usize = 19;
+const PROCESSES: usize = 20;
 const TARGETS: usize = 10;
 /// Edges look scanners up every 5 s; the rest is for a busy machine.
 const FOUND_MAX: Duration = Duration::from_secs(15);
@@ -32,13 +33,13 @@ const SENDERS: u8 = 6;
 const SHARE: std::ops::RangeInclusive<f64> = 0.125..=0.5;
 
 /// A cluster of this test alone; ended when dropped.
-struct Local {
+pub struct Local {
     folder: tempfile::TempDir,
     network: u8,
 }
 
 impl Local {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // Another test may run beside this one, with other process ids: time tells them apart.
         let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").subsec_nanos();
@@ -72,7 +73,8 @@ impl Local {
         options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
     }
 
-    fn cluster(&self, action: &str) -> Output {
+    /// `cargo xtask cluster` with this word.
+    pub fn cluster(&self, action: &str) -> Output {
         self.xtask().args(["cluster", action]).args(self.options()).output().expect("xtask")
     }
 
@@ -99,7 +101,7 @@ impl Local {
         assert!(output.status.success(), "{block}\n{}", told(&output));
     }
 
-    fn address(&self, role: u8, number: u8, port: u16) -> SocketAddr {
+    pub fn address(&self, role: u8, number: u8, port: u16) -> SocketAddr {
         ([127, self.network, role, number], port).into()
     }
 
@@ -267,7 +269,7 @@ fn a_cluster_on_one_machine_judges_mail_outlives_a_scanner_and_leaves_nothing_be
 
     local.run_block(&blocks[2]);
     let told = told(&local.cluster("status"));
-    assert!(told.contains("1 of 20 are not healthy"), "{told}");
+    assert!(told.contains("1 of 21 are not healthy"), "{told}");
     for mx in 1..=3 {
         let subject = format!("after {mx}");
         assert_eq!(local.send(mx, &mail(&subject, "Still here.")), 250, "{}", local.logs());
@@ -308,24 +310,31 @@ fn what_cannot_start_is_told_and_takes_all_others_with_it() {
         "{refused:?}"
     );
     drop(taken);
-    // Programs that end at once, behind Redis and Postfix, which do start.
+    // Roles that end at once, behind Redis and Postfix, which do start; only keys can still be made.
     let broken = local.folder.path().join("broken");
     fs::create_dir(&broken).expect("a folder");
+    let tamis = own_program("tamis").get_program().to_string_lossy().into_owned();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = bases ] && exec '{tamis}' \"$@\"\necho no room >&2\nexit 1\n"
+    );
     for name in ["tamis", "tamis-edge"] {
-        std::os::unix::fs::symlink("/bin/false", broken.join(name)).expect("a link");
+        let path = broken.join(name);
+        fs::write(&path, &script).expect("a program");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
     let mut command = local.xtask();
     command.args(["cluster", "up"]).args(local.options()).arg("--binaries").arg(&broken);
     let failed = command.output().expect("xtask");
     assert!(!failed.status.success(), "{failed:?}");
-    assert!(told(&failed).contains("reputation-1: ended at once"), "{}", told(&failed));
+    let said = told(&failed);
+    assert!(said.contains("reputation-1: ended at once") && said.contains("no room"), "{said}");
     assert!(TcpListener::bind(local.address(1, 1, 6379)).is_ok(), "Redis has ended, too");
     assert!(TcpListener::bind(local.address(5, 1, 2525)).is_ok(), "and Postfix");
     assert!(told(&local.cluster("status")).contains("no cluster runs in"));
 }
 
 /// Says that it is over when dropped: senders must end where the test fails, too.
-struct Over<'a>(&'a AtomicBool);
+pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
