@@ -1,7 +1,8 @@
-//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures|dashboards|train|evaluate>`.
+//! Checks and figures of the house, by one command: `cargo xtask <tidy|licences|numbers|figures|dashboards|cluster|train|evaluate>`.
 
 use std::process::ExitCode;
 
+mod cluster;
 mod dashboards;
 mod figures;
 mod licences;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         ["licences"] => licences::run(),
         ["numbers"] => numbers::run(),
         ["dashboards"] => dashboards::run(false),
+        ["cluster", rest @ ..] => cluster::run(rest),
         ["figures", rest @ ..] => figures::run(rest),
         ["train" | "evaluate", ..] => training::run(&words),
         _ => Err(anyhow::anyhow!(
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
              \x20      cargo xtask licences  licences and duplicate versions of all dependencies\n\
              \x20      cargo xtask numbers   measures of the code, as one table\n\
              \x20      cargo xtask dashboards  writes deploy/grafana/dashboards from deploy/grafana/source\n\
+             \x20      cargo xtask cluster up|status|add-scanner|down [--folder DIR] [--binaries DIR] [--network N]\n\
+             \x20      \x20  a cluster of real programs on this machine, see docs/operations.md\n\
              \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
              \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions\n\
              \x20      cargo xtask train [--mail DIR] [--out FILE] [--seed N]  trains the content model\n\

@@ -2,7 +2,7 @@
 
 use super::PEER_WAIT_MAX;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 /// Longest reply line that is read, in bytes; RFC 5321 section 4.5.3.1.5 allows 512.
 const REPLY_LINE_BYTES_MAX: u64 = 8_192;
@@ -32,10 +32,19 @@ impl Dialogue {
     /// When nobody listens.
     #[must_use]
     pub fn connect(port: u16) -> Self {
-        let output = TcpStream::connect(("127.0.0.1", port))
-            .unwrap_or_else(|error| panic!("port {port}: {error}"));
+        Self::connect_to((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// As `connect`, to another address.
+    ///
+    /// # Panics
+    /// When nobody listens.
+    #[must_use]
+    pub fn connect_to(address: SocketAddr) -> Self {
+        let output =
+            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let _ = output.set_read_timeout(Some(PEER_WAIT_MAX));
-        let input = output.try_clone().unwrap_or_else(|error| panic!("port {port}: {error}"));
+        let input = output.try_clone().unwrap_or_else(|error| panic!("{address}: {error}"));
         let mut dialogue = Self {
             input: BufReader::new(input),
             output,

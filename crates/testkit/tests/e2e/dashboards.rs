@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use serde_json::Value;
 use tamis_testkit::peers::{Dialogue, Process, Redis, Sink, Tamis, free_port, get};
 
 use crate::dns::nsd;
+use crate::local_cluster::{Local, Over};
 use crate::mails::mail;
 use crate::reputation_nodes::{Nodes, Writers};
 
@@ -178,7 +180,7 @@ fn bases(directory: &Path) -> String {
 }
 
 /// A Prometheus that scrapes once a second.
-fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, u16) {
+fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, String) {
     let mut text = "global:\n  scrape_interval: 1s\nscrape_configs:\n".to_owned();
     for (number, (job, address)) in targets.iter().enumerate() {
         writeln!(
@@ -198,14 +200,14 @@ fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, u16) {
     let mut process = Process::spawn("prometheus", &mut command, &directory.join("log"));
     let address = format!("127.0.0.1:{port}");
     process.wait_ready(|| matches!(get(&address, "/-/ready"), Some((200, _))));
-    (process, port)
+    (process, address)
 }
 
 /// The series that a query gives now: their labels, and whether the value is a number.
-fn ask(port: u16, expression: &str) -> Vec<(BTreeMap<String, String>, bool)> {
+fn ask(prometheus: &str, expression: &str) -> Vec<(BTreeMap<String, String>, bool)> {
     let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let path = format!("/api/v1/query?query={encoded}");
-    let (_, body) = get(&format!("127.0.0.1:{port}"), &path).unwrap_or_default();
+    let (_, body) = get(prometheus, &path).unwrap_or_default();
     let body: Value = serde_json::from_str(&body).unwrap_or_default();
     assert_ne!(body["status"], "error", "{expression}: {body}");
     let series = body["data"]["result"].as_array().cloned().unwrap_or_default();
@@ -230,8 +232,8 @@ fn labels_of(legend: &str) -> BTreeSet<&str> {
 }
 
 /// Why a panel's query shows nothing, or not what its legend says; none if it does.
-fn fault(port: u16, query: &Query) -> Option<String> {
-    let series = ask(port, &query.expression);
+fn fault(prometheus: &str, query: &Query) -> Option<String> {
+    let series = ask(prometheus, &query.expression);
     let missing = labels_of(&query.legend)
         .into_iter()
         .find(|label| !series.iter().all(|(labels, _)| labels.contains_key(*label)));
@@ -247,10 +249,10 @@ fn fault(port: u16, query: &Query) -> Option<String> {
 }
 
 /// Sends mails until told to stop: some known, some new, some with much in them.
-fn send(port: u16, sender: usize, is_over: &AtomicBool) {
+fn send(door: SocketAddr, sender: usize, is_over: &AtomicBool) {
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) {
-        let mut client = Dialogue::connect(port);
+        let mut client = Dialogue::connect_to(door);
         let line = format!(
             "Line {} of sender {sender}. http://bad.example/{}",
             number / 2,
@@ -268,33 +270,62 @@ fn send(port: u16, sender: usize, is_over: &AtomicBool) {
     }
 }
 
+/// Waits until every panel answers while mail goes through these doors; those that do not in time, with the reason.
+fn unanswered(prometheus: &str, doors: &[SocketAddr]) -> Vec<String> {
+    let is_over = AtomicBool::new(false);
+    let open = std::thread::scope(|scope| {
+        for sender in 0..SENDERS.max(doors.len()) {
+            let (is_over, door) = (&is_over, doors[sender % doors.len()]);
+            scope.spawn(move || send(door, sender, is_over));
+        }
+        let _over = Over(&is_over);
+        let end = Instant::now() + ANSWER_WAIT_MAX;
+        let mut open: Vec<Query> = queries().into_iter().filter(|it| !it.is_optional).collect();
+        while !open.is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_secs(1));
+            open.retain(|query| fault(prometheus, query).is_some());
+        }
+        open
+    });
+    open.iter()
+        .map(|query| format!("{} {:?} {}", query.place, fault(prometheus, query), query.expression))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Prometheus, Redis and NSD"]
 async fn every_panel_answers_while_a_cluster_is_at_work() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Cluster::start();
-    let (_prometheus, port) = prometheus(directory.path(), &cluster.targets());
-    let is_over = AtomicBool::new(false);
-    let smtp = cluster.edge.smtp_port();
+    let (_prometheus, address) = prometheus(directory.path(), &cluster.targets());
+    let door = SocketAddr::from((Ipv4Addr::LOCALHOST, cluster.edge.smtp_port()));
     let load = Writers::start(&cluster.nodes, 1, Duration::from_millis(200));
-    let open = std::thread::scope(|scope| {
-        for sender in 0..SENDERS {
-            let is_over = &is_over;
-            scope.spawn(move || send(smtp, sender, is_over));
-        }
-        let end = Instant::now() + ANSWER_WAIT_MAX;
-        let mut open: Vec<Query> = queries().into_iter().filter(|it| !it.is_optional).collect();
-        while !open.is_empty() && Instant::now() < end {
-            std::thread::sleep(Duration::from_secs(1));
-            open.retain(|query| fault(port, query).is_some());
-        }
-        is_over.store(true, Ordering::Relaxed);
-        open
-    });
+    let faults = unanswered(&address, &[door]);
     load.end().await;
-    let faults: Vec<String> = open
-        .iter()
-        .map(|query| format!("{} {:?} {}", query.place, fault(port, query), query.expression))
-        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn every_panel_answers_while_the_cluster_on_one_machine_is_at_work() {
+    let local = Local::new();
+    let up = local.cluster("up");
+    assert!(up.status.success(), "{up:?}");
+    let is_over = AtomicBool::new(false);
+    let server = format!("http://{}", local.address(2, 1, 7063));
+    let faults = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let signature = format!("sender:s{number}.example.com");
+                let added = Tamis::run(&["signature", "add", "--server", &server, &signature]);
+                assert!(added.status.success(), "{added:?}");
+                number += 1;
+            }
+        });
+        let _over = Over(&is_over);
+        let doors = [1, 2, 3].map(|edge| local.address(4, edge, 7067));
+        unanswered(&local.address(7, 1, 9090).to_string(), &doors)
+    });
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -19,6 +19,7 @@ mod kill;
 mod learning;
 mod learning_dovecot;
 mod learning_losses;
+mod local_cluster;
 mod mails;
 mod manifests;
 mod never_lose_mail;
