@@ -180,6 +180,40 @@ struct Flooded {
     felt: Felt,
 }
 
+/// How the machine's scheduler treats the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Before all else, as `own-machine.conf` of the unit has it. Else what also runs on its core, kernel threads and
+    /// what manages the machine, has whole slices of milliseconds first: a server that a flood keeps busy waits its turn.
+    BeforeOthers,
+    /// As any process.
+    AsAny,
+}
+
+impl Standing {
+    fn give(self, server: &Program) -> Result<()> {
+        let words: [&str; 2] = match self {
+            Self::BeforeOthers => ["--fifo", "1"],
+            Self::AsAny => ["--other", "0"],
+        };
+        let mut command = Command::new("chrt");
+        command.args(["--all-tasks", words[0], "--pid", words[1], &server.pid().to_string()]);
+        if !command.status().context("chrt (util-linux)")?.success() {
+            bail!("chrt could not change how the server is scheduled");
+        }
+        Ok(())
+    }
+}
+
+/// What was measured, a value for each round.
+#[derive(Default)]
+struct Rounds {
+    quiet: Vec<Felt>,
+    past: Vec<Flooded>,
+    flooded: Vec<Flooded>,
+    flooded_as_any: Vec<Flooded>,
+}
+
 /// The genuine client's times without a flood, with one that passes the service by, and with one at the service; in
 /// turn, and each time the one in the middle of all rounds.
 ///
@@ -189,40 +223,45 @@ pub fn measure(bench: &Bench, way: Way) -> Result<Vec<Figure>> {
     let _spaces = Spaces::make()?;
     let server = started(bench, way)?;
     std::thread::sleep(Duration::from_secs(2));
-    let (mut quiet, mut beside, mut flooded) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rounds = Rounds::default();
     for _ in 0..bench.rounds.max(1) {
-        quiet.push(probed(bench, way, bench.seconds.max(5))?);
-        beside.push(flood(bench, way, Aim::Nobody, &server)?);
-        flooded.push(flood(bench, way, Aim::Service, &server)?);
+        Standing::BeforeOthers.give(&server)?;
+        rounds.quiet.push(probed(bench, way, bench.seconds.max(5))?);
+        rounds.past.push(flood(bench, way, Aim::Nobody, &server)?);
+        rounds.flooded.push(flood(bench, way, Aim::Service, &server)?);
+        Standing::AsAny.give(&server)?;
+        rounds.flooded_as_any.push(flood(bench, way, Aim::Service, &server)?);
     }
-    Ok(figures(way, &quiet, &beside, &flooded))
+    Ok(figures(way, &rounds))
 }
 
-fn figures(way: Way, quiet: &[Felt], beside: &[Flooded], flooded: &[Flooded]) -> Vec<Figure> {
+fn figures(way: Way, rounds: &Rounds) -> Vec<Figure> {
+    let Rounds { quiet, past, flooded, flooded_as_any } = rounds;
     let figure = |what: &str, value, unit| Figure::plain(way.name(what), value, unit);
     let calm = |of: fn(&Felt) -> f64| median(quiet.iter().map(of).collect());
-    let under =
-        |of: fn(&Felt) -> f64| median(flooded.iter().map(|flood| of(&flood.felt)).collect());
-    let past = |of: fn(&Felt) -> f64| median(beside.iter().map(|flood| of(&flood.felt)).collect());
-    let each = |of: fn(&Flooded) -> f64| median(flooded.iter().map(of).collect());
-    let p99 = |felt: &Felt| felt.p99_us;
-    let fewest = flooded.iter().map(|flood| flood.sent).fold(f64::INFINITY, f64::min);
-    let passed = median(beside.iter().map(|flood| flood.sent / flood.seconds).collect());
+    let under = |of: fn(&Felt) -> f64| median(flooded.iter().map(|it| of(&it.felt)).collect());
+    let p99 = |floods: &[Flooded]| median(floods.iter().map(|it| it.felt.p99_us).collect());
+    let rate = |floods: &[Flooded]| median(floods.iter().map(|it| it.sent / it.seconds).collect());
+    let cpu = median(flooded.iter().map(|it| it.server_cpu_s / it.sent * 1e6).collect());
+    let fewest = flooded.iter().map(|it| it.sent).fold(f64::INFINITY, f64::min);
+    let p99_without = calm(|felt| felt.p99_us);
+    let nobody = "at a port where nobody listens";
     vec![
         figure("datagrams", fewest, "datagrams").at_least(DATAGRAMS as f64),
-        figure("rate", each(|flood| flood.sent / flood.seconds), "datagrams/s"),
-        figure("rate_past", passed, "datagrams/s").beside("at a port where nobody listens"),
-        figure("server_cpu", each(|flood| flood.server_cpu_s / flood.sent * 1e6), "us/datagram"),
+        figure("rate", rate(flooded), "datagrams/s"),
+        figure("rate_past", rate(past), "datagrams/s").beside(nobody),
+        figure("server_cpu", cpu, "us/datagram"),
         figure("first_without", calm(|felt| felt.first_ms), "ms")
             .beside("proof, handshake if sealed"),
         figure("first_with", under(|felt| felt.first_ms), "ms"),
         figure("p50_without", calm(|felt| felt.p50_us), "us"),
         figure("p50_with", under(|felt| felt.p50_us), "us"),
-        figure("p99_without", calm(p99), "us"),
-        figure("p99_past", past(p99), "us").beside("at a port where nobody listens"),
-        figure("p99_with", under(p99), "us"),
-        figure("p99_of_past", under(p99) / past(p99), "times").at_most(2.0),
-        figure("p99_of_without", under(p99) / calm(p99), "times").beside("with the shared core"),
+        figure("p99_without", p99_without, "us"),
+        figure("p99_past", p99(past), "us").beside(nobody),
+        figure("p99_with", p99(flooded), "us"),
+        figure("p99_ratio", p99(flooded) / p99_without, "times").at_most(2.0),
+        figure("p99_with_as_any", p99(flooded_as_any), "us").beside("scheduled as any process"),
+        figure("p99_ratio_as_any", p99(flooded_as_any) / p99_without, "times"),
         figure("answered", under(|felt| felt.answered / felt.sent), "share").at_least(0.99),
     ]
 }
