@@ -166,7 +166,7 @@ impl<'a> Base<'a> {
         let Some([a, b, c, d, e, f, g, h, weights @ ..]) = bucket else { return 0.0 };
         // All four checks at once: nearly all features are unknown, and say so without a branch for each place.
         let differing = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
-            ^ u64::from(u16::from_le_bytes(check)) * EACH_CHECK;
+            ^ (u64::from(u16::from_le_bytes(check)) * EACH_CHECK);
         if differing.wrapping_sub(EACH_CHECK) & !differing & (EACH_CHECK << 15) == 0 {
             return 0.0;
         }
