@@ -17,3 +17,4 @@ pub mod process;
 pub mod report;
 pub mod reputation;
 pub mod times;
+pub mod scale;
