@@ -16,5 +16,5 @@ pub mod peer;
 pub mod process;
 pub mod report;
 pub mod reputation;
-pub mod times;
 pub mod scale;
+pub mod times;
