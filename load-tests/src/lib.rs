@@ -16,4 +16,5 @@ pub mod peer;
 pub mod process;
 pub mod report;
 pub mod reputation;
+pub mod scale;
 pub mod times;

@@ -2,9 +2,12 @@
 //!
 //! A description (`deploy/grafana/source/*.toml`) says what a panel shows and why; what Grafana wants besides (places,
 //! numbers, variables, the data source) follows from it, equally for all. The JSON is committed, since users take it
-//! without our tools; a test compares.
+//! without our tools; a test compares. Kubernetes takes the same dashboards and alerts in wrappings of its own, which are
+//! written here, too (`deploy/k8s/components/monitoring`).
 
+mod kubernetes;
 mod lint;
+mod picture;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,9 +34,15 @@ const SELECTORS: &str = "job=~\"$job\",instance=~\"$instance\"";
 /// Version of the format of dashboards that is written: Grafana 10 and later take it, and raise it by themselves.
 const SCHEMA_VERSION: i64 = 39;
 
+/// Draws a dashboard as it stands at a Prometheus.
+pub(crate) fn picture(words: &[&str]) -> Result<()> {
+    picture::run(words)
+}
+
 /// Writes all dashboards, or says which differ from their descriptions.
 pub(crate) fn run(only_check: bool) -> Result<()> {
-    let made = all()?;
+    let mut made = all()?;
+    made.extend(kubernetes::wrappings(made.keys())?);
     for (path, text) in &made {
         if only_check {
             let found = fs::read_to_string(path).unwrap_or_default();
@@ -42,7 +51,7 @@ pub(crate) fn run(only_check: bool) -> Result<()> {
             fs::write(path, text).with_context(|| path.display().to_string())?;
         }
     }
-    println!("{} dashboards in order", made.len());
+    println!("{} files of dashboards and alerts in order", made.len());
     Ok(())
 }
 

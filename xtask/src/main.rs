@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         ["numbers"] => numbers::run(),
         ["dashboards"] => dashboards::run(false),
         ["cluster", rest @ ..] => cluster::run(rest),
+        ["dashboards", "picture", rest @ ..] => dashboards::picture(rest),
         ["figures", rest @ ..] => figures::run(rest),
         ["train" | "evaluate", ..] => training::run(&words),
         _ => Err(anyhow::anyhow!(
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
              \x20      cargo xtask dashboards  writes deploy/grafana/dashboards from deploy/grafana/source\n\
              \x20      cargo xtask cluster up|status|add-scanner|down [--folder DIR] [--binaries DIR] [--network N]\n\
              \x20      \x20  a cluster of real programs on this machine, see docs/operations.md\n\
+             \x20      cargo xtask dashboards picture --prometheus HOST:PORT [--seconds N] --out FILE  draws the overview\n\
              \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
              \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions\n\
              \x20      cargo xtask train [--mail DIR] [--out FILE] [--seed N]  trains the content model\n\

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -117,11 +117,28 @@ fn serve_for(
     })
 }
 
-async fn metrics_text(State(metrics): State<Metrics>) -> Response {
-    let Ok(text) = metrics.text() else {
+async fn metrics_text(State(metrics): State<Metrics>, asked: HeaderMap) -> Response {
+    let (kind, text) = if wants_open_metrics(&asked) {
+        (metrics::OPEN_METRICS_TYPE, metrics.open_metrics())
+    } else {
+        (metrics::CONTENT_TYPE, metrics.text())
+    };
+    let Ok(text) = text else {
         return answer(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written\n".to_owned());
     };
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE), (CONNECTION, "close")], text).into_response()
+    ([(CONTENT_TYPE, kind), (CONNECTION, "close")], text).into_response()
+}
+
+/// Whether whoever asks names OpenMetrics as a type that it takes. Its rank among others does not matter: scrapers that know
+/// it ask for it first, and the older text is for those that do not.
+fn wants_open_metrics(asked: &HeaderMap) -> bool {
+    let types = asked.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    types.flat_map(|value| value.split(',')).any(|one| {
+        let mut words = one.split(';').map(str::trim);
+        let is_it =
+            words.next().is_some_and(|it| it.eq_ignore_ascii_case("application/openmetrics-text"));
+        is_it && !words.any(|word| matches!(word, "q=0" | "q=0.0"))
+    })
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -109,6 +109,20 @@ def all_of(overlay, objects, programs):
     return found + list(known.table(lint.Rendered(objects), TABLES[overlay]))
 
 
+def monitoring(objects):
+    """The alerts and every dashboard are there, as they stand in their own files."""
+    files = {path.name: path.read_text() for path in (render.TOP.parent / "grafana/dashboards").glob("*.json")}
+    rules = yaml.safe_load((render.TOP.parent / "prometheus/rules.yaml").read_text())
+    found = {}
+    for it in objects:
+        if it["kind"] == "ConfigMap" and it["metadata"].get("labels", {}).get("grafana_dashboard") == "1":
+            found |= it["data"]
+    if not files or found != files:
+        yield "the dashboards are not those of deploy/grafana"
+    if [it["spec"] for it in objects if it["kind"] == "PrometheusRule"] != [rules]:
+        yield "the alerts are not those of deploy/prometheus"
+
+
 def mutated(rendered, programs):
     """Each planted mistake must be found, by the rule that is about it."""
     caught = set()
@@ -152,6 +166,10 @@ def main(binaries, metrics):
         ours = [it for it in objects if it["kind"] not in render.FOREIGN]
         found += schemas(yaml.safe_dump_all(ours), FLOOR)
         found += [(component, *it) for it in all_of("cluster", objects, programs)]
+        if component == "monitoring":
+            found += [(component, it) for it in monitoring(objects)]
+            if len(list(monitoring([it for it in objects if it["kind"] not in ("PrometheusRule", "ConfigMap")]))) != 2:
+                found.append((component, "nobody minds when dashboards and alerts are missing"))
     texts = [path.read_text() for path in sorted(Path(metrics).iterdir())]
     found += known.unknown_metrics(render.TOP.parent, texts)
     found += mutated(rendered, programs)

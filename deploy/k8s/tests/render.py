@@ -22,8 +22,8 @@ def objects(overlay, kubectl="kubectl"):
 
 
 # Components that an administrator may add to the overlay cluster, and kinds of others whose schemas are not at hand.
-COMPONENTS = ["user-namespaces", "tracing", "pod-monitors", "cert-manager"]
-FOREIGN = {"PodMonitor", "Certificate"}
+COMPONENTS = ["user-namespaces", "tracing", "pod-monitors", "monitoring", "cert-manager"]
+FOREIGN = {"PodMonitor", "PrometheusRule", "Certificate"}
 
 
 def with_component(component, kubectl="kubectl"):

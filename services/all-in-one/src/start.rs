@@ -121,12 +121,9 @@ impl Process {
         let telemetry = Telemetry::start(telemetry, service_name)?;
         let shutdown = Shutdown::new();
         shutdown.on_signals().map_err(|error| Failure::software(format!("signals: {error}")))?;
-        Ok(Self {
-            readiness: Readiness::new(shutdown.clone()),
-            shutdown,
-            metrics: Metrics::new(),
-            telemetry,
-        })
+        let metrics = Metrics::new();
+        telemetry.span_counts().register(&metrics);
+        Ok(Self { readiness: Readiness::new(shutdown.clone()), shutdown, metrics, telemetry })
     }
 
     /// The certificates, if there are any, read again as long as the process lives.

@@ -141,8 +141,9 @@ impl Edge {
         self.metrics.mails.get_or_create(&MailLabels { door, status, action: action.word }).inc();
         self.metrics.rungs.get_or_create(&RungLabel { rung: judged.rung.word() }).inc();
         self.metrics.rounds.get_or_create(&RoundsLabel { rounds: asked.rounds }).inc();
-        self.metrics.mail_seconds.get_or_create(&DoorLabel { door }).observe(time.as_secs_f64());
-        self.metrics.dialogue_seconds.observe(asked.time.as_secs_f64());
+        let seconds = self.metrics.mail_seconds.get_or_create(&DoorLabel { door }).clone();
+        seconds.observe_of(time.as_secs_f64(), asked.trace);
+        self.metrics.dialogue_seconds.observe_of(asked.time.as_secs_f64(), asked.trace);
         for (kind, bytes) in
             [("inline", asked.inline_bytes), ("supplied", asked.supplied_bytes), ("whole", whole)]
         {
@@ -167,6 +168,7 @@ impl Edge {
             scanner = asked.scanner.as_deref().unwrap_or(""),
             trouble = asked.trouble.as_deref().unwrap_or(""),
             note = action.note,
+            trace_id = asked.trace.map(|trace| trace.to_string()),
             "mail"
         );
     }

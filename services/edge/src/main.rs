@@ -82,6 +82,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let signals = shutdown.on_signals();
     signals.map_err(|error| Failure::software(format!("no signal handler: {error}")))?;
     let metrics = Metrics::new();
+    guard.span_counts().register(&metrics);
     if let Some(tls) = &tls {
         tls.follow(RenewalMetrics::register(&metrics));
     }

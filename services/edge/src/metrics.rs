@@ -4,10 +4,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use tamis_domain::envelope::Door;
 use tamis_domain::status::Rung;
-use tamis_runtime::metrics::{Metrics, duration_histogram};
+use tamis_runtime::metrics::{Durations, Metrics};
 
 /// Labels of a mail that was answered.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -88,13 +87,13 @@ pub struct EdgeMetrics {
     /// Bytes of content.
     pub content_bytes: Family<BytesLabel, Counter>,
     /// From the end of the mail's data to our answer.
-    pub mail_seconds: Family<DoorLabel, Histogram>,
+    pub mail_seconds: Family<DoorLabel, Durations>,
     /// The dialogue's part of it.
-    pub dialogue_seconds: Histogram,
+    pub dialogue_seconds: Durations,
     /// Questions to scanners.
     pub scanner_questions: Family<ScannerLabels, Counter>,
     /// What scanners themselves took for their verdicts, the time for our supplying left out: what the choice among them rests on.
-    pub scanner_seconds: Family<ScannerLabel, Histogram>,
+    pub scanner_seconds: Family<ScannerLabel, Durations>,
     /// Turned away at a limit.
     pub turned_away: Family<TurnedAwayLabels, Counter>,
     /// Connections open.
@@ -116,10 +115,10 @@ impl EdgeMetrics {
             rungs: Family::default(),
             rounds: Family::default(),
             content_bytes: Family::default(),
-            mail_seconds: Family::new_with_constructor(duration_histogram),
-            dialogue_seconds: duration_histogram(),
+            mail_seconds: Family::new_with_constructor(Durations::new),
+            dialogue_seconds: Durations::new(),
             scanner_questions: Family::default(),
-            scanner_seconds: Family::new_with_constructor(duration_histogram),
+            scanner_seconds: Family::new_with_constructor(Durations::new),
             turned_away: Family::default(),
             connections: Family::default(),
             mails_in_hand: Gauge::default(),

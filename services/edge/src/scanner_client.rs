@@ -9,8 +9,11 @@ use tamis_domain::limits::{INLINE_BYTES_MAX, SUPPLY_CHUNK_BYTES};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::clock;
+use tamis_runtime::telemetry::propagation::{self, TraceName};
 use tamis_selector::Failure;
 use tokio::time::timeout_at;
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use crate::carrier::{self, CarrierError, Listener, Speaker};
 use crate::held::HeldError;
@@ -51,6 +54,8 @@ pub struct Asked {
     pub time: Duration,
     /// Why nobody judged, or why the first scanner did not.
     pub trouble: Option<String>,
+    /// The mail's trace, where it is sampled.
+    pub trace: Option<TraceName>,
 }
 
 /// Why one scanner did not judge.
@@ -65,6 +70,37 @@ enum AttemptError {
     /// Ours: no other scanner helps.
     #[error(transparent)]
     Held(#[from] HeldError),
+}
+
+impl AttemptError {
+    /// The word of a trace for it.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::TimedOut => "timeout",
+            Self::Carrier(_) => "rpc",
+            Self::Broken(_) => "broken_dialogue",
+            Self::Held(_) => "held",
+        }
+    }
+}
+
+/// One call, as the semantic conventions for gRPC name it.
+fn call(scanner: &Name, attempt: usize) -> tracing::Span {
+    let address = scanner.rsplit('/').next().unwrap_or_default();
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    tracing::info_span!(
+        "edge.ask",
+        otel.name = "tamis.scan.v1.Scanner/Scan",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = "tamis.scan.v1.Scanner/Scan",
+        server.address = host,
+        server.port = port.parse::<u16>().unwrap_or_default(),
+        "error.type" = Empty,
+        tamis.attempt = attempt,
+    )
 }
 
 /// A verdict, and the scanner's own part of the time.
@@ -87,7 +123,7 @@ impl ScannerClient {
         envelope: &Envelope,
         deadline: Instant,
     ) -> (Option<Box<Verdict>>, Asked) {
-        let mut asked = Asked::default();
+        let mut asked = Asked { trace: propagation::sampled(), ..Asked::default() };
         let begun = clock::now();
         let mut verdict = None;
         for attempt in 1..=SCANNERS_PER_MAIL_MAX {
@@ -100,7 +136,15 @@ impl ScannerClient {
             };
             asked.scanner = Some(chosen.name.clone());
             let until = self.attempt_ends(attempt, deadline);
-            match self.attempt(&chosen, mail, envelope, until, &mut asked).await {
+            let span = call(&chosen.name, attempt);
+            let attempt = self.attempt(&chosen, mail, envelope, until, &mut asked);
+            let answer = attempt.instrument(span.clone()).await;
+            if let Err(error) = &answer {
+                span.record("error.type", error.kind())
+                    .record("otel.status_description", display(error));
+                span.record("otel.status_code", "ERROR");
+            }
+            match answer {
                 Ok(answer) => {
                     chosen.answered(answer.own_time);
                     self.learn(mail, &answer.verdict);

@@ -12,7 +12,7 @@ use tamis_domain::digest::SignatureKind;
 use tamis_domain::reputation::Class;
 use tamis_reputation_protocol::answering::{Action, Silence};
 use tamis_reputation_protocol::signatures::{EVICTED_MEANING, Table};
-use tamis_runtime::metrics::duration_histogram;
+use tamis_runtime::metrics::Durations;
 
 /// Upper ends of the buckets for the time of an answer, from datagram to datagram, in seconds. All answers of a batch
 /// leave together, so that one observation a batch is what each of its askers waited.
@@ -87,7 +87,7 @@ pub struct Metrics {
     /// Datagrams that the system dropped, since the receive buffer was full.
     pub shed: Counter,
     answer_seconds: Histogram,
-    fsync_seconds: Histogram,
+    fsync_seconds: Durations,
     commits: Family<OutcomeLabel, Counter>,
     signatures: Family<KindLabel, Gauge>,
     table_bytes: Gauge,
@@ -117,7 +117,7 @@ impl Metrics {
             unsent: Counter::default(),
             shed: Counter::default(),
             answer_seconds: Histogram::new(ANSWER_SECONDS),
-            fsync_seconds: duration_histogram(),
+            fsync_seconds: Durations::new(),
             commits: Family::default(),
             signatures: Family::default(),
             table_bytes: Gauge::default(),

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::Scanner;
 use crate::serve::{Edge, Ended, serve};
@@ -58,7 +59,15 @@ impl ScannerService for Door {
         &self,
         request: Request<Streaming<ScanRequest>>,
     ) -> Result<Response<Self::ScanStream>, Status> {
-        let span = tracing::info_span!("scanner.scan", otel.kind = "server");
+        let span = tracing::info_span!(
+            "scanner.scan",
+            otel.name = "tamis.scan.v1.Scanner/Scan",
+            otel.kind = "server",
+            otel.status_code = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = "tamis.scan.v1.Scanner/Scan",
+            "error.type" = Empty,
+        );
         propagation::adopt(&span, propagation::extract(request.metadata()));
         let (frames, answers) = mpsc::channel(FRAMES_MAX);
         let scanner = Arc::clone(&self.0);
@@ -73,6 +82,10 @@ impl ScannerService for Door {
                     }
                     Err(ended) => {
                         scanner.metrics.ended(word(&ended));
+                        let current = tracing::Span::current();
+                        current
+                            .record("error.type", word(&ended))
+                            .record("otel.status_code", "ERROR");
                         tracing::debug!(%ended, "dialogue ended without a verdict");
                         Err(status(&ended))
                     }

@@ -10,10 +10,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tamis_domain::verdict::Verdict;
-use tamis_runtime::metrics::duration_histogram;
+use tamis_runtime::metrics::Durations;
 use tamis_selector::ServerReport;
 
 use self::servers::Servers;
@@ -29,11 +28,11 @@ struct Inner {
     mails: Family<MailLabels, Counter>,
     evidence: Family<NameLabels, Counter>,
     ended: Family<WhyLabels, Counter>,
-    seconds: Histogram,
-    stages: Family<StageLabels, Histogram>,
+    seconds: Durations,
+    stages: Family<StageLabels, Durations>,
     recalled: Family<RecalledLabels, Counter>,
     reputation: Family<HeardLabels, Counter>,
-    reputation_seconds: Histogram,
+    reputation_seconds: Durations,
     reputation_spared: Counter,
     reputation_filter_keys: Gauge,
     reputation_shard_silent: Family<ShardLabels, Counter>,
@@ -42,7 +41,7 @@ struct Inner {
     dns: Family<DnsLabels, Counter>,
     dns_recalled: Counter,
     dns_lists: Family<ListLabels, Counter>,
-    dns_seconds: Histogram,
+    dns_seconds: Durations,
     needed_parts: Counter,
     supplied_bytes: Counter,
     inline_bytes: Counter,
@@ -158,11 +157,11 @@ impl Default for Inner {
             mails: Family::default(),
             evidence: Family::default(),
             ended: Family::default(),
-            seconds: duration_histogram(),
-            stages: Family::new_with_constructor(duration_histogram),
+            seconds: Durations::new(),
+            stages: Family::new_with_constructor(Durations::new),
             recalled: Family::default(),
             reputation: Family::default(),
-            reputation_seconds: duration_histogram(),
+            reputation_seconds: Durations::new(),
             reputation_spared: Counter::default(),
             reputation_filter_keys: Gauge::default(),
             reputation_shard_silent: Family::default(),
@@ -171,7 +170,7 @@ impl Default for Inner {
             dns: Family::default(),
             dns_recalled: Counter::default(),
             dns_lists: Family::default(),
-            dns_seconds: duration_histogram(),
+            dns_seconds: Durations::new(),
             needed_parts: Counter::default(),
             supplied_bytes: Counter::default(),
             inline_bytes: Counter::default(),

@@ -1,8 +1,10 @@
 //! The metrics of one process, and their text for Prometheus.
 //!
-//! Names: `tamis_<role>_<what>_<unit>`, counters without `_total` (it is added), base units (seconds, bytes). The text
-//! is format 0.0.4, which every scraper and `promtool` read.
+//! Names: `tamis_<role>_<what>_<unit>`, counters without `_total` (it is added), base units (seconds, bytes). There are two
+//! texts: format 0.0.4, which every scraper and `promtool` read, and OpenMetrics for who asks for it, which alone has room
+//! for exemplars.
 
+mod durations;
 mod process;
 mod text;
 
@@ -12,8 +14,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+pub use durations::Durations;
 
 /// What each metric of ours begins with; those of the process itself have their customary names.
 pub const PREFIX: &str = "tamis";
@@ -21,17 +24,15 @@ pub const PREFIX: &str = "tamis";
 /// The content type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The content type of [`Metrics::open_metrics`].
+pub const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Upper ends of the buckets for durations, in seconds. Dense around the promises: 1 and 3 ms that an edge may add, 50 ms for
 /// an answer of Redis or reputation, 0.5 s for a first verdict, 20 s for the deadline of a mail.
 pub const DURATION_SECONDS: [f64; 16] = [
     0.000_25, 0.000_5, 0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     20.0,
 ];
-
-/// A histogram of durations in seconds. Fits `Family::new_with_constructor`.
-pub fn duration_histogram() -> Histogram {
-    Histogram::new(DURATION_SECONDS)
-}
 
 /// The registry of one process, shared by its roles. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -78,10 +79,18 @@ impl Metrics {
     /// # Errors
     /// A metric that cannot write itself: a fault of ours.
     pub fn text(&self) -> Result<String, fmt::Error> {
+        Ok(text::plain(&self.open_metrics()?))
+    }
+
+    /// All metrics with their exemplars, of the type [`OPEN_METRICS_TYPE`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_metrics(&self) -> Result<String, fmt::Error> {
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
         let mut open_metrics = String::new();
-        prometheus_client::encoding::text::encode_registry(&mut open_metrics, &registry)?;
-        Ok(text::plain(&open_metrics))
+        prometheus_client::encoding::text::encode(&mut open_metrics, &registry)?;
+        Ok(open_metrics)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! They differ in the family names of counters: OpenMetrics says `# TYPE requests counter` before `requests_total 1`,
 //! the older format names the sample itself. A reader of 0.0.4, `promtool` among them, would otherwise see a counter without
-//! samples and samples without help. Also, two types exist only there. Exemplars are not used in this house.
+//! samples and samples without help. Also, two types and the exemplars exist only there.
 
 /// The same metrics in the older format.
 pub(super) fn plain(open_metrics: &str) -> String {
@@ -25,11 +25,26 @@ pub(super) fn plain(open_metrics: &str) -> String {
                 "# HELP {name}{suffix} {words}\n# TYPE {name}{suffix} {kind}\n"
             ));
         } else if !line.starts_with('#') {
-            plain.push_str(line);
+            plain.push_str(without_exemplar(line));
             plain.push('\n');
         }
     }
     plain
+}
+
+/// A sample without the exemplar behind its value. What looks like one within the value of a label is none.
+fn without_exemplar(sample: &str) -> &str {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (place, c) in sample.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            '#' if !is_quoted => return sample[..place].trim_end(),
+            _ => {}
+        }
+    }
+    sample
 }
 
 #[cfg(test)]
@@ -55,6 +70,8 @@ mod tests {
                 "# HELP v Labels.\n# TYPE v info\nv_info{a=\"b\"} 1\n",
                 "# HELP v_info Labels.\n# TYPE v_info gauge\nv_info{a=\"b\"} 1\n",
             ),
+            ("a_bucket{le=\"1.0\"} 2 # {trace_id=\"ab\"} 0.5 1.0\n", "a_bucket{le=\"1.0\"} 2\n"),
+            ("a{b=\"\\\" # {x}\"} 2\n", "a{b=\"\\\" # {x}\"} 2\n"),
             ("", ""),
         ];
         for (open_metrics, expected) in table {

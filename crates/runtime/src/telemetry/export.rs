@@ -1,6 +1,6 @@
 //! Traces out, by OTLP over gRPC; never in the way of the work.
 //!
-//! Finished spans go into the SDK's bounded queue, which drops what does not fit. A thread of its own takes them out, and
+//! Finished spans go into a bounded queue, which drops what does not fit. A thread of its own takes them out, and
 //! the gRPC connection lives on a runtime of its own: a busy or ending main runtime cannot hold it up, nor the reverse.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,13 @@ use opentelemetry_otlp::{SpanExporter as OtlpExporter, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceDetector};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
+};
 use tokio::runtime::Runtime;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+use super::bounded::{Bounded, SpanCounts, WAITING_MAX};
 
 /// How long the end of the process waits for the last traces: well within the grace that supervisors give.
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
@@ -70,6 +74,7 @@ impl Exporter {
     pub(super) fn start(
         service_name: &str,
         environment: impl Fn(&str) -> Option<String>,
+        counts: &SpanCounts,
     ) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -87,9 +92,14 @@ impl Exporter {
             }
             .map_err(|error| error.to_string())?
         };
+        let exporter = Watched { exporter, away: AtomicBool::new(false), counts: counts.clone() };
         let provider = SdkTracerProvider::builder()
             .with_resource(resource(service_name, &environment))
-            .with_batch_exporter(Watched { exporter, away: AtomicBool::new(false) })
+            .with_span_processor(Bounded {
+                queue: BatchSpanProcessor::builder(exporter).build(),
+                counts: counts.clone(),
+                waiting_max: waiting_max(&environment),
+            })
             .build();
         Ok(Self { provider, runtime: Some(runtime) })
     }
@@ -107,6 +117,12 @@ impl Drop for Exporter {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The SDK's queue has as many places, by the same variable.
+fn waiting_max(environment: impl Fn(&str) -> Option<String>) -> usize {
+    let typed = environment("OTEL_BSP_MAX_QUEUE_SIZE").and_then(|text| text.trim().parse().ok());
+    typed.filter(|typed| *typed > 0).unwrap_or(WAITING_MAX)
 }
 
 /// Who we are in traces: the variables win over the program's own name.
@@ -141,11 +157,14 @@ fn tls(environment: impl Fn(&str) -> Option<String>) -> Result<Option<ClientTlsC
 struct Watched<E> {
     exporter: E,
     away: AtomicBool,
+    counts: SpanCounts,
 }
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
         let result = self.exporter.export(batch).await;
+        self.counts.exported(spans, result.is_ok());
         let was_away = self.away.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !was_away => {

@@ -84,7 +84,9 @@ fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
     let mut time = String::new();
     SystemTime.format_time(&mut Writer::new(&mut time))?;
     let message = fields.0.remove("message").unwrap_or_default();
-    for ours in ["time", "level", "target", "trace_id"] {
+    // A span that has ended is not entered any more: the event itself then says whose it is.
+    let named = fields.0.remove("trace_id").and_then(|trace| Some(trace.as_str()?.to_owned()));
+    for ours in ["time", "level", "target"] {
         fields.0.remove(ours);
     }
     let metadata = event.metadata();
@@ -93,7 +95,7 @@ fn json(writer: &mut Writer<'_>, event: &Event<'_>) -> fmt::Result {
         level: metadata.level().as_str().to_ascii_lowercase(),
         target: metadata.target(),
         message,
-        trace_id: trace_id().map(|trace| trace.to_string()),
+        trace_id: trace_id().map(|trace| trace.to_string()).or(named),
         fields: fields.0,
     };
     let text = serde_json::to_string(&object).map_err(|_| fmt::Error)?;

@@ -5,6 +5,7 @@
 //! whose name begins with `tamis`. Spans exist for traces alone: without OTLP no span is ever made, so a log
 //! event must carry the fields it needs itself. Log lines carry the trace id where there is one.
 
+mod bounded;
 mod export;
 mod line;
 pub mod propagation;
@@ -18,6 +19,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+pub use bounded::SpanCounts;
 pub use export::{SHUTDOWN_MAX, Traces};
 
 /// The section `[telemetry]`.
@@ -74,6 +76,7 @@ pub struct Telemetry;
 #[must_use = "traces that are not sent yet are lost unless this lives until the end"]
 pub struct Guard {
     exporter: Option<export::Exporter>,
+    counts: SpanCounts,
 }
 
 impl Telemetry {
@@ -87,8 +90,9 @@ impl Telemetry {
         let environment = |name: &str| std::env::var(name).ok();
         let filter = log_filter(config, environment)?;
         let traces = Traces::asked_by(environment);
+        let counts = SpanCounts::default();
         let (exporter, warning) = match &traces {
-            Traces::On => match export::Exporter::start(service_name, environment) {
+            Traces::On => match export::Exporter::start(service_name, environment, &counts) {
                 Ok(exporter) => (Some(exporter), None),
                 Err(error) => (None, Some(error)),
             },
@@ -109,7 +113,7 @@ impl Telemetry {
         if let Some(why) = warning {
             tracing::warn!(%why, "no traces are sent");
         }
-        Ok(Guard { exporter })
+        Ok(Guard { exporter, counts })
     }
 }
 
@@ -117,6 +121,11 @@ impl Guard {
     /// Whether traces are sent.
     pub fn sends_traces(&self) -> bool {
         self.exporter.is_some()
+    }
+
+    /// What became of the spans so far.
+    pub fn span_counts(&self) -> &SpanCounts {
+        &self.counts
     }
 
     /// Sends what is left, for [`SHUTDOWN_MAX`] at most, without holding up the runtime. Dropping does the same, but blocks.

@@ -3,6 +3,8 @@
 //! Who receives a context makes a span and calls [`adopt`] before entering it:
 //! `let span = info_span!("verdict"); adopt(&span, extract(request.metadata())); work.instrument(span).await`.
 
+use std::fmt;
+
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -36,11 +38,31 @@ pub fn adopt(span: &tracing::Span, parent: Context) {
 /// Trace id (16 bytes) and span id (8 bytes) of the current span, for a datagram that has no room for more; only if
 /// the trace is sampled.
 pub fn current_trace() -> Option<([u8; 16], [u8; 8])> {
-    let context = tracing::Span::current().context();
+    let current = tracing::Span::current();
+    if current.is_none() {
+        // No exporter, or none of ours above: the ordinary case, and it costs nothing.
+        return None;
+    }
+    let context = current.context();
     let span = context.span();
     let ids = span.span_context();
     (ids.is_valid() && ids.is_sampled())
         .then(|| (ids.trace_id().to_bytes(), ids.span_id().to_bytes()))
+}
+
+/// Name of a sampled trace; shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceName([u8; 16]);
+
+impl fmt::Display for TraceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        TraceId::from_bytes(self.0).fmt(f)
+    }
+}
+
+/// The trace of the current span, if it is sampled.
+pub fn sampled() -> Option<TraceName> {
+    current_trace().map(|(trace_id, _)| TraceName(trace_id))
 }
 
 /// The context behind the ids that [`current_trace`] gave in another process; empty if one of them is zero.

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::propagation::{adopt, current_trace, extract, inject, remote_context};
+use super::propagation::{adopt, current_trace, extract, inject, remote_context, sampled};
 use super::*;
+use crate::metrics::{Durations, Metrics};
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tonic::metadata::MetadataMap;
@@ -175,4 +176,47 @@ fn a_json_line_begins_with_time_level_target_and_message() {
     let line: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(line["target"], "tamis_runtime::telemetry::tests", "ours wins over the event's");
     assert_eq!(line["message"], "greeted");
+}
+
+#[test]
+fn a_bucket_names_the_last_sampled_trace_that_fell_into_it_and_no_other() {
+    let shown = |sampler: Sampler| {
+        let durations = Durations::new();
+        let trace = traced(sampler, || {
+            durations.observe(0.002);
+            sampled().map(|trace| trace.to_string())
+        });
+        durations.observe(0.2);
+        let metrics = Metrics::new();
+        metrics.register("edge", |registry| registry.register("x_seconds", "Time", durations));
+        (trace, metrics.open_metrics().unwrap(), metrics.text().unwrap())
+    };
+    let (trace, open_metrics, plain) = shown(Sampler::AlwaysOn);
+    let label = format!(" # {{trace_id=\"{}\"}} 0.002 ", trace.unwrap());
+    let named: Vec<_> = open_metrics.lines().filter(|line| line.contains(" # {")).collect();
+    assert_eq!(named.len(), 1, "the one without a trace names none: {open_metrics}");
+    let start = "tamis_edge_x_seconds_bucket{le=\"0.003\"} 1";
+    assert!(named[0].starts_with(start) && named[0].contains(&label), "{named:?}");
+    assert!(open_metrics.ends_with("# EOF\n"));
+    assert!(!plain.contains("trace_id") && plain.contains(&format!("{start}\n")), "{plain}");
+    let (trace, open_metrics, _) = shown(Sampler::AlwaysOff);
+    assert_eq!((trace, open_metrics.contains("trace_id")), (None, false), "not sampled");
+}
+
+#[test]
+fn who_begins_a_trace_decides_for_all_whether_it_is_sampled() {
+    let always_at_heart = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+    let metadata = traced(Sampler::AlwaysOff, || {
+        let mut metadata = MetadataMap::new();
+        inject(&mut metadata);
+        metadata
+    });
+    assert!(metadata.get("traceparent").is_some_and(|it| it.to_str().unwrap().ends_with("-00")));
+    let there = traced(always_at_heart(), || {
+        let span = tracing::info_span!("answer");
+        adopt(&span, extract(&metadata));
+        span.in_scope(current_trace)
+    });
+    assert_eq!(there, None, "the head said no");
+    assert!(traced(always_at_heart(), current_trace).is_some(), "without a head it says yes");
 }

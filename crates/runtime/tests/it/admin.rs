@@ -87,6 +87,34 @@ async fn serves_its_three_paths_and_nothing_else() {
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
 }
 
+#[tokio::test]
+async fn who_asks_for_openmetrics_gets_it_and_anybody_else_the_older_text() {
+    let admin = Admin::start().await;
+    // What Prometheus 2.42 sends is the first one.
+    for (accept, is_open) in [
+        (
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+             text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            true,
+        ),
+        ("text/plain, Application/OpenMetrics-Text", true),
+        ("application/openmetrics-text; q=0, */*", false),
+        ("application/openmetrics-textual", false),
+        ("text/plain;version=0.0.4", false),
+        ("*/*", false),
+    ] {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n");
+        let answer = admin.say(request.as_bytes()).await;
+        let kind = answer.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap();
+        assert_eq!(
+            kind.starts_with("application/openmetrics-text; version=1.0.0"),
+            is_open,
+            "{accept}"
+        );
+        assert_eq!(answer.ends_with("# EOF\n"), is_open, "{accept}");
+    }
+}
+
 /// A request of exactly `bytes`, filled up by a header.
 fn request_of(bytes: usize) -> Vec<u8> {
     let (start, end) = ("GET /healthz/live HTTP/1.1\r\nHost: x\r\nX-Fill: ", "\r\n\r\n");

@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use tamis_runtime::metrics::{Metrics, duration_histogram};
+use tamis_runtime::metrics::{Durations, Metrics};
 
 type Labels = Vec<(String, String)>;
 
@@ -19,7 +18,7 @@ fn metrics() -> Metrics {
         done.get_or_create(&label("odd \" \\ \n # {x}")).inc();
         done.get_or_create(&label("lmtp")).inc_by(3);
         registry.register("connections", "Connections accepted", done);
-        let taken = Family::<Labels, Histogram>::new_with_constructor(duration_histogram);
+        let taken = Family::<Labels, Durations>::new_with_constructor(Durations::new);
         taken.get_or_create(&label("lmtp")).observe(0.002);
         registry.register("answer_seconds", "Time to an answer", taken);
     });

@@ -45,9 +45,31 @@ fn program() {
     assert!(taken < SHUTDOWN_MAX + SLACK, "the end took {taken:?}");
 }
 
+/// What another test starts: more spans than may wait.
+#[test]
+#[ignore = "the program that another test starts"]
+fn flood() {
+    let config = TelemetryConfig { log: LogFormat::Json, ..Default::default() };
+    let guard = Telemetry::start(&config, "flood").unwrap();
+    for _ in 0..1000 {
+        tracing::info_span!(target: "tamis_edge", "one of many").in_scope(|| {});
+    }
+    let counts = guard.span_counts().clone();
+    let (sent, dropped) = (counts.count("sent"), counts.count("dropped"));
+    tracing::warn!(sent, dropped, "made");
+    let begun = Instant::now();
+    drop(guard);
+    let taken = begun.elapsed();
+    assert!(taken < SHUTDOWN_MAX + SLACK, "the end took {taken:?}");
+}
+
 async fn run_program(variables: &[(&str, &str)]) -> Output {
+    run("traces::program", variables).await
+}
+
+async fn run(program: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["traces::program", "--exact", "--ignored", "--nocapture"]);
+    command.args([program, "--exact", "--ignored", "--nocapture"]);
     command.env_remove("RUST_LOG");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("OTEL_") {
@@ -175,6 +197,22 @@ async fn without_a_receiver_the_work_goes_on_and_the_end_is_not_held_up() {
         assert_eq!(lines[0]["message"], "worked");
         assert_eq!(lines[1]["sends_traces"], true);
     }
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_costs_the_spans_beyond_the_bound_and_no_waiting() {
+    let silent = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let endpoint = format!("http://{}", silent.address());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        // Longer than this test: no batch is given up, so no place becomes free.
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "64"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16"),
+    ];
+    let output = run("traces::flood", &variables).await;
+    let line = log_lines(&output).into_iter().find(|line| line["message"] == "made").unwrap();
+    assert_eq!((&line["sent"], &line["dropped"]), (&0.into(), &(1000 - 64).into()), "{line}");
 }
 
 #[tokio::test]

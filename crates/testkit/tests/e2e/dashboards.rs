@@ -94,6 +94,7 @@ fn every_alert_has_its_test_and_its_runbook() {
     let alerts: Vec<&str> =
         rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() >= 13);
+    let list = read("../docs/runbooks/README.md");
     for alert in alerts {
         let book = deploy("../docs/runbooks").join(format!("{alert}.md"));
         let text = fs::read_to_string(&book).unwrap_or_default();
@@ -101,6 +102,7 @@ fn every_alert_has_its_test_and_its_runbook() {
             assert!(text.contains(part), "{}: {part}", book.display());
         }
         assert!(rules.contains(&format!("/docs/runbooks/{alert}.md")), "{alert}");
+        assert!(list.contains(&format!("- [{alert}]({alert}.md): ")), "{alert} is not in the list");
         let fires = format!("alertname: {alert}\n");
         assert!(tests.contains(&fires), "no test in which {alert} fires");
     }
@@ -179,8 +181,8 @@ fn bases(directory: &Path) -> String {
     )
 }
 
-/// A Prometheus that scrapes once a second.
-fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, String) {
+/// A Prometheus that scrapes once a second and keeps exemplars, and its address.
+pub fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, String) {
     let mut text = "global:\n  scrape_interval: 1s\nscrape_configs:\n".to_owned();
     for (number, (job, address)) in targets.iter().enumerate() {
         writeln!(
@@ -196,6 +198,7 @@ fn prometheus(directory: &Path, targets: &[(&str, String)]) -> (Process, String)
     command
         .arg(format!("--config.file={}", file.display()))
         .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+        .arg("--enable-feature=exemplar-storage")
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let mut process = Process::spawn("prometheus", &mut command, &directory.join("log"));
     let address = format!("127.0.0.1:{port}");
@@ -270,6 +273,15 @@ fn send(door: SocketAddr, sender: usize, is_over: &AtomicBool) {
     }
 }
 
+/// Lets the cluster work on for as long as `TAMIS_TEST_HOLD_S` says, for `cargo xtask dashboards picture`.
+fn hold(prometheus: &str) {
+    let seconds = std::env::var("TAMIS_TEST_HOLD_S").ok().and_then(|text| text.parse().ok());
+    if let Some(seconds) = seconds {
+        eprintln!("Prometheus is at {prometheus} for {seconds} s more");
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+}
+
 /// Waits until every panel answers while mail goes through these doors; those that do not in time, with the reason.
 fn unanswered(prometheus: &str, doors: &[SocketAddr]) -> Vec<String> {
     let is_over = AtomicBool::new(false);
@@ -285,6 +297,7 @@ fn unanswered(prometheus: &str, doors: &[SocketAddr]) -> Vec<String> {
             std::thread::sleep(Duration::from_secs(1));
             open.retain(|query| fault(prometheus, query).is_some());
         }
+        hold(prometheus);
         open
     });
     open.iter()

@@ -45,3 +45,4 @@ mod sidecar;
 mod sightings;
 mod telemetry;
 mod tls;
+mod traces;

@@ -141,9 +141,17 @@ fn units_are_what_systemd_reads_and_leave_little_open() {
         units.push(path);
     }
     assert_eq!(units.len(), 4);
-    let verified =
-        succeeds(Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units));
-    assert_eq!(verified.trim(), "");
+    let place = folder.path().join("tamis-reputation.service.d");
+    fs::create_dir(&place).expect("a folder");
+    let own_machine = place.join("own-machine.conf");
+    let drop_in = deploy().join("systemd/tamis-reputation.service.d/own-machine.conf");
+    let text = fs::read_to_string(drop_in).expect("the drop-in");
+    fs::write(&own_machine, text.replace("=fifo", "=whenever")).expect("a file");
+    let verify =
+        || succeeds(Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units));
+    assert!(verify().contains("whenever"), "the drop-in is read");
+    fs::write(&own_machine, text).expect("a file");
+    assert_eq!(verify().trim(), "");
     for unit in &units {
         // In tenths: what is left is the network, its own sockets and the shared root.
         succeeds(

@@ -10,7 +10,6 @@ use tamis_message::digesting::{part_digest, reading_key};
 use tamis_message::reading::is_costly;
 use tamis_runtime::clock;
 use tokio::time::timeout_at;
-use tracing::Instrument as _;
 
 use super::{Examination, leaves};
 use crate::memory::{FarAnswer, Key};
@@ -36,8 +35,7 @@ impl Examination {
         if keys.is_empty() {
             return;
         }
-        let span = tracing::info_span!("scanner.redis", keys = keys.len());
-        let asked = timeout_at(until.into(), scanner.memory.recall_far(&keys)).instrument(span);
+        let asked = timeout_at(until.into(), scanner.memory.recall_far(&keys));
         match asked.await.unwrap_or(FarAnswer::Silent) {
             FarAnswer::Absent => {}
             FarAnswer::Silent => scanner.metrics.recalled(metrics::Recalled::Silent),

@@ -140,11 +140,11 @@ impl Inner {
         let name = format!("{PREFIX}key");
         let mut set = redis::cmd("SET");
         set.arg(&name).arg(&proposed.0[..]).arg("NX");
-        if self.far.ask(&set, LESSON_TIMEOUT).await.is_none() {
+        if self.far.ask("SET", &set, LESSON_TIMEOUT).await.is_none() {
             return;
         }
         let get = redis::cmd("GET").arg(&name).to_owned();
-        let Some(Value::BulkString(bytes)) = self.far.ask(&get, LESSON_TIMEOUT).await else {
+        let Some(Value::BulkString(bytes)) = self.far.ask("GET", &get, LESSON_TIMEOUT).await else {
             return;
         };
         let Some(agreed) = bytes.first_chunk::<16>().map(|key| SiteKey(*key)) else { return };
@@ -214,7 +214,7 @@ impl Inner {
     }
 
     async fn values(&self, command: &Cmd) -> Option<Vec<Value>> {
-        match self.far.ask(command, self.budget).await? {
+        match self.far.ask("HMGET", command, self.budget).await? {
             Value::Array(values) => Some(values),
             _ => None,
         }
@@ -225,7 +225,7 @@ impl Inner {
         let mut command = redis::cmd("EVAL");
         command.arg(ENTER).arg(1).arg(name("", "d")).arg(domain).arg(DOMAINS_MAX);
         command.arg(u8::from(may_enter));
-        match self.far.ask(&command, LESSON_TIMEOUT).await? {
+        match self.far.ask("EVAL", &command, LESSON_TIMEOUT).await? {
             Value::Int(room) => Some(room == 1),
             _ => None,
         }
@@ -235,7 +235,7 @@ impl Inner {
     async fn leave(&self, domain: &str) -> Option<Value> {
         let mut command = redis::cmd("SREM");
         command.arg(name("", "d")).arg(domain);
-        self.far.ask(&command, LESSON_TIMEOUT).await
+        self.far.ask("SREM", &command, LESSON_TIMEOUT).await
     }
 
     async fn learn(&self, lesson: &Lesson, domain: &str) -> Option<(Outcome, u16, u16)> {
@@ -253,7 +253,7 @@ impl Inner {
         });
         command.arg(&lesson.name[..]).arg(class).arg(blob);
         command.arg(self.bounds.mails_max).arg(self.bounds.tokens_max);
-        let Value::Array(answer) = self.far.ask(&command, LESSON_TIMEOUT).await? else {
+        let Value::Array(answer) = self.far.ask("EVAL", &command, LESSON_TIMEOUT).await? else {
             return None;
         };
         let [Value::BulkString(word), spam, ham] = answer.as_slice() else { return None };

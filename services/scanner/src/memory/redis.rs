@@ -11,6 +11,8 @@ use redis::{Client, ErrorKind, RedisError, RedisResult, TlsCertificates, Value};
 use tamis_domain::reading::PartFacts;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::{Key, Writes};
 use tamis_runtime::redis_address::Address;
@@ -100,23 +102,52 @@ impl Far {
 
     /// One round trip for all keys; `None` when Redis is away or late.
     pub(super) async fn recall(&self, keys: &[Key]) -> Option<Vec<Option<Arc<PartFacts>>>> {
-        let connection = self.shared.connection()?;
         let mut command = redis::cmd("MGET");
         for key in keys {
             command.arg(full_key(key));
         }
-        let budget = self.shared.settings.budget;
-        let answer = timeout(budget, connection.query(&command)).await;
-        let values = self.shared.checked(answer.ok())?;
+        let values = self.ask("MGET", &command, self.shared.settings.budget).await?;
         let Value::Array(values) = values else { return None };
         (values.len() == keys.len()).then(|| values.into_iter().map(read).collect())
     }
 
-    /// One command, waited for at most `within`; `None` when Redis is away, late, or refuses.
-    pub(crate) async fn ask(&self, command: &redis::Cmd, within: Duration) -> Option<Value> {
+    /// One command by its name, waited for at most `within`; `None` when Redis is away, late, or refuses. One span a round
+    /// trip that a mail waits for; what the process asks for itself begins no trace.
+    pub(crate) async fn ask(
+        &self,
+        name: &'static str,
+        command: &redis::Cmd,
+        within: Duration,
+    ) -> Option<Value> {
         let connection = self.shared.connection()?;
-        let answer = timeout(within, connection.query(command)).await;
+        let span = self.span(name);
+        let answer = timeout(within, connection.query(command)).instrument(span.clone()).await;
+        let trouble = match &answer {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.code().unwrap_or("connection").to_owned()),
+            Err(_) => Some("timeout".to_owned()),
+        };
+        if let Some(trouble) = trouble {
+            span.record("error.type", trouble).record("otel.status_code", "ERROR");
+        }
         self.shared.checked(answer.ok())
+    }
+
+    /// A span as the semantic conventions for Redis have it. What is asked stays out: it names mails.
+    fn span(&self, operation: &'static str) -> tracing::Span {
+        if tracing::Span::current().is_none() {
+            return tracing::Span::none();
+        }
+        tracing::info_span!(
+            "scanner.redis",
+            otel.name = operation,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            db.system.name = "redis",
+            db.operation.name = operation,
+            "error.type" = Empty,
+            tamis.what = self.shared.what,
+        )
     }
 
     /// Queues a fact for writing; drops it when the queue is full.

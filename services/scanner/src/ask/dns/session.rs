@@ -8,6 +8,8 @@ use std::time::Instant;
 use tamis_runtime::clock;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::Inner;
 use super::question::{Answer, Failure, Kind, Question};
@@ -54,6 +56,19 @@ impl Purpose {
         }
     }
 
+    /// The word used in traces.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Spf => "spf",
+            Self::Reverse => "reverse",
+            Self::Keys => "keys",
+            Self::Policies => "policies",
+            Self::Seals => "seals",
+            Self::Lists => "lists",
+        }
+    }
+
     /// Questions of one mail under way at the same time.
     #[must_use]
     pub const fn seats(self) -> usize {
@@ -67,6 +82,10 @@ impl Purpose {
     }
 }
 
+/// Questions of one mail that have a span of their own. An honest mail asks about ten; who makes us ask hundreds shall not
+/// fill anybody's traces: the others are counted alone.
+pub const SPANS_MAX: u32 = 32;
+
 /// The questions of one mail.
 #[derive(Debug)]
 pub struct Session {
@@ -75,6 +94,7 @@ pub struct Session {
     shares: [Share; Purpose::ALL.len()],
     heard: AtomicU32,
     silent: AtomicU32,
+    spans_left: AtomicU32,
 }
 
 /// What is left for one purpose.
@@ -111,6 +131,7 @@ impl Session {
             }),
             heard: AtomicU32::new(0),
             silent: AtomicU32::new(0),
+            spans_left: AtomicU32::new(SPANS_MAX),
         }
     }
 
@@ -162,8 +183,29 @@ impl Asker<'_> {
             self.session.inner.metrics.dns_recalled();
             return (self.count(known), false);
         }
-        let (answer, is_theirs) = self.answer(question).await;
+        let span = self.span(&question);
+        let (answer, is_theirs) = self.answer(question).instrument(span.clone()).await;
+        span.record("tamis.dns.outcome", answer.word());
+        if let Answer::Failed(failure) = &answer {
+            span.record("error.type", failure.word()).record("otel.status_code", "ERROR");
+        }
         (self.count(answer), is_theirs)
+    }
+
+    /// A span without the name that is asked for: that is the mail's.
+    fn span(self, question: &Question) -> tracing::Span {
+        if tracing::Span::current().is_none() || !take_one(&self.session.spans_left) {
+            return tracing::Span::none();
+        }
+        tracing::info_span!(
+            "dns.lookup",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            tamis.dns.kind = question.kind().word(),
+            tamis.dns.purpose = self.purpose.word(),
+            tamis.dns.outcome = Empty,
+            "error.type" = Empty,
+        )
     }
 
     /// What the cache knows counts as well: a mail that finds only remembered silence has heard nothing, and one whose
@@ -179,9 +221,8 @@ impl Asker<'_> {
 
     async fn answer(self, question: Question) -> (Answer, bool) {
         let ours = |failure: Failure| (Answer::Failed(failure), false);
-        let take = |left: u32| left.checked_sub(1);
         let share = &self.session.shares[self.purpose as usize];
-        if share.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+        if !take_one(&share.left) {
             return ours(Failure::TooMany);
         }
         let mut boarded = None;
@@ -202,5 +243,22 @@ impl Asker<'_> {
             let waited = boarded.map(|since| clock::now().saturating_duration_since(since));
             (Answer::Failed(Failure::Timeout), waited.is_some_and(|waited| waited >= patience))
         })
+    }
+}
+
+/// Takes one of what is left; `false`: nothing is.
+fn take_one(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n_questions_have_spans_and_one_more_has_none() {
+        let left = AtomicU32::new(SPANS_MAX);
+        assert!((0..SPANS_MAX).all(|_| take_one(&left)), "the {SPANS_MAX}th");
+        assert!(!take_one(&left) && !take_one(&left), "one more");
     }
 }

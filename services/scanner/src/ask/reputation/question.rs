@@ -13,6 +13,8 @@ use tamis_reputation_protocol::packet::{Item, Trace};
 use tamis_runtime::{clock, telemetry};
 use tamis_selector::{CUT_OFF, Failure, Flight};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
+use tracing::field::{Empty, display};
 
 use super::lanes::Came;
 use super::pool::{Mind, Pool};
@@ -40,14 +42,42 @@ pub(super) async fn ask(
     budget: Duration,
     metrics: &Metrics,
 ) -> Option<Told> {
-    let mut question = Question::new(pool, items, is_sighting, budget, metrics)?;
-    let outcome = question.run().await;
+    let span = span(items.len());
+    // Within the span, so that who answers carries the trace on from here.
+    let question = span.in_scope(|| Question::new(pool, items, is_sighting, budget, metrics));
+    let mut question = question?;
+    let outcome = question.run().instrument(span.clone()).await;
+    match &outcome {
+        Outcome::Answered { .. } => {
+            if let Some(server) = question.answered_by {
+                span.record("server.address", display(server.ip()));
+                span.record("server.port", server.port());
+            }
+        }
+        Outcome::Unanswered | Outcome::NothingToAsk => {
+            span.record("error.type", "timeout").record("otel.status_code", "ERROR");
+        }
+    }
     let left_out = question.left_out;
     question.settle_later();
     match outcome {
         Outcome::Answered { listings, .. } => Some(Told { listings, left_out }),
         Outcome::Unanswered | Outcome::NothingToAsk => None,
     }
+}
+
+/// One question to one shard, whose servers may be tried one after another: one span a shard, of which there are few.
+fn span(items: usize) -> tracing::Span {
+    tracing::info_span!(
+        "reputation.question",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        network.transport = "udp",
+        server.address = Empty,
+        server.port = Empty,
+        "error.type" = Empty,
+        items,
+    )
 }
 
 /// One question between sockets and thought.
@@ -58,6 +88,7 @@ struct Question {
     came: mpsc::Receiver<Came>,
     seed: u64,
     left_out: usize,
+    answered_by: Option<SocketAddr>,
     metrics: Metrics,
 }
 
@@ -93,7 +124,16 @@ impl Question {
         pool.lanes.expect(id, sender);
         let (pool, asking) = (Arc::clone(pool), Asking::new(plan, now));
         let (flights, metrics) = (HashMap::new(), metrics.clone());
-        Some(Self { pool, asking, flights, came, seed: id, left_out: 0, metrics })
+        Some(Self {
+            pool,
+            asking,
+            flights,
+            came,
+            seed: id,
+            left_out: 0,
+            answered_by: None,
+            metrics,
+        })
     }
 
     /// Until there is an outcome.
@@ -199,6 +239,7 @@ impl Question {
                     mind.selector.answered(flight, now);
                 }
                 self.pool.lanes.is_alive(server);
+                self.answered_by.get_or_insert(server);
             }
             Fact::Elsewhere { server } => {
                 self.metrics.reputation_elsewhere();
