@@ -61,6 +61,8 @@ pub struct Answer {
     pub outcome: Outcome,
     /// When the last byte of the mail had left.
     pub said: Instant,
+    /// When the answer was there; goodbyes come after it.
+    pub heard: Instant,
 }
 
 impl Way {
@@ -93,7 +95,7 @@ async fn ask(asker: &Asker, mail: &Mail) -> io::Result<Answer> {
     let said = Instant::now();
     let rung = asker.ask(&pieces, &envelope).await.map_err(io::Error::other)?;
     let outcome = if rung == Rung::NotScanned { Outcome::Unjudged } else { Outcome::Taken };
-    Ok(Answer { outcome, said })
+    Ok(Answer { outcome, said, heard: Instant::now() })
 }
 
 /// A connection with a door.

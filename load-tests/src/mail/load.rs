@@ -76,10 +76,10 @@ impl Seen {
         self.bytes += sent.bytes;
         *self.kinds.entry(sent.kind).or_default() += 1;
         if sent.is_slow {
-            self.slow.add(answer.said.elapsed().as_nanos() as u64);
+            self.slow.add(nanoseconds(answer.said, answer.heard));
             return;
         }
-        let time = sent.due.elapsed().as_nanos() as u64;
+        let time = nanoseconds(sent.due, answer.heard);
         self.times.add(time);
         self.by_door.entry(sent.door).or_default().add(time);
         let second = sent.due.saturating_duration_since(sent.began).as_secs() as usize;
@@ -99,6 +99,10 @@ impl Seen {
             self.troubles.push(why);
         }
     }
+}
+
+fn nanoseconds(from: Instant, to: Instant) -> u64 {
+    to.saturating_duration_since(from).as_nanos() as u64
 }
 
 struct Sent {

@@ -102,7 +102,7 @@ fn configure(folder: &Path, worker: u16, proxy: u16, controller: u16, redis: u16
         ("redis.conf", format!("servers = \"127.0.0.1:{redis}\";\n")),
         (
             "options.inc",
-            "dns { nameserver = [\"127.0.0.1:53\"]; timeout = 0.1s; retransmits = 1; }\n"
+            "dns { nameserver = [\"127.0.0.1:53\"]; timeout = 0.01s; retransmits = 1; }\n"
                 .to_owned(),
         ),
         ("logging.inc", "level = \"notice\";\n".to_owned()),

@@ -153,7 +153,7 @@ fn costs(out: &mut String, all: &[Measured]) {
     let mails = ours.seen.answered().max(1) as f64;
     let average = ours.seen.bytes as f64 / mails;
     let _ = writeln!(out, "\nA mail has {average:.0} bytes as it travels.");
-    if let Some([inline, supplied, whole]) = ours.content {
+    if let Some([inline, supplied, whole]) = ours.content.filter(|bytes| bytes[2] > 0.0) {
         let _ = writeln!(
             out,
             "By the edge's own count (mails of the gRPC door not among them) {:.1} % of the content's bytes went to a scanner: {inline:.0} \
@@ -218,7 +218,7 @@ pub fn head() -> String {
          under way as the scenario allows. `late`: the generator itself was more than 10 ms late.\n- Each mail has a connection of its own (gRPC: \
          one for all). SMTP and LMTP without PIPELINING, so five round trips are in their times.\n- Other filters get the first mails of the same \
          stream, at their own rate: rspamd by milter through its proxy, its worker and Redis behind it; SpamAssassin by spamd's protocol. No filter \
-         has DNS. CPU is user and system time of all processes of a filter; `times ours` is a filter's CPU for a mail over ours.\n- Memory: the most \
+         has DNS (what rspamd still asks is given up after two times 10 ms, which are in its times). CPU is user and system time of all processes of a filter; `times ours` is a filter's CPU for a mail over ours.\n- Memory: the most \
          that was resident; of a program of several processes their proportional share at the end.\n- Bytes of wires are IP packets on loopback, \
          headers and acknowledgements with them. Cost: multiply with your own prices.\n",
         machine()

@@ -57,9 +57,10 @@ pub(super) async fn say(wire: Wire, mail: &Mail) -> io::Result<Answer> {
         Some(outcome) => outcome,
         None => talk.verdict().await?,
     };
+    let heard = Instant::now();
     Command::Quit.encode(&mut talk.out);
     talk.flush().await?;
-    Ok(Answer { outcome, said })
+    Ok(Answer { outcome, said, heard })
 }
 
 impl Talk {

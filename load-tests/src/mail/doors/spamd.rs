@@ -26,5 +26,5 @@ pub(super) async fn say(mut wire: Wire, mail: &Mail) -> io::Result<Answer> {
     if !answer.starts_with("SPAMD/1.1 0") || !answer.contains("Spam:") {
         return Err(nonsense("no verdict of spamd"));
     }
-    Ok(Answer { outcome: Outcome::Taken, said })
+    Ok(Answer { outcome: Outcome::Taken, said, heard: Instant::now() })
 }

@@ -23,7 +23,16 @@ fn every_scenario_of_the_tree_is_one_and_is_called_as_its_file() {
         }
     }
     names.sort();
-    let wanted = ["burst", "campaign", "large_attachments", "mixed", "slow_client", "steady"];
+    let wanted = [
+        "burst",
+        "campaign",
+        "cold",
+        "large_attachments",
+        "mixed",
+        "replay",
+        "slow_client",
+        "steady",
+    ];
     for name in wanted {
         assert!(names.iter().any(|it| it == name), "{name} is missing");
     }
