@@ -34,7 +34,8 @@ impl Asker {
         let urls = &config.typed.scanners;
         let scanners = Scanners::new(Connector::Addresses(None), urls, metrics.clone());
         scanners.refresh().await;
-        Self(Edge::new(config, metrics, ScannerClient::new(scanners)))
+        let client = ScannerClient::new(scanners, metrics.clone());
+        Self(Edge::new(config, metrics, client))
     }
 
     /// How far a mail was judged; [`Rung::NotScanned`] where no scanner answered in time.
