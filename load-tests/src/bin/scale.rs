@@ -1,5 +1,7 @@
-//! `scale`: prints how large a cluster has to be and writes `load-tests/results/scale.md`.
+//! `scale`: prints how large a cluster has to be, writes `load-tests/results/scale.md`, and brings the rows that `docs/scale.md`
+//! quotes up to date.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -23,10 +25,19 @@ fn main() -> Result<()> {
             "`beside`: the same by the simulation of {MAILS} mails. `docs/scale.md` says what it means."
         ),
     ];
-    report::write(
-        &top.join("load-tests/results/scale.md"),
-        "How large a cluster has to be",
-        &notes,
-        &figures,
-    )
+    let results = top.join("load-tests/results/scale.md");
+    report::write(&results, "How large a cluster has to be", &notes, &figures)?;
+    quote(&fs::read_to_string(&results)?, &top.join("docs/scale.md"))
+}
+
+/// Puts the rows of the results in the places of those that the document quotes, by their names.
+fn quote(results: &str, document: &Path) -> Result<()> {
+    let name = |line: &str| line.strip_prefix("| scale.")?.split(' ').next().map(str::to_owned);
+    let newest = |line: &str| {
+        let wanted = name(line)?;
+        results.lines().find(|row| name(row).as_ref() == Some(&wanted))
+    };
+    let text = fs::read_to_string(document)?;
+    let lines = text.lines().map(|line| newest(line).unwrap_or(line));
+    Ok(fs::write(document, lines.collect::<Vec<_>>().join("\n") + "\n")?)
 }
