@@ -75,6 +75,23 @@ pub fn trust(corpus: &Corpus, mails: &[&Mail], share: impl Fn(&Mail) -> f32) -> 
     (0..features).map(trust).collect()
 }
 
+/// For each feature of the corpus 1 if it occurs in [`FEATURE_MAILS_MIN`] mails, whatever sources say, else 0.
+#[must_use]
+pub fn known(corpus: &Corpus, mails: &[&Mail]) -> Vec<f32> {
+    let mut seen = vec![0_u32; corpus.features.len()];
+    let mut last = vec![usize::MAX; corpus.features.len()];
+    for (number, mail) in mails.iter().enumerate() {
+        for (at, _) in &mail.found {
+            let at = *at as usize;
+            if last[at] != number {
+                last[at] = number;
+                seen[at] += 1;
+            }
+        }
+    }
+    seen.into_iter().map(|mails| f32::from(u8::from(mails >= FEATURE_MAILS_MIN))).collect()
+}
+
 /// The net of what all sources say, of all that they say.
 fn agreement(counts: &Counts, feature: usize) -> f32 {
     let here = |source, is_spam| counts.at(feature, source, is_spam);
@@ -118,6 +135,13 @@ mod tests {
         corpus.features = vec![0, 1, 2];
         corpus.mails = mails.iter().enumerate().map(mail).collect();
         corpus
+    }
+
+    #[test]
+    fn a_feature_is_known_from_three_mails_on_and_repetitions_do_not_make_it_so() {
+        let corpus = corpus(&[(0, true, &[0, 1, 2, 2, 2]), (0, false, &[0, 1]), (1, true, &[0])]);
+        let mails: Vec<&Mail> = corpus.mails.iter().collect();
+        assert_eq!(known(&corpus, &mails), [1.0, 0.0, 0.0]);
     }
 
     #[test]
