@@ -43,4 +43,8 @@ pub mod learning {
     include!("generated/tamis.learning.v1.rs");
 }
 
+/// Field of a dialogue's request: how many scanners ended while they judged this mail, in decimal digits; absent: none.
+/// Scanners that do not know it judge the mail like any other.
+pub const FELLED_FIELD: &str = "tamis-felled";
+
 pub mod scan_convert;

@@ -57,3 +57,6 @@ pub const SIGNATURES_MAX: usize = 64;
 
 /// Groups in one policy.
 pub const GROUPS_MAX: usize = 1000;
+
+/// Scanners that one mail may fell. The first may have died of something else; a third would tell nothing new.
+pub const SCANNERS_FELLED_MAX: u8 = 2;

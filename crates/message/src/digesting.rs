@@ -40,7 +40,7 @@ mod walker;
 
 pub use delimiter::{BOUNDARY_BYTES_MAX, DELIMITER_LINE_BYTES_MAX};
 pub use habits::READINGS_MAX;
-pub use identity::header_digest;
+pub use identity::{header_digest, mail_name};
 pub use walker::WRAPPINGS_MAX;
 
 use std::ops::Range;
@@ -58,6 +58,9 @@ pub const PART_CONTEXT: &str = "tamis 2026-11 name of a part: decoded canonical 
 
 /// BLAKE3 derive-key context of header names.
 pub const HEADER_CONTEXT: &str = "tamis 2026-11 name of a header: canonical identity fields v1";
+
+/// BLAKE3 derive-key context of names of whole mails.
+pub const MAIL_CONTEXT: &str = "tamis 2026-11 name of a mail: header and parts v1";
 
 /// BLAKE3 derive-key context of keys under which readings are remembered.
 pub const READING_CONTEXT: &str =

@@ -1,6 +1,7 @@
 //! One dialogue on the wire: frames out, frames in. The only file of the edge that knows gRPC's messages.
 
 use tamis_domain::dialogue::{Offer, ScannerWord, Supply};
+use tamis_proto::FELLED_FIELD;
 use tamis_proto::scan;
 use tamis_proto::scan::scanner_client::ScannerClient;
 use tamis_proto::scan_convert::{Unreadable, offer_to_wire, scanner_word, supply_to_wire};
@@ -47,6 +48,30 @@ impl CarrierError {
     }
 }
 
+impl CarrierError {
+    /// Whether the scanner may have ended while it had the mail: the connection broke, and not while it was made.
+    #[must_use]
+    pub fn is_break(&self) -> bool {
+        let Self::Status(status) = self else { return false };
+        let mut source = std::error::Error::source(&**status);
+        let spoke_transport = source.is_some();
+        while let Some(error) = source {
+            if error.is::<tonic::ConnectError>() {
+                return false;
+            }
+            source = error.source();
+        }
+        spoke_transport
+    }
+
+    /// Whether the scanner said that nobody judges this mail any more.
+    #[must_use]
+    pub fn is_set_aside(&self) -> bool {
+        matches!(self, Self::Status(status) if status.code() == Code::Aborted
+            && std::error::Error::source(&**status).is_none())
+    }
+}
+
 impl From<Status> for CarrierError {
     fn from(status: Status) -> Self {
         Self::Status(Box::new(status))
@@ -61,16 +86,24 @@ pub struct Speaker(mpsc::Sender<scan::ScanRequest>);
 #[derive(Debug)]
 pub struct Listener(Streaming<scan::ScanResponse>);
 
-/// Opens a stream and says the Offer.
+/// Opens a stream and says the Offer of a mail that has `felled` scanners. For one that has, the stream is open when its
+/// trial begins.
 ///
 /// # Errors
 /// [`CarrierError`].
-pub async fn open(channel: Channel, offer: Offer) -> Result<(Speaker, Listener), CarrierError> {
+pub async fn open(
+    channel: Channel,
+    offer: Offer,
+    felled: u8,
+) -> Result<(Speaker, Listener), CarrierError> {
     let (sender, receiver) = mpsc::channel(FRAMES_WAITING_MAX);
     // There is room for one: it is the first.
     let _ = sender.try_send(offer_to_wire(offer));
     let mut request = Request::new(ReceiverStream::new(receiver));
     propagation::inject(request.metadata_mut());
+    if felled > 0 {
+        request.metadata_mut().insert(FELLED_FIELD, u64::from(felled).into());
+    }
     let response = ScannerClient::new(channel).scan(request).await?;
     Ok((Speaker(sender), Listener(response.into_inner())))
 }

@@ -39,6 +39,9 @@ pub struct EdgeConfig {
     pub unscanned: Unscanned,
     /// The same for the milter door alone, where it shall differ.
     pub milter_unscanned: Option<Unscanned>,
+    /// The same for a mail over which two scanners ended, where it shall differ. While the answer is `tempfail`, it comes
+    /// again until the sender's server gives it up and tells the sender.
+    pub set_aside: Option<Unscanned>,
     /// The largest mail taken, in bytes.
     pub mail_bytes_max: u64,
     /// Bytes of one mail kept in memory; the rest goes into an unlinked spool file.
@@ -80,6 +83,7 @@ impl Default for EdgeConfig {
             deadline_ms: 20_000,
             unscanned: Unscanned::Tempfail,
             milter_unscanned: None,
+            set_aside: None,
             mail_bytes_max: MAIL_BYTES_MAX,
             memory_bytes_per_mail: 128 * 1024,
             memory_bytes_max: 32 * 1024 * 1024,

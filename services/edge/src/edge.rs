@@ -19,7 +19,7 @@ use crate::held::{Holding, Store};
 use crate::mail::{Arriving, Mail, Place};
 use crate::metrics::{BytesLabel, DoorLabel, EdgeMetrics, MailLabels, RoundsLabel, RungLabel};
 use crate::scanner_client::{Asked, ScannerClient};
-use crate::without_scanner;
+use crate::{suspects, without_scanner};
 
 /// One running edge.
 #[derive(Debug)]
@@ -126,6 +126,12 @@ impl Edge {
         let (verdict, asked) = asking.instrument(span).await;
         match verdict {
             Some(verdict) => Judged::from_verdict(*verdict, asked),
+            None if asked.is_set_aside => {
+                self.metrics.set_aside.inc();
+                suspects::report(mail, &queue_id(envelope));
+                let policy = self.config.typed.set_aside.unwrap_or(unscanned);
+                without_scanner::answer(envelope, mail.id, policy, asked)
+            }
             None => without_scanner::answer(envelope, mail.id, unscanned, asked),
         }
     }

@@ -1,7 +1,7 @@
 //! Beside the MTA: holds the mail, asks a scanner, applies the plan.
 //!
 //! **Holds** mails in hand (memory, then unlinked spool files) only while the previous hop waits; a hint of what the cluster
-//! knows; which variants of half-delivered mails the next hop has taken.
+//! knows; which variants of half-delivered mails the next hop has taken; which mails scanners ended over.
 //! **Takes** mail by milter, LMTP and SMTP; verdicts from scanners.
 //! **Gives** names of parts, and the content that is asked for, to one scanner a mail; the plan to the MTA in its own words.
 //! **May touch** sockets, spool files, the clock, randomness for ids and choices.
@@ -26,6 +26,7 @@ mod network;
 mod next_hop;
 mod scanner_client;
 mod scanners;
+mod suspects;
 mod without_scanner;
 
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl Opened {
         }
         let metrics = EdgeMetrics::register(&parts.metrics);
         let scanners = Scanners::new(parts.scanners.clone(), &typed.scanners, metrics.clone());
-        let client = ScannerClient::new(scanners.clone());
+        let client = ScannerClient::new(scanners.clone(), metrics.clone());
         let edge = Arc::new(Edge::new(config, metrics, client));
         Ok(Self { edge, scanners, doors, parts })
     }

@@ -94,6 +94,10 @@ pub struct EdgeMetrics {
     pub scanner_questions: Family<ScannerLabels, Counter>,
     /// What scanners themselves took for their verdicts, the time for our supplying left out: what the choice among them rests on.
     pub scanner_seconds: Family<ScannerLabel, Durations>,
+    /// Scanners that ended while they had a mail of ours.
+    pub scanners_felled: Counter,
+    /// Mails that are not offered any more, since scanners end over them.
+    pub set_aside: Counter,
     /// Turned away at a limit.
     pub turned_away: Family<TurnedAwayLabels, Counter>,
     /// Connections open.
@@ -119,6 +123,8 @@ impl EdgeMetrics {
             dialogue_seconds: Durations::new(),
             scanner_questions: Family::default(),
             scanner_seconds: Family::new_with_constructor(Durations::new),
+            scanners_felled: Counter::default(),
+            set_aside: Counter::default(),
             turned_away: Family::default(),
             connections: Family::default(),
             mails_in_hand: Gauge::default(),
@@ -144,6 +150,10 @@ impl EdgeMetrics {
             registry.register("scanner_questions", help, own.scanner_questions);
             let help = "Time that scanners took for their verdicts, supplying left out";
             registry.register("scanner_seconds", help, own.scanner_seconds);
+            let help = "Dialogues in which the scanner ended or was cut off";
+            registry.register("scanners_felled", help, own.scanners_felled);
+            let help = "Mails not offered to scanners, which end over them";
+            registry.register("mails_set_aside", help, own.set_aside);
             let help = "Connections and mails turned away without a judgement";
             registry.register("turned_away", help, own.turned_away);
             registry.register("connections", "Connections open", own.connections);

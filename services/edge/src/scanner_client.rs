@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use tamis_domain::dialogue::{Broken, Content, Deciding, Heard, Need, Offer, Supply, Waiting};
 use tamis_domain::envelope::Envelope;
-use tamis_domain::limits::{INLINE_BYTES_MAX, SUPPLY_CHUNK_BYTES};
+use tamis_domain::limits::{INLINE_BYTES_MAX, SCANNERS_FELLED_MAX, SUPPLY_CHUNK_BYTES};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::Verdict;
+use tamis_message::digesting::mail_name;
 use tamis_runtime::clock;
 use tamis_runtime::telemetry::propagation::{self, TraceName};
 use tamis_selector::Failure;
@@ -19,11 +20,16 @@ use crate::carrier::{self, CarrierError, Listener, Speaker};
 use crate::held::HeldError;
 use crate::known::Known;
 use crate::mail::Mail;
+use crate::metrics::EdgeMetrics;
 use crate::scanners::{Chosen, Name, Scanners};
+use crate::suspects::Suspects;
 
 /// Scanners asked about one mail. Two: a second one where the first is gone; a third would meet the deadline, or the same
 /// mail that felled the first two.
 pub const SCANNERS_PER_MAIL_MAX: usize = 2;
+
+/// Time in which every scanner knows of a mail that is set aside: they look once a second.
+const SCANNERS_LEARN_WITHIN: Duration = Duration::from_millis(1500);
 
 /// Share of the time left that the first scanner gets while there is a second one, in percent: a silent scanner must
 /// leave time for another, a slow one must not be doubled early.
@@ -37,6 +43,8 @@ const WORD_BYTES_MAX: usize = tamis_domain::limits::ADDRESS_BYTES_MAX;
 pub struct ScannerClient {
     scanners: Arc<Scanners>,
     known: Known,
+    suspects: Suspects,
+    metrics: EdgeMetrics,
 }
 
 /// How the asking went, for the log and the metrics.
@@ -56,6 +64,8 @@ pub struct Asked {
     pub trouble: Option<String>,
     /// The mail's trace, where it is sampled.
     pub trace: Option<TraceName>,
+    /// Scanners end over this mail: it is not offered any more.
+    pub is_set_aside: bool,
 }
 
 /// Why one scanner did not judge.
@@ -82,6 +92,21 @@ impl AttemptError {
             Self::Held(_) => "held",
         }
     }
+
+    fn is_break(&self) -> bool {
+        matches!(self, Self::Carrier(error) if error.is_break())
+    }
+
+    fn is_set_aside(&self) -> bool {
+        matches!(self, Self::Carrier(error) if error.is_set_aside())
+    }
+}
+
+/// One attempt with a mail that has felled so many scanners.
+struct Trial {
+    felled: u8,
+    /// A suspect is judged alone: an end of the scanner before its turn is not its doing.
+    has_begun: bool,
 }
 
 /// One call, as the semantic conventions for gRPC name it.
@@ -112,8 +137,8 @@ struct Answer {
 impl ScannerClient {
     /// A client of these scanners.
     #[must_use]
-    pub fn new(scanners: Arc<Scanners>) -> Self {
-        Self { scanners, known: Known::default() }
+    pub fn new(scanners: Arc<Scanners>, metrics: EdgeMetrics) -> Self {
+        Self { scanners, known: Known::default(), suspects: Suspects::default(), metrics }
     }
 
     /// Asks until a verdict or `deadline`. `None`: nobody judged.
@@ -126,8 +151,11 @@ impl ScannerClient {
         let mut asked = Asked { trace: propagation::sampled(), ..Asked::default() };
         let begun = clock::now();
         let mut verdict = None;
+        let name = mail_name(&mail.dissected.outline);
         for attempt in 1..=SCANNERS_PER_MAIL_MAX {
-            if clock::now() >= deadline {
+            let felled = self.suspects.felled(&name);
+            asked.is_set_aside = felled >= SCANNERS_FELLED_MAX;
+            if clock::now() >= deadline || asked.is_set_aside {
                 break;
             }
             let Some(chosen) = self.scanners.choose(asked.scanner.as_ref()) else {
@@ -137,7 +165,8 @@ impl ScannerClient {
             asked.scanner = Some(chosen.name.clone());
             let until = self.attempt_ends(attempt, deadline);
             let span = call(&chosen.name, attempt);
-            let attempt = self.attempt(&chosen, mail, envelope, until, &mut asked);
+            let mut trial = Trial { felled, has_begun: false };
+            let attempt = self.attempt(&chosen, mail, envelope, until, (&mut asked, &mut trial));
             let answer = attempt.instrument(span.clone()).await;
             if let Err(error) = &answer {
                 span.record("error.type", error.kind())
@@ -146,6 +175,7 @@ impl ScannerClient {
             }
             match answer {
                 Ok(answer) => {
+                    self.suspects.acquit(&name);
                     chosen.answered(answer.own_time);
                     self.learn(mail, &answer.verdict);
                     verdict = Some(answer.verdict);
@@ -154,6 +184,13 @@ impl ScannerClient {
                 Err(error) => {
                     asked.rounds = 0;
                     asked.trouble = Some(error.to_string());
+                    asked.is_set_aside = error.is_set_aside();
+                    if error.is_break() && (felled == 0 || trial.has_begun) {
+                        self.metrics.scanners_felled.inc();
+                        let felled = self.suspects.accuse(name);
+                        asked.is_set_aside = felled >= SCANNERS_FELLED_MAX;
+                        self.let_it_be_known(felled, deadline).await;
+                    }
                     if !self.note_failure(chosen, &error) {
                         break;
                     }
@@ -164,12 +201,24 @@ impl ScannerClient {
         (verdict, asked)
     }
 
+    /// Who was told by us that a mail comes back later may bring it to another edge at once. All scanners know by then.
+    async fn let_it_be_known(&self, felled: u8, deadline: Instant) {
+        if felled >= SCANNERS_FELLED_MAX {
+            let known_at = clock::now() + SCANNERS_LEARN_WITHIN;
+            tokio::time::sleep_until(known_at.min(deadline).into()).await;
+        }
+    }
+
     /// Whether another scanner may help.
     fn note_failure(&self, chosen: Chosen, error: &AttemptError) -> bool {
         tracing::warn!(scanner = %chosen.name, %error, "a scanner did not judge");
         match error {
             AttemptError::TimedOut => chosen.failed(Failure::Timeout),
             AttemptError::Carrier(error) => chosen.failed(error.failure()),
+            error if error.is_set_aside() => {
+                chosen.answered(Duration::ZERO);
+                return false;
+            }
             AttemptError::Broken(_) => chosen.failed(Failure::Error),
             AttemptError::Held(_) => return false,
         }
@@ -190,12 +239,12 @@ impl ScannerClient {
         mail: &Mail,
         envelope: &Envelope,
         until: Instant,
-        asked: &mut Asked,
+        (asked, trial): (&mut Asked, &mut Trial),
     ) -> Result<Answer, AttemptError> {
         let offer = self.offer(mail, envelope, until).await?;
         asked.inline_bytes +=
             offer.inline.iter().map(|content| content.bytes.len() as u64).sum::<u64>();
-        let dialogue = self.dialogue(chosen, mail, offer, asked);
+        let dialogue = self.dialogue(chosen, mail, offer, (asked, trial));
         match timeout_at(until.into(), dialogue).await {
             Ok(result) => result,
             Err(_) => Err(AttemptError::TimedOut),
@@ -207,11 +256,12 @@ impl ScannerClient {
         chosen: &Chosen,
         mail: &Mail,
         offer: Offer,
-        asked: &mut Asked,
+        (asked, trial): (&mut Asked, &mut Trial),
     ) -> Result<Answer, AttemptError> {
         let begun = clock::now();
         let waiting = Waiting::after(&offer, begun);
-        let (speaker, mut ear) = carrier::open(chosen.channel.clone(), offer).await?;
+        let (speaker, mut ear) = carrier::open(chosen.channel.clone(), offer, trial.felled).await?;
+        trial.has_begun = true;
         asked.rounds = 1;
         let word = ear.hear().await?;
         let heard_at = clock::now();

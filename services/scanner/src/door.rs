@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tamis_domain::dialogue::Need;
+use tamis_proto::FELLED_FIELD;
 use tamis_proto::scan::scanner_server::{Scanner as ScannerService, ScannerServer};
 use tamis_proto::scan::{ScanRequest, ScanResponse};
 use tamis_proto::scan_convert::{EdgeWord, Unreadable, edge_word, need_to_wire, verdict_to_wire};
 use tamis_runtime::telemetry::propagation;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
@@ -36,6 +37,8 @@ pub fn service(scanner: Arc<Scanner>) -> ScannerServer<Door> {
 struct Wire {
     words: Streaming<ScanRequest>,
     frames: mpsc::Sender<Result<ScanResponse, Status>>,
+    felled: u8,
+    begun: Option<oneshot::Sender<()>>,
 }
 
 impl Edge for Wire {
@@ -49,6 +52,21 @@ impl Edge for Wire {
     async fn say(&mut self, need: &Need) -> Result<(), Ended> {
         self.frames.send(Ok(need_to_wire(need))).await.map_err(|_| Ended::HungUp)
     }
+
+    fn felled(&self) -> u8 {
+        self.felled
+    }
+
+    fn begins(&mut self) {
+        // Sends the head of our answer.
+        self.begun = None;
+    }
+}
+
+/// What the edge says of the mail before the mail. Nonsense is nothing: who lies deceives nobody but himself.
+fn felled(request: &Request<Streaming<ScanRequest>>) -> u8 {
+    let said = request.metadata().get(FELLED_FIELD);
+    said.and_then(|digits| digits.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
 #[tonic::async_trait]
@@ -71,7 +89,10 @@ impl ScannerService for Door {
         propagation::adopt(&span, propagation::extract(request.metadata()));
         let (frames, answers) = mpsc::channel(FRAMES_MAX);
         let scanner = Arc::clone(&self.0);
-        let mut wire = Wire { words: request.into_inner(), frames: frames.clone() };
+        let felled = felled(&request);
+        let (begun, begins) = oneshot::channel();
+        let words = request.into_inner();
+        let mut wire = Wire { words, frames: frames.clone(), felled, begun: Some(begun) };
         let hold = scanner.drain.hold();
         tokio::spawn(
             async move {
@@ -92,10 +113,14 @@ impl ScannerService for Door {
                 };
                 // An edge that hung up has answered its MTA already.
                 let _ = frames.send(last).await;
-                drop(hold);
+                drop((hold, wire));
             }
             .instrument(span),
         );
+        if felled > 0 {
+            // The head of our answer says that the trial begins; an end of the process before it is not this mail's doing.
+            let _ = begins.await;
+        }
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
@@ -107,6 +132,7 @@ fn status(ended: &Ended) -> Status {
         Ended::Unreadable(Unreadable::OverLimit { .. }) => Status::out_of_range(ended.to_string()),
         Ended::Unreadable(_) => Status::invalid_argument(ended.to_string()),
         Ended::Full => Status::resource_exhausted(ended.to_string()),
+        Ended::SetAside => Status::aborted(ended.to_string()),
     }
 }
 
@@ -116,5 +142,6 @@ fn word(ended: &Ended) -> &'static str {
         Ended::Broken(_) => "broken",
         Ended::Unreadable(_) => "unreadable",
         Ended::Full => "full",
+        Ended::SetAside => "set_aside",
     }
 }

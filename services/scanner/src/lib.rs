@@ -29,12 +29,15 @@ pub mod flights;
 pub mod learning;
 pub mod memory;
 pub mod metrics;
+#[cfg(feature = "poison-test")]
+mod poison;
 pub mod reading;
 pub mod record;
 pub mod serve;
 pub mod service;
 pub mod snapshot;
 pub mod teach;
+mod trials;
 
 use ask::authentication::Authenticator;
 use ask::reputation::Service;
@@ -45,6 +48,7 @@ use learning::Learning;
 use memory::Memory;
 use metrics::Metrics;
 use snapshot::{Current, Snapshot};
+use trials::Trials;
 
 /// Names of all evidence that the checks can find, for telling misspelt weights.
 pub fn evidence_names() -> impl Iterator<Item = &'static str> {
@@ -61,6 +65,7 @@ pub struct Scanner {
     pub(crate) flights: Flights,
     pub(crate) metrics: Metrics,
     pub(crate) seats: Semaphore,
+    pub(crate) trials: Trials,
     pub(crate) supply: Arc<Semaphore>,
     pub(crate) supply_units: u32,
     pub(crate) drain: Drain,
@@ -69,7 +74,7 @@ pub struct Scanner {
     pub snapshot: Current,
 }
 
-/// How often the gauges are brought up to date.
+/// How often the gauges are brought up to date, and how soon a scanner knows of a mail that another one set aside.
 const GAUGE_PERIOD: Duration = Duration::from_secs(1);
 
 impl Scanner {
@@ -99,6 +104,7 @@ impl Scanner {
             flights: Flights::default(),
             metrics,
             seats: Semaphore::new(config.mails_max),
+            trials: Trials::default(),
             supply: Arc::new(Semaphore::new(units as usize)),
             supply_units: units,
             drain: Drain::new(),
@@ -175,6 +181,8 @@ impl Scanner {
                 if let Some(service) = &scanner.reputation {
                     scanner.metrics.reputation_servers(service.report());
                 }
+                let set_aside = scanner.trials.look(scanner.memory.far()).await;
+                scanner.metrics.set_aside(set_aside);
                 drop(scanner);
                 tokio::time::sleep(GAUGE_PERIOD).await;
             }

@@ -51,6 +51,7 @@ struct Inner {
     remembered_bytes: Gauge,
     redis_connected: Gauge,
     redis_wanted: Gauge,
+    set_aside: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -103,7 +104,7 @@ struct ShardLabels {
 }
 
 /// Ways in which a dialogue ends without a verdict.
-const ENDED: [&str; 4] = ["hung_up", "broken", "unreadable", "full"];
+const ENDED: [&str; 5] = ["hung_up", "broken", "unreadable", "full", "set_aside"];
 
 impl Inner {
     /// Shows what has not happened yet as zero: a rate sees the first event only if there was a value before it.
@@ -180,6 +181,7 @@ impl Default for Inner {
             remembered_bytes: Gauge::default(),
             redis_connected: Gauge::default(),
             redis_wanted: Gauge::default(),
+            set_aside: Gauge::default(),
         }
     }
 }
@@ -229,6 +231,8 @@ impl Inner {
         );
         let wanted = "1 where a far memory is configured";
         to.register("redis_wanted", wanted, self.redis_wanted.clone());
+        let set_aside = "Mails that the cluster does not judge, since scanners ended over them";
+        to.register("mails_set_aside", set_aside, self.set_aside.clone());
     }
 
     fn register_dns(&self, to: &mut Registry) {
@@ -341,6 +345,11 @@ impl Metrics {
     /// A dialogue ended without a verdict.
     pub fn ended(&self, why: &'static str) {
         self.0.ended.get_or_create(&WhyLabels { why }).inc();
+    }
+
+    /// How many mails are set aside now.
+    pub(crate) fn set_aside(&self, mails: usize) {
+        self.0.set_aside.set(mails as i64);
     }
 
     /// A memory answered.

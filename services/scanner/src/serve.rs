@@ -7,10 +7,11 @@ use tamis_domain::dialogue::{
     Awaiting, Broken, Collecting, Content, Need, Offer, Offered, Supplied,
 };
 use tamis_domain::verdict::Verdict;
+use tamis_message::digesting::mail_name;
 use tamis_proto::scan_convert::{EdgeWord, Unreadable};
 use tamis_runtime::clock;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::Scanner;
 use crate::examine::Examination;
@@ -24,6 +25,12 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest wait for a part that another mail's dialogue is reading. Then it is asked of our own edge.
 const FOLLOW_MAX: Duration = Duration::from_millis(1500);
+
+/// Longest wait of a suspect mail for its turn. Edges give a second scanner some eight seconds by default.
+const TRIAL_WAIT_MAX: Duration = Duration::from_secs(6);
+
+/// Head start of the word that a trial begins: the process may not live to send it afterwards.
+const WORD_AHEAD: Duration = Duration::from_millis(5);
 
 /// Bytes of one unit of the budget for supplied content.
 const SUPPLY_UNIT_BYTES: u64 = 1024;
@@ -43,6 +50,9 @@ pub enum Ended {
     /// We are full. Ours; another scanner may have room.
     #[error("this scanner is full")]
     Full,
+    /// Scanners ended over this mail: nobody judges it any more. The mail's fault, or a fault of ours that it found.
+    #[error("this mail is set aside: scanners ended while they judged it")]
+    SetAside,
 }
 
 /// The other side of one dialogue, as the door brings it.
@@ -52,6 +62,14 @@ pub trait Edge: Send {
 
     /// Says Need.
     fn say(&mut self, need: &Need) -> impl Future<Output = Result<(), Ended>> + Send;
+
+    /// How many scanners ended while they judged this mail, as far as the edge saw it.
+    fn felled(&self) -> u8 {
+        0
+    }
+
+    /// Lets the edge know that its suspect mail is judged now, and nothing else beside it.
+    fn begins(&mut self) {}
 }
 
 /// Judges the mail that `edge` offers.
@@ -60,17 +78,36 @@ pub trait Edge: Send {
 /// [`Ended`]: no verdict; the edge answers its MTA by its own policy or asks another scanner.
 pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, Ended> {
     // No seat is held for an edge that says nothing.
-    let first = tokio::time::timeout(OFFER_TIMEOUT, edge.hear()).await;
+    let first = timeout(OFFER_TIMEOUT, edge.hear()).await;
     let EdgeWord::Offer(offer) = first.map_err(|_| Ended::HungUp)?? else {
         return Err(Ended::Unreadable(Unreadable::Missing("offer")));
     };
+    let name = mail_name(&offer.outline);
+    let wait = offer.remaining.min(TRIAL_WAIT_MAX);
+    let suspicion = (name, edge.felled());
+    let trial = scanner.trials.admit(scanner.memory.far(), suspicion, wait).await?;
+    if trial.is_some() {
+        edge.begins();
+        tokio::time::sleep(WORD_AHEAD).await;
+    }
+    let judged = dialogue(scanner, edge, *offer).await;
+    if let Some(trial) = trial {
+        trial.survived().await;
+    }
+    judged
+}
+
+/// The same from the Offer on.
+async fn dialogue(scanner: &Scanner, edge: &mut impl Edge, offer: Offer) -> Result<Verdict, Ended> {
     let _seat = scanner.seats.try_acquire().map_err(|_| Ended::Full)?;
     let now = clock::now();
-    let mut offered = Offered::accept(*offer, now)?;
+    let mut offered = Offered::accept(offer, now)?;
     let inline_bytes =
         offered.offer().inline.iter().map(|content| content.bytes.len() as u64).sum();
     let mut mail = Examination::begin(scanner.snapshot.take(), offered.offer(), now_s());
     let inline = offered.take_inline();
+    #[cfg(feature = "poison-test")]
+    crate::poison::taste(&offered.offer().outline.header, &inline);
     let wait_until = offered.deadline().checked_sub(RESERVE).unwrap_or(now);
     mail.near(scanner, offered.offer(), inline, wait_until).await;
 
@@ -90,6 +127,8 @@ pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, E
     let Supplied { offer, contents, .. } = supplied;
     let supplied_bytes = contents.iter().map(|content: &Content| content.bytes.len() as u64).sum();
     scanner.metrics.content(inline_bytes, supplied_bytes);
+    #[cfg(feature = "poison-test")]
+    crate::poison::taste(&[], &contents);
     mail.full(scanner, &offer, contents, read_until).await;
     land(&mail, seats.leads);
     let verdict = mail.verdict(&offer);

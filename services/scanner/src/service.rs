@@ -92,6 +92,7 @@ where
 async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Routes {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ScannerServer<door::Door>>().await;
+    scanner.trials.look_first(scanner.memory.far()).await;
     Scanner::keep_gauges(&scanner);
     if !scanner.authenticator.as_ref().is_some_and(Authenticator::asks_dns) {
         tracing::info!("DNS is not asked: no SPF, DKIM, DMARC or lists; [scanner.dns] servers");

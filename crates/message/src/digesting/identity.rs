@@ -1,8 +1,9 @@
 //! The name of a header: the fields that make a mail the same mail, in a form that every door shows alike.
 
 use tamis_domain::digest::PartDigest;
+use tamis_domain::outline::Outline;
 
-use super::HEADER_CONTEXT;
+use super::{HEADER_CONTEXT, MAIL_CONTEXT};
 use crate::fields::fields;
 
 /// Fields that name a mail, in the order of the canonical form, and whether each is a list of addresses.
@@ -41,6 +42,20 @@ pub fn header_digest(block: &[u8]) -> PartDigest {
     canonical.iter().for_each(|values| {
         hasher.update(values);
     });
+    PartDigest(*hasher.finalize().as_bytes())
+}
+
+/// The name of a whole mail: the same at every try and at every edge, since no trace is in it.
+///
+/// BLAKE3 in derive-key mode, context [`MAIL_CONTEXT`]. Input: 32 bytes of the header's name, then 32 of each part's, in
+/// order; zeros where there is none.
+#[must_use]
+pub fn mail_name(outline: &Outline) -> PartDigest {
+    let mut hasher = blake3::Hasher::new_derive_key(MAIL_CONTEXT);
+    hasher.update(&outline.header_digest.map_or([0; 32], |digest| digest.0));
+    for part in &outline.parts {
+        hasher.update(&part.digest.map_or([0; 32], |digest| digest.0));
+    }
     PartDigest(*hasher.finalize().as_bytes())
 }
 

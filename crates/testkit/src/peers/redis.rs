@@ -151,6 +151,16 @@ impl Redis {
         self.wait_ready();
     }
 
+    /// Starts it again, empty, as a replica of the server on port `master`, or as a master.
+    pub(super) fn restart_under(&mut self, master: Option<u16>) {
+        self.arguments = vec!["--port".to_owned(), self.port.to_string()];
+        if let Some(port) = master {
+            self.arguments.extend(["--replicaof", "127.0.0.1"].map(str::to_owned));
+            self.arguments.push(port.to_string());
+        }
+        self.restart();
+    }
+
     /// Freezes it: connections stay open and nothing is answered.
     pub fn freeze(&self) {
         self.process.signal(Signal::Stop);

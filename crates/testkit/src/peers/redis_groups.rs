@@ -119,6 +119,42 @@ impl RedisSentinel {
         port
     }
 
+    /// Freezes the present master, and gives its port.
+    ///
+    /// # Panics
+    /// When the first sentinel does not answer.
+    pub fn freeze_master(&self) -> u16 {
+        let port = self.master_port();
+        self.servers.iter().filter(|server| server.port == port).for_each(Redis::freeze);
+        port
+    }
+
+    /// Thaws what was frozen, and starts again, as replicas of the present master, what was killed.
+    ///
+    /// # Panics
+    /// When they do not start or do not follow.
+    pub fn revive(&mut self) {
+        let master = self.master_port();
+        self.servers.iter().for_each(Redis::thaw);
+        for server in self.servers.iter_mut().filter(|server| !answers_ping(server.port)) {
+            server.restart_under(Some(master));
+        }
+    }
+
+    /// Kills all servers at once and starts them again, empty, after `pause`.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub fn lose_all(&mut self, pause: std::time::Duration) {
+        let master = self.master_port();
+        self.servers.iter_mut().for_each(Redis::kill9);
+        std::thread::sleep(pause);
+        for server in &mut self.servers {
+            let above = (server.port != master).then_some(master);
+            server.restart_under(above);
+        }
+    }
+
     /// Waits until the sentinels name a master other than `old` and it takes writes.
     ///
     /// # Panics

@@ -24,6 +24,8 @@ pub struct Tamis {
     role: String,
     config: Completed,
     environment: Vec<(String, String)>,
+    /// Where its program is; none: where all are.
+    programs: Option<PathBuf>,
     directory: TempDir,
     process: Process,
 }
@@ -78,13 +80,14 @@ impl Tamis {
             .collect();
         let environment: Vec<(String, String)> =
             environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let process = spawn(binary, &arguments, &environment, directory.path());
+        let process = spawn(own_program(binary), &arguments, &environment, directory.path());
         let mut tamis = Self {
             binary: binary.to_owned(),
             arguments,
             role: role.to_owned(),
             config,
             environment,
+            programs: None,
             directory,
             process,
         };
@@ -238,6 +241,11 @@ impl Tamis {
         self.process.wait_exit(limit)
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.exit().is_some()
+    }
+
     /// Ends it at once, as a crash does.
     pub fn kill9(&mut self) {
         self.process.kill9();
@@ -249,22 +257,37 @@ impl Tamis {
     /// As `start`.
     pub fn restart(&mut self) {
         self.process.kill9();
-        self.process =
-            spawn(&self.binary, &self.arguments, &self.environment, self.directory.path());
+        let program = match &self.programs {
+            Some(directory) => cleaned(directory.join(&self.binary)),
+            None => own_program(&self.binary),
+        };
+        self.process = spawn(program, &self.arguments, &self.environment, self.directory.path());
         self.wait_ready();
+    }
+
+    /// Asks it to end in good order, and starts it again from the programs in this directory; `None`: those of this build.
+    ///
+    /// # Panics
+    /// When it does not end within `limit`, or does not start.
+    pub fn exchange(&mut self, programs: Option<&Path>, limit: Duration) {
+        self.signal(Signal::Terminate);
+        let status = self.wait_exit(limit);
+        assert!(status.success(), "{status}: {}", self.log());
+        self.programs = programs.map(Path::to_owned);
+        self.restart();
     }
 }
 
 fn spawn(
-    binary: &str,
+    mut command: Command,
     arguments: &[String],
     environment: &[(String, String)],
     directory: &Path,
 ) -> Process {
-    let mut command = own_program(binary);
     command.args(arguments).current_dir(directory).env("RUST_BACKTRACE", "1");
     command.envs(environment.iter().map(|(name, value)| (name, value)));
-    Process::spawn(binary, &mut command, &directory.join("log"))
+    let name = command.get_program().to_string_lossy().into_owned();
+    Process::spawn(&name, &mut command, &directory.join("log"))
 }
 
 /// One of our programs, to be run as a test likes, with nothing of the environment that would change what it does: it refuses variables of its prefix
@@ -274,7 +297,11 @@ fn spawn(
 /// When it is not built.
 #[must_use]
 pub fn own_program(name: &str) -> Command {
-    let mut command = Command::new(binary_path(name));
+    cleaned(binary_path(name))
+}
+
+fn cleaned(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
     for (variable, _) in env::vars_os() {
         let text = variable.to_string_lossy();
         if text.starts_with("TAMIS_") || text.starts_with("OTEL_") || text == "RUST_LOG" {

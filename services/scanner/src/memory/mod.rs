@@ -129,6 +129,11 @@ impl Memory {
         (self.near.len(), self.near.weight())
     }
 
+    /// The far memory itself, for what is no fact.
+    pub(crate) fn far(&self) -> Option<&Far> {
+        self.far.as_ref()
+    }
+
     /// Whether Redis is connected; `None` when there is none.
     #[must_use]
     pub fn far_connected(&self) -> Option<bool> {

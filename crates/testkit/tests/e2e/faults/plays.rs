@@ -1,0 +1,291 @@
+//! The faults: what breaks, what is promised, and how it is played.
+
+use super::cluster::{Cluster, frozen, limit};
+use crate::poison::poison;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+use tamis_testkit::peers::{Dialogue, Tamis};
+
+/// A fault that lasts.
+const LASTING: Duration = Duration::from_secs(3);
+/// Longest time in which a process that is asked to end may end.
+const END_MAX: Duration = Duration::from_secs(40);
+
+/// One fault.
+pub struct Play {
+    pub fault: &'static str,
+    pub promise: &'static str,
+    /// Whether it is played in the short run, too.
+    pub is_short: bool,
+    /// Plays it to its end, and says what is peculiar to it.
+    pub act: fn(&mut Cluster) -> String,
+}
+
+const fn play(
+    fault: &'static str,
+    promise: &'static str,
+    is_short: bool,
+    act: fn(&mut Cluster) -> String,
+) -> Play {
+    Play { fault, promise, is_short, act }
+}
+
+fn nothing() -> String {
+    String::new()
+}
+
+/// All of them, in the order in which they are played.
+pub fn all() -> Vec<Play> {
+    let mut plays = processes();
+    plays.extend(networks());
+    plays.extend(resources());
+    plays
+}
+
+fn processes() -> Vec<Play> {
+    vec![
+        play("kill -9 of a scanner", "another one judges", true, |it| {
+            it.scanners[0].restart();
+            nothing()
+        }),
+        play("SIGSTOP of a scanner", "another one judges before the deadline", true, |it| {
+            frozen(&it.scanners[1], LASTING);
+            nothing()
+        }),
+        play("kill -9 of each edge", "mails in hand come again", true, |it| {
+            it.edges.iter_mut().for_each(Tamis::restart);
+            nothing()
+        }),
+        play("SIGSTOP of each edge", "its Postfix waits", false, |it| {
+            it.edges.iter().for_each(|edge| frozen(edge, LASTING));
+            nothing()
+        }),
+        play("kill -9 of a reputation node", "another node is asked", true, |it| {
+            it.nodes[0].restart();
+            nothing()
+        }),
+        play("SIGSTOP of a reputation node", "another node is asked", false, |it| {
+            frozen(&it.nodes[1], LASTING);
+            nothing()
+        }),
+        play(
+            "Redis: kill -9 of the master, failover",
+            "judged on; the new master is followed",
+            true,
+            |it| {
+                let old = it.redis.kill_master();
+                it.redis.wait_failover(old);
+                it.redis.revive();
+                nothing()
+            },
+        ),
+        play("Redis: SIGSTOP of the master, failover", "no mail waits for it", false, |it| {
+            // Its replica must be one that can take over.
+            thread::sleep(LASTING);
+            let old = it.redis.freeze_master();
+            it.redis.wait_failover(old);
+            it.redis.revive();
+            nothing()
+        }),
+        play("Redis: all lost, back and empty", "facts are found again", true, |it| {
+            it.redis.lose_all(LASTING);
+            nothing()
+        }),
+        play(
+            "a mail that kills scanners, sent to all three Postfixes",
+            "two scanners die, no third; it arrives marked",
+            true,
+            poisoned,
+        ),
+        play(
+            "rolling upgrade, each process in turn",
+            "no mail waits longer than a restart",
+            true,
+            upgraded,
+        ),
+    ]
+}
+
+/// A poisonous mail through one Postfix after the other.
+fn poisoned(cluster: &mut Cluster) -> String {
+    for place in [1, 2, 0] {
+        let arrived = cluster.postfixes[place].mail_count("alice");
+        let mut client = Dialogue::connect(cluster.postfixes[place].port());
+        let reply = client.send("ann@sender.test", &["alice@example.test"], &poison("poisonous"));
+        assert_eq!(reply.code, 250, "{:?}", reply.lines);
+        let mails = cluster.postfixes[place].maildir("alice", arrived + 1);
+        let last = String::from_utf8_lossy(mails.last().expect("a mail")).into_owned();
+        assert!(last.contains("X-Tamis-Rung: not_scanned"), "{last}");
+        assert_eq!(mails.len(), arrived + 1, "once");
+    }
+    let ended = cluster.scanners.iter_mut().map(|it| usize::from(it.has_ended())).sum::<usize>();
+    assert_eq!(ended, 2, "scanners that it killed");
+    let revived = cluster.revive();
+    let aside = cluster.edges_count("tamis_edge_mails_set_aside_total");
+    format!(
+        "{ended} scanners died, {revived} started again; set aside {aside} times, delivered once each time"
+    )
+}
+
+/// Every process asked to end and started anew, one after the other; where programs of another build are named, first from
+/// those, so that both work side by side, and then back.
+fn upgraded(cluster: &mut Cluster) -> String {
+    let other = std::env::var_os("TAMIS_TEST_OTHER_BIN_DIR").map(PathBuf::from);
+    let builds: &[Option<PathBuf>] = &[other.clone(), None];
+    for build in &builds[usize::from(other.is_none())..] {
+        let processes = cluster.nodes.iter_mut().chain(&mut cluster.scanners);
+        for process in processes.chain(&mut cluster.edges) {
+            process.exchange(build.as_deref(), END_MAX);
+        }
+    }
+    match other {
+        Some(_) => "from a former build, step by step, and back".to_owned(),
+        None => "the same build".to_owned(),
+    }
+}
+
+fn networks() -> Vec<Play> {
+    vec![
+        play("one scanner cut off from the edges", "another one judges", true, |it| {
+            it.to_scanners[0].cut();
+            thread::sleep(LASTING);
+            it.to_scanners[0].heal();
+            nothing()
+        }),
+        play(
+            "all scanners cut off from the edges",
+            "mail waits, or passes marked where that was chosen",
+            true,
+            |it| {
+                it.to_scanners.iter().for_each(|relay| relay.cut());
+                // Longer than the deadline of a mail.
+                thread::sleep(2 * LASTING);
+                it.to_scanners.iter().for_each(|relay| relay.heal());
+                nothing()
+            },
+        ),
+        play("all reputation nodes cut off from the scanners", "judged without them", true, |it| {
+            it.to_nodes.iter().for_each(|relay| relay.cut());
+            thread::sleep(LASTING);
+            it.to_nodes.iter().for_each(|relay| relay.heal());
+            nothing()
+        }),
+        play("one reputation node slow by 100 ms", "the others are asked", false, |it| {
+            it.to_nodes[0].slow(Duration::from_millis(100));
+            thread::sleep(LASTING);
+            it.to_nodes[0].heal();
+            nothing()
+        }),
+        play(
+            "one reputation node loses 30 % of the questions",
+            "the others are asked",
+            false,
+            |it| {
+                it.to_nodes[1].lose(30);
+                thread::sleep(LASTING);
+                it.to_nodes[1].heal();
+                nothing()
+            },
+        ),
+    ]
+}
+
+fn resources() -> Vec<Play> {
+    vec![
+        play(
+            "clock of a scanner and a node a year ahead, a day back, right",
+            "judged on",
+            true,
+            |it| {
+                for offset in ["+365d", "-1d", "+0"] {
+                    std::fs::write(&it.clock, offset).expect("a file");
+                    thread::sleep(Duration::from_millis(1200));
+                }
+                nothing()
+            },
+        ),
+        play("the disk of the edges' spool is full", "452, the mail stays", true, |it| {
+            let refused = "tamis_edge_turned_away_total";
+            let before = it.edges_count(refused);
+            it.spool.fill();
+            thread::sleep(LASTING);
+            it.spool.clear();
+            format!("turned away {} times", it.edges_count(refused) - before)
+        }),
+        play(
+            "an edge has no file descriptors left",
+            "connections wait, none is lost",
+            true,
+            |it| {
+                limit(&it.edges[1], "--nofile=12:4096");
+                thread::sleep(LASTING);
+                limit(&it.edges[1], "--nofile=4096:4096");
+                nothing()
+            },
+        ),
+        play(
+            "a scanner gets no more memory (address space)",
+            "it dies, another one judges",
+            true,
+            |it| {
+                limit(&it.scanners[0], "--as=50000000");
+                thread::sleep(LASTING);
+                let died = it.scanners[0].has_ended();
+                if !died {
+                    limit(&it.scanners[0], "--as=unlimited");
+                }
+                it.revive();
+                if died {
+                    "died, started again".to_owned()
+                } else {
+                    "lived on what it had".to_owned()
+                }
+            },
+        ),
+    ]
+}
+
+/// Faults that tests of their own play, and what those promise.
+pub const ELSEWHERE: [(&str, &str, &str); 8] = [
+    (
+        "certificates and their authority rotated under load",
+        "every mail is judged",
+        "authority_and_certificates_are_rotated_under_load_and_every_mail_is_judged",
+    ),
+    (
+        "a certificate ends",
+        "mail waits; judged again once it is renewed",
+        "mail_waits_while_a_certificate_is_over_and_is_judged_when_it_was_renewed",
+    ),
+    (
+        "a reputation node is behind the others",
+        "it says so and ranks itself down",
+        "without_redis_nodes_answer_on_refuse_writes_by_name_at_once_and_catch_up",
+    ),
+    (
+        "the disk of a reputation node is full",
+        "writes are refused by name, questions go on",
+        "a_full_disk_refuses_the_write_and_the_next_one_tries_again",
+    ),
+    (
+        "reputation nodes killed while all write",
+        "no acknowledged write is lost",
+        "nodes_killed_at_random_while_all_write_lose_no_acknowledged_write_and_agree_again",
+    ),
+    (
+        "Redis lost everything while reputation nodes write",
+        "the order begins anew, nothing is forgotten",
+        "an_emptied_redis_is_begun_anew_with_the_highest_epoch_and_nothing_is_forgotten",
+    ),
+    (
+        "a Redis Cluster loses a master",
+        "the new one is followed",
+        "the_order_goes_on_after_a_redis_cluster_lost_the_master_of_its_stream",
+    ),
+    (
+        "a reputation node with a wrong clock stamps reports",
+        "mended by the next reports",
+        "what_a_node_with_a_wrong_clock_stamped_is_mended_by_the_next_reports",
+    ),
+];
