@@ -49,6 +49,15 @@ impl Authority {
     /// When openssl refuses.
     #[must_use]
     pub fn issue(&self, name: &str) -> Certificate {
+        self.issue_for_days(name, 2)
+    }
+
+    /// As `issue`, with an end in so many days; with a negative number it has ended.
+    ///
+    /// # Panics
+    /// When openssl refuses.
+    #[must_use]
+    pub fn issue_for_days(&self, name: &str, days: i32) -> Certificate {
         let issued = files(&self.directory, name);
         let question = self.directory.join(format!("{name}.csr"));
         let extensions = self.directory.join(format!("{name}.ext"));
@@ -60,7 +69,7 @@ impl Authority {
             .unwrap_or_else(|error| panic!("{}: {error}", extensions.display()));
         run(request(&issued).args(["-subj", &format!("/CN={name}")]).arg("-out").arg(&question));
         run(Command::new("openssl")
-            .args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"])
+            .args(["x509", "-req", "-days", &days.to_string(), "-CAcreateserial", "-in"])
             .arg(&question)
             .arg("-CA")
             .arg(&self.own.certificate)

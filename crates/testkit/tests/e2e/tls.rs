@@ -223,6 +223,39 @@ fn authority_and_certificates_are_rotated_under_load_and_every_mail_is_judged() 
 
 #[test]
 #[ignore = "needs the peers that ./test installs"]
+fn mail_waits_while_a_certificate_is_over_and_is_judged_when_it_was_renewed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(folder.path());
+    let sink = Sink::smtp().start();
+    let of_scanner = Files::new(&authority.issue_for_days("over", -1), &[&authority]);
+    let config = format!("[scanner]\nreputation = []\n{}", of_scanner.section());
+    let scanner = Tamis::start(&["scanner"], Some(&config));
+    let edge = Tamis::thin_edge(&format!(
+        "[edge]\nnext_hop = \"127.0.0.1:{}\"\ndeadline_ms = 3000\nscanners = [\"https://localhost:{}\"]\n{}",
+        sink.port,
+        scanner.port("scanner", "listen"),
+        tls(&authority, "edge", &authority)
+    ));
+    let send = |number: u32| {
+        let letter = mail(&format!("hello {number}"), "See you on Sunday.");
+        let mut client = Dialogue::connect(edge.smtp_port());
+        client.send("ann@sender.test", &["bob@example.test"], &letter).code
+    };
+    assert_eq!(send(0), 451, "it stays with the previous hop");
+    let over = scanner.metric("tamis_tls_certificate_not_after_seconds");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs_f64();
+    assert!(over > 1.7e9 && over < now, "whoever looks sees it: {over}");
+    of_scanner.hold(&authority.issue("renewed"), &[&authority]);
+    taken(&scanner, 1.0);
+    let judged = || (send(1) == 250).then_some(());
+    wait_for("a verdict under the new certificate", PEER_WAIT_MAX, judged, || edge.log());
+    let mails = sink.mails();
+    assert_eq!(mails.len(), 1, "and nothing passed unjudged");
+    assert_eq!(header(&mails[0].content, "X-Tamis-Rung"), ["full"]);
+}
+
+#[test]
+#[ignore = "needs the peers that ./test installs"]
 fn a_probe_says_yes_while_its_process_lives_and_no_when_the_udp_loop_is_frozen() {
     let reputation = Tamis::start(&["reputation"], None);
     let admin = reputation.address("reputation", "admin");

@@ -2,13 +2,15 @@
 //! them that can be cut.
 
 use super::relay::Relay;
+use crate::mails::mail;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 use tamis_testkit::peers::{
-    Postfix, PostfixConfig, RedisSentinel, Signal, SmtpdService, Tamis, free_port, wait_for,
+    Dialogue, Postfix, PostfixConfig, RedisSentinel, Signal, SmtpdService, Tamis, free_port,
+    wait_for,
 };
 
 /// Longest wait until all edges judge again after a fault.
@@ -129,19 +131,29 @@ impl Cluster {
         };
         let began = Instant::now();
         let before: Vec<f64> = self.edges.iter().map(judged).collect();
-        wait_for(
-            "verdicts at every edge",
-            HEAL_WAIT_MAX,
-            || {
-                self.edges
-                    .iter()
-                    .zip(&before)
-                    .all(|(edge, before)| judged(edge) > *before + 0.5)
-                    .then_some(())
-            },
-            || self.edges.iter().map(Tamis::log).collect(),
-        );
-        began.elapsed()
+        let all_judge = || {
+            let waiting: Vec<_> = (0..self.edges.len())
+                .filter(|place| judged(&self.edges[*place]) < before[*place] + 0.5)
+                .collect();
+            waiting.iter().for_each(|place| self.probe(*place));
+            waiting.is_empty().then_some(())
+        };
+        let logs = || self.edges.iter().map(Tamis::log).collect();
+        wait_for("verdicts at every edge", HEAL_WAIT_MAX, all_judge, logs);
+        let took = began.elapsed();
+        // What comes next must not meet what was before.
+        let connected = |it: &Tamis| it.metric("tamis_scanner_redis_connected") > 0.5;
+        let all_connected = || self.scanners.iter().all(connected).then_some(());
+        let logs = || self.scanners.iter().map(Tamis::log).collect();
+        wait_for("the far memory of every scanner", HEAL_WAIT_MAX, all_connected, logs);
+        took
+    }
+
+    /// A mail of nobody's count: the load may be over, or rare.
+    fn probe(&self, place: usize) {
+        let mut client = Dialogue::connect(self.postfixes[place].port());
+        let letter = mail("a probe", "Is somebody there?");
+        client.send("probe@sender.test", &["erin@example.test"], &letter);
     }
 
     /// Starts again what has ended.
@@ -218,8 +230,8 @@ fn pair(place: usize, scanners: &[String], spool: &Path) -> (Tamis, Postfix) {
     let back = SmtpdService::reinjection();
     let unscanned = ["tempfail", "tempfail", "accept"][place];
     let edge = Tamis::thin_edge(&format!(
-        "[edge]\nnext_hop = \"127.0.0.1:{}\"\nscanners = [{}]\ndeadline_ms = 5000\nunscanned = \"{unscanned}\"\n\
-         set_aside = \"accept\"\nspool_dir = \"{}\"\nmemory_bytes_per_mail = 16384\n",
+        "[edge]\nnext_hop = \"127.0.0.1:{}\"\nscanners = [{}]\ndeadline_ms = 3000\nunscanned = \"{unscanned}\"\n\
+         spool_dir = \"{}\"\nmemory_bytes_per_mail = 16384\n",
         back.port,
         scanners.join(", "),
         spool.display()

@@ -118,7 +118,7 @@ fn every_fault_in_turn_under_load_loses_no_mail_and_doubles_none() {
     let file = env::var_os("TAMIS_TEST_FAULTS");
     let mails = env::var("TAMIS_TEST_MAILS").ok().and_then(|count| count.parse().ok());
     let mails = mails.unwrap_or(if file.is_some() { 20_000 } else { 1_000 });
-    let lasting = Duration::from_secs(if file.is_some() { 240 } else { 90 });
+    let lasting = Duration::from_secs(if file.is_some() { 200 } else { 45 });
     let began = Instant::now();
     let mut cluster = Cluster::start();
     let ports: Vec<u16> =
