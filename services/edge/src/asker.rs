@@ -34,8 +34,7 @@ impl Asker {
         let urls = &config.typed.scanners;
         let scanners = Scanners::new(Connector::Addresses(None), urls, metrics.clone());
         scanners.refresh().await;
-        let client = ScannerClient::new(scanners, metrics.clone());
-        Self(Edge::new(config, metrics, client))
+        Self(Edge::new(config, metrics, ScannerClient::new(scanners)))
     }
 
     /// How far a mail was judged; [`Rung::NotScanned`] where no scanner answered in time.

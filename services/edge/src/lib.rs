@@ -101,7 +101,7 @@ impl Opened {
         }
         let metrics = EdgeMetrics::register(&parts.metrics);
         let scanners = Scanners::new(parts.scanners.clone(), &typed.scanners, metrics.clone());
-        let client = ScannerClient::new(scanners.clone(), metrics.clone());
+        let client = ScannerClient::new(scanners.clone());
         let edge = Arc::new(Edge::new(config, metrics, client));
         Ok(Self { edge, scanners, doors, parts })
     }

@@ -151,7 +151,8 @@ struct Answer {
 impl ScannerClient {
     /// A client of these scanners.
     #[must_use]
-    pub fn new(scanners: Arc<Scanners>, metrics: EdgeMetrics) -> Self {
+    pub fn new(scanners: Arc<Scanners>) -> Self {
+        let metrics = scanners.metrics().clone();
         Self { scanners, known: Known::default(), suspects: Suspects::default(), metrics }
     }
 

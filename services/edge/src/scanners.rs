@@ -157,6 +157,12 @@ impl Scanners {
         Arc::new(Self { places, tls, metrics, state })
     }
 
+    /// What is counted of them.
+    #[must_use]
+    pub fn metrics(&self) -> &EdgeMetrics {
+        &self.metrics
+    }
+
     /// How many are known.
     #[must_use]
     pub fn count(&self) -> usize {

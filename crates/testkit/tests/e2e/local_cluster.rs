@@ -23,8 +23,8 @@ const PROCESSES: usize = 20;
 const TARGETS: usize = 10;
 /// Edges look scanners up every 5 s; the rest is for a busy machine.
 const FOUND_MAX: Duration = Duration::from_secs(15);
-/// How long the first answer of a scanner may be held against it. Measured: 4 s after it was added; 14 s in a build without
-/// optimisation, whose first mail takes twenty times as long as the others.
+/// How long the first answer of a scanner may be held against it, since its first mail takes longer than the others.
+/// Measured: 4 s after it was added, 14 s in a build without optimisation.
 const SHARE_MAX: Duration = Duration::from_secs(60);
 /// Answers in which shares are counted, and those who send.
 const ANSWERS: f64 = 200.0;

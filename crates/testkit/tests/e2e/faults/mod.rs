@@ -137,7 +137,7 @@ fn every_fault_in_turn_under_load_loses_no_mail_and_doubles_none() {
             let _ = writeln!(table, "| {fault} | {promise} | played by `{test}` |");
         }
         let time = began.elapsed().as_secs_f64();
-        let text = format!("{}\n{account}\nThe run took {time:.0} s.\n\n{table}", HEAD.trim());
+        let text = format!("{}\n\n{account}\nThe run took {time:.0} s.\n\n{table}", HEAD.trim());
         std::fs::write(file, text).expect("the report");
     }
 }
@@ -152,4 +152,10 @@ build. Numbered mails go through all three Postfixes while the faults are played
 
 The third edge lets mail pass marked where nobody can judge it, the others keep it waiting. A try is one offer of a mail to an
 edge: those that are refused or unjudged come again.
+
+How it is played: the network between edges, scanners and reputation nodes is a relay of the test, which can swallow, delay and
+lose. Clocks of one scanner and one reputation node are moved by Debian's `faketime` (real time alone; the monotonic clock goes
+on). Disk: a tmpfs of 2 MB. Descriptors and memory (`RLIMIT_DATA`): `prlimit` on the running process; no control group is needed.
+Mixed versions: programs of a former build with the same contracts, put in the place of each process in turn, and back; the former
+build knows no suspects (`tamis-felled`), which it ignores. There is no older contract yet.
 ";
