@@ -175,5 +175,8 @@ fn acknowledged_signatures_survive_a_crash() {
     }
     let known = fs::read(&files[0]).expect("the first mail");
     let known = String::from_utf8_lossy(&known).into_owned();
-    assert_eq!(status(&cluster.pass(known.as_bytes())), "spam", "and the scanner finds it again");
+    let delivered = cluster.pass(known.as_bytes());
+    let evidence = header(&delivered, "X-Tamis-Evidence").concat();
+    assert!(evidence.contains("reputation_spam"), "and the scanner finds it again: {evidence}");
+    assert!(status(&delivered).ends_with("spam"), "{}", status(&delivered));
 }

@@ -19,11 +19,12 @@ case \$1 in enable|restart|start) ;; *) exit 0 ;; esac
 for unit in "\$@"; do
   file=/etc/systemd/system/\$unit.service pid=$PWD/upper/pids/\$unit
   [ -e "\$file" ] || continue
-  as() { setpriv --reuid=tamis --regid=tamis --init-groups "\$@"; }
+  as="setpriv --reuid=tamis --regid=tamis --init-groups"
   if [ -e "\$pid" ]; then kill "\$(cat "\$pid")"; while kill -0 "\$(cat "\$pid")" 2>/dev/null; do sleep 0.1; done; fi
   install -d -o tamis -g tamis -m 750 /var/lib/tamis
-  as \$(sed -n 's/^ExecStartPre=//p' "\$file") >/dev/null
-  as \$(sed -n 's/^ExecStart=//p' "\$file") >"/var/log/\$unit" 2>&1 &
+  \$as \$(sed -n 's/^ExecStartPre=//p' "\$file") >/dev/null
+  # No function: its shell would be what is ended later, and the program would live on.
+  \$as \$(sed -n 's/^ExecStart=//p' "\$file") >"/var/log/\$unit" 2>&1 &
   echo \$! >"\$pid"
 done
 STUB
