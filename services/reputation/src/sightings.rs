@@ -1,6 +1,7 @@
 //! Counting what is asked for, beside the answering loops: they hand over what they answered and read what is bulk.
 //!
-//! One thread owns the memory. Nothing waits for it: a loop that finds its queue full counts the loss and answers on.
+//! One thread owns the memory. Nothing waits for it: a loop that finds the queue full keeps a little, counts what is lost beyond
+//! that, and answers on.
 
 pub(crate) mod exchange;
 
@@ -28,6 +29,10 @@ pub const WAITING_MAX: usize = 64;
 
 /// Sightings that make a batch worth handing over before its datagrams are all answered. One question adds 64 at most.
 pub const BATCH_MIN: usize = 2_048;
+
+/// Sightings that one loop keeps while the queue is full; what comes then is not counted. A slow loop fills the queue with
+/// batches of a question or two, so without this a pause of milliseconds in the counting would lose what it has room for.
+pub const KEPT_MAX: usize = 2 * BATCH_MIN;
 
 /// Messages of other nodes, and to them, that wait.
 pub const MESSAGES_MAX: usize = 64;
@@ -140,16 +145,18 @@ impl Counter {
         }
     }
 
-    /// Hands over what was collected: at the end of each batch of datagrams.
+    /// Hands over what was collected: at the end of each batch of datagrams, and when nobody asked for a while.
     pub fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.batch);
-        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) =
-            self.watch.batches.try_send(batch)
-        {
-            self.watch.metrics.sightings_lost.inc_by(lost.len() as u64);
+        match self.watch.batches.try_send(batch) {
+            Ok(()) => {}
+            Err(TrySendError::Full(batch)) if batch.len() < KEPT_MAX => self.batch = batch,
+            Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) => {
+                self.watch.metrics.sightings_lost.inc_by(lost.len() as u64);
+            }
         }
     }
 }

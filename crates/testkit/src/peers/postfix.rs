@@ -8,13 +8,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Files that Postfix's own start-up scripts want beside main.cf.
 const CONTROL_FILES: [&str; 4] =
     ["postfix-files", "dynamicmaps.cf", "post-install", "postfix-script"];
 /// How long its programs may take to end by themselves: each finishes the mail in its hands.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Between two pushes of what waits, in a long wait.
+const PUSH_PERIOD: Duration = Duration::from_secs(5);
 /// Queues that hold mail not yet delivered.
 const QUEUES: [&str; 5] = ["maildrop", "incoming", "active", "deferred", "hold"];
 
@@ -107,10 +109,14 @@ impl Postfix {
     /// When they do not come in time; the end of the mail log is shown.
     #[must_use]
     pub fn maildir_within(&self, user: &str, count: usize, limit: Duration) -> Vec<Vec<u8>> {
+        let mut pusher = Pusher::new(self);
         wait_for(
             &format!("{count} mails for {user}"),
             limit,
-            || (self.mail_count(user) >= count).then(|| self.mails_now(user)),
+            || {
+                pusher.push_when_due();
+                (self.mail_count(user) >= count).then(|| self.mails_now(user))
+            },
             || self.log(),
         )
     }
@@ -164,10 +170,14 @@ impl Postfix {
     /// # Panics
     /// When the limit passes first; shows the queue.
     pub fn wait_queue_empty(&self, limit: Duration) {
+        let mut pusher = Pusher::new(self);
         wait_for(
             "an empty queue",
             limit,
-            || self.queue_is_empty().then_some(()),
+            || {
+                pusher.push_when_due();
+                self.queue_is_empty().then_some(())
+            },
             || format!("{}\n{}{}", tail(&self.log()), self.mailq(), self.queue_files()),
         );
     }
@@ -228,6 +238,27 @@ impl Postfix {
         let clean = all_gone_in(&home, STOP_WAIT_MAX);
         kill_all_in(&home);
         clean
+    }
+}
+
+/// Tries waiting mail once more in a long wait. A deferred mail that the queue manager takes up while the delivery before still
+/// holds its file ("skipped, still being delivered") goes back to `incoming` for a minute, whatever the back-off times say, and
+/// is then seen by the next look there, which nothing asks for when no other mail comes in.
+struct Pusher<'a> {
+    postfix: &'a Postfix,
+    next: Instant,
+}
+
+impl<'a> Pusher<'a> {
+    fn new(postfix: &'a Postfix) -> Self {
+        Self { postfix, next: Instant::now() + PUSH_PERIOD }
+    }
+
+    fn push_when_due(&mut self) {
+        if Instant::now() >= self.next {
+            self.postfix.flush();
+            self.next = Instant::now() + PUSH_PERIOD;
+        }
     }
 }
 

@@ -75,7 +75,10 @@ impl Batch {
         let received = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), flags, None);
         let received = match received {
             Ok(received) => received,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Taken::Nothing),
+            Err(Errno::EAGAIN | Errno::EINTR) => {
+                self.counter.iter_mut().for_each(Counter::flush);
+                return Ok(Taken::Nothing);
+            }
             Err(error) => return Err(error),
         };
         let began = clock::now();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Reads a YAML file of many documents; `SPF` records count as text unless the name has text of its own (as the
 /// suite's own driver does), and every value becomes text, lists stay.
@@ -19,8 +20,14 @@ for name in "timestamp int float bool".split():
 print(json.dumps(list(yaml.load_all(open(sys.argv[1], encoding="utf-8"), Loader))))
 "#;
 
+/// A file or folder of the archive, unpacked until this is dropped.
+pub(crate) struct Unpacked {
+    pub path: PathBuf,
+    _folder: TempDir,
+}
+
 /// The file of the archive; `None` if the environment says that there is none.
-pub(crate) fn file(path: &str) -> Option<PathBuf> {
+pub(crate) fn file(path: &str) -> Option<Unpacked> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     let corpus = match std::env::var_os("TAMIS_TEST_CORPUS") {
         Some(none) if none == "none" => return None,
@@ -29,11 +36,12 @@ pub(crate) fn file(path: &str) -> Option<PathBuf> {
     };
     let archive = corpus.join("vectors.tar.xz");
     assert!(archive.is_file(), "no {}; TAMIS_TEST_CORPUS=none does without", archive.display());
-    let folder = tempfile::tempdir().unwrap().keep();
+    let folder = tempfile::tempdir().unwrap();
     let mut tar = Command::new("tar");
-    let done = tar.arg("-xJf").arg(&archive).arg("-C").arg(&folder).arg(path).status().unwrap();
+    let done =
+        tar.arg("-xJf").arg(&archive).arg("-C").arg(folder.path()).arg(path).status().unwrap();
     assert!(done.success(), "{path} is in the archive");
-    Some(folder.join(path))
+    Some(Unpacked { path: folder.path().join(path), _folder: folder })
 }
 
 /// Documents of a YAML file.
