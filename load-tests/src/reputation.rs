@@ -10,6 +10,7 @@ pub mod sealed;
 pub mod server;
 pub mod speed;
 pub mod table;
+pub mod visible;
 pub mod writing;
 
 use std::path::PathBuf;

@@ -11,6 +11,7 @@ mod dialogue;
 mod instructions;
 mod judgement;
 mod layout;
+mod loads;
 mod machine;
 mod mail;
 mod memory;
@@ -21,6 +22,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -41,15 +43,25 @@ enum Goal {
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 struct Figure {
-    name: &'static str,
+    name: Cow<'static, str>,
     value: f64,
-    unit: &'static str,
+    unit: Cow<'static, str>,
     goal: Goal,
     /// Who promised it, or what it is compared with.
-    anchor: &'static str,
+    anchor: Cow<'static, str>,
 }
 
 impl Figure {
+    fn new(
+        name: impl Into<Cow<'static, str>>,
+        value: f64,
+        unit: impl Into<Cow<'static, str>>,
+        goal: Goal,
+        anchor: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { name: name.into(), value, unit: unit.into(), goal, anchor: anchor.into() }
+    }
+
     fn is_missed(&self) -> bool {
         match self.goal {
             Goal::None => false,
@@ -101,12 +113,16 @@ struct Binaries {
 /// Measures one area.
 type Measure = fn(&Binaries) -> Result<Vec<Figure>>;
 
-const AREAS: [(&str, Measure); 8] = [
+const AREAS: [(&str, Measure); 12] = [
     ("binary", binary::measure),
     ("start", start::measure),
     ("memory", memory::measure),
     ("dialogue", dialogue::measure),
     ("reputation", reputation::measure),
+    ("floods", reputation::floods),
+    ("visible", reputation::visible),
+    ("selection", reputation::selection),
+    ("mail", loads::mail),
     ("check", check::measure),
     ("judgement", judgement::measure),
     ("instructions", instructions::measure),

@@ -299,6 +299,9 @@ def services(r):
         service = r.named("Service", it["spec"].get("serviceName"), it["metadata"]["namespace"])
         if service is None or service["spec"].get("clusterIP") != "None":
             yield f"{who(it)}: no headless service gives its pods names"
+        # One after the other, the first would have to be ready alone: who is ready only among others never is.
+        if it["spec"].get("replicas", 1) > 1 and it["spec"].get("podManagementPolicy") != "Parallel":
+            yield f"{who(it)}: its first pod waits to be ready without the others"
 
 
 def policies(r):

@@ -46,6 +46,7 @@ fn main() -> Result<()> {
     let section = report::section(&bench, scenario, &model, &all);
     println!("{section}");
     report::write(&wanted.out, scenario, &section, &report::figure(scenario, &all))?;
+    report::lines(scenario, &all).iter().for_each(|figure| println!("{}", figure.line()));
     println!("written to {}", wanted.out.display());
     let (lost, doubled) = all.first().map_or((0, 0), |ours| ours.lost_and_doubled);
     if lost + doubled > 0 {

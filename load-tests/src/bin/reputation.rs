@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use tamis_load_tests::report::{self, Figure};
 use tamis_load_tests::reputation::asking::{Asking, Language};
 use tamis_load_tests::reputation::load::{self, Pace, Seen};
-use tamis_load_tests::reputation::{Bench, flood, node, pressure, speed, table, writing};
+use tamis_load_tests::reputation::{Bench, flood, node, pressure, speed, table, visible, writing};
 use tamis_load_tests::{echo, process};
 
-const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sealed-flood|sockets|table|all|node \
+const USAGE: &str = "reputation exact|near|echo|rspamd|overload|flood|sealed-flood|sockets|table|visible|all|node \
     [--seconds N] [--rounds N] [--exact N] [--texts N] [--writing SECONDS] [--long] [--binary PATH] [--out FILE]";
 /// Seconds of the long overload.
 const LONG_S: u64 = 600;
@@ -155,6 +155,9 @@ fn scenarios(what: &str, bench: &Bench) -> Result<Vec<Figure>> {
     }
     if is(&["sealed-flood"]) {
         say(flood::measure(bench, flood::Way::Sealed)?);
+    }
+    if is(&["visible"]) {
+        say(visible::measure(bench)?);
     }
     // Not among all: fifty million texts take gigabytes of disk and memory, and minutes.
     if what == "node" {

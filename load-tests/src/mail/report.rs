@@ -10,7 +10,7 @@ use super::drawing::{self, Curve};
 use super::model::{Kind, Model};
 use super::scenario::{Door, Scenario};
 use super::{Bench, Measured};
-use crate::report::machine;
+use crate::report::{Figure, machine};
 
 /// Shares of answers whose times are drawn, with how they are written.
 const DRAWN: [(f64, &str); 5] =
@@ -176,6 +176,23 @@ fn costs(out: &mut String, all: &[Measured]) {
             (there + back) / 1e3
         );
     }
+}
+
+/// What the filters of a run cost, as lines for other programs: `mail.SCENARIO.tamis`, `.rspamd`, `.spamassassin`, and of
+/// each wire of ours the share of a mail's bytes that crossed it towards its second name.
+#[must_use]
+pub fn lines(scenario: &Scenario, all: &[Measured]) -> Vec<Figure> {
+    let named = |what: &str| format!("mail.{}.{what}", scenario.name);
+    let cost = |it: &Measured| {
+        let filter = it.filter.split(' ').next().unwrap_or_default().to_lowercase();
+        Figure::plain(named(&filter), it.cpu_ms_each(), "CPU_ms/mail").beside(&it.filter)
+    };
+    let mut lines: Vec<Figure> = all.iter().map(cost).collect();
+    for (ours, wire) in all.iter().take(1).flat_map(|it| it.crossed.iter().map(move |w| (it, w))) {
+        let share = 100.0 * wire.there as f64 / ours.seen.bytes as f64;
+        lines.push(Figure::plain(named(wire.name), share, "%").beside("IP headers counted"));
+    }
+    lines
 }
 
 /// Times over shares of answers, all filters of a run.

@@ -1,4 +1,5 @@
-//! The table alone, without sockets: what one question, one report and one loaded signature cost, and how much memory.
+//! The table alone, without sockets: what one question, one report and one loaded signature cost, and how much memory; for
+//! texts with their sketches, and for exact signatures in memory alone.
 //!
 //! Each size is measured in a process of its own, since memory that was freed does not go back to the system. Questions
 //! are those of the `near` load: half of them resemble a listed text in 24 lanes, half nothing.
@@ -25,8 +26,9 @@ pub const SIZES: [u64; 2] = [20_000, 1_000_000];
 const BATCH: usize = tamis_reputation::serve::BATCH_MAX;
 /// Questions of one round.
 const QUESTIONS: u64 = 400_000;
-/// Goals: bytes of a text signature, signatures loaded a second.
+/// Goals: bytes of a text signature, of an exact one, signatures loaded a second.
 pub(super) const BYTES_MAX: f64 = 150.0;
+const EXACT_BYTES_MAX: f64 = 24.0;
 pub(super) const LOADED_MIN: f64 = 0.5e6;
 /// From this size on memory is promised: below, what is there anyway counts more than the texts.
 const PROMISED_FROM: u64 = 200_000;
@@ -35,14 +37,14 @@ const LOOKS: u64 = 8;
 
 const NOW_UNIX_S: u32 = 1_800_000_000;
 
-/// Both ways to a table of each size, each in a process of its own.
+/// Both ways to a table of texts of each size, and one of as many exact signatures, each in a process of its own.
 ///
 /// # Errors
 /// The system's.
 pub fn measure(sizes: &[u64], rounds: usize) -> Result<Vec<Figure>> {
     let mut all = Vec::new();
     for texts in sizes {
-        for way in ["grown", "loaded"] {
+        for way in ["grown", "loaded", "exact"] {
             let mut command = Command::new(std::env::current_exe()?);
             let said = command
                 .args(["table-of", way, &texts.to_string(), &rounds.to_string()])
@@ -63,8 +65,9 @@ pub fn table_of(way: &str, texts: u64, rounds: usize) -> Result<()> {
     let before = resident_bytes(std::process::id())?;
     let say = |what: &str, value: f64| println!("table.{texts}.{way}.{what} {value}");
     let table = match way {
-        "grown" => {
-            let (table, cost, worst) = grown(texts, before)?;
+        "grown" | "exact" => {
+            let change = if way == "exact" { exact } else { change };
+            let (table, cost, worst) = grown(texts, before, change)?;
             say("insert_ns", cost);
             say("worst_bytes", worst);
             table
@@ -78,7 +81,9 @@ pub fn table_of(way: &str, texts: u64, rounds: usize) -> Result<()> {
     let resident = resident_bytes(std::process::id())? - before;
     say("bytes", resident as f64 / texts as f64);
     say("accounted_bytes", table.memory_bytes() as f64 / texts as f64);
-    say("ask_ns", rounds_of(&table, texts, rounds)?);
+    if way != "exact" {
+        say("ask_ns", rounds_of(&table, texts, rounds)?);
+    }
     Ok(())
 }
 
@@ -87,20 +92,21 @@ fn read(line: &str) -> Result<Figure> {
     let value = value.parse::<f64>()?;
     let texts: u64 = name.split('.').nth(1).unwrap_or_default().parse()?;
     let plain = |unit| Figure::plain(name, value, unit);
+    let bytes_max = if name.contains(".exact.") { EXACT_BYTES_MAX } else { BYTES_MAX };
     let figure = match name.rsplit('.').next() {
         Some("bytes" | "worst_bytes") if texts >= PROMISED_FROM => {
-            plain("bytes/text").at_most(BYTES_MAX)
+            plain("bytes/signature").at_most(bytes_max)
         }
-        Some("bytes" | "worst_bytes" | "accounted_bytes") => plain("bytes/text"),
+        Some("bytes" | "worst_bytes" | "accounted_bytes") => plain("bytes/signature"),
         Some("load_ns") => plain("ns").at_most(1e9 / LOADED_MIN),
         _ => plain("ns"),
     };
     Ok(figure)
 }
 
-/// A table that took its texts one report after the other, without room made ahead: nanoseconds for each, and the most
-/// bytes a text that were resident between the last doublings.
-fn grown(texts: u64, before: u64) -> Result<(Table, f64, f64)> {
+/// A table that took its signatures one report after the other, without room made ahead: nanoseconds for each, and the most
+/// bytes a signature that were resident between the last doublings.
+fn grown(texts: u64, before: u64, change: fn(u64) -> Change) -> Result<(Table, f64, f64)> {
     let mut table = Table::new(rules());
     let (mut worst, mut next_look, mut spent) = (0_f64, PROMISED_FROM.min(texts), Duration::ZERO);
     let mut changes = Vec::with_capacity(BATCH);
@@ -176,10 +182,19 @@ fn item(asking: &Asking, number: u64) -> Item {
     Item { signature, sketch: Some(Sketch::from_bytes(&bytes)) }
 }
 
+/// A text with its sketch.
 fn change(number: u64) -> Change {
+    report(number, SignatureKind::Text, Some(sketch(number)))
+}
+
+fn exact(number: u64) -> Change {
+    report(number, SignatureKind::Part, None)
+}
+
+fn report(number: u64, kind: SignatureKind, sketch: Option<Sketch>) -> Change {
     Change::Add {
-        signature: Signature { kind: SignatureKind::Text, value: value(number) },
-        sketch: Some(sketch(number)),
+        signature: Signature { kind, value: value(number) },
+        sketch,
         class: Class::Spam,
         weight: 75,
         reporter: "load".to_owned(),

@@ -196,7 +196,7 @@ impl ScannerClient {
                     asked.is_set_aside = error.is_set_aside();
                     if error.is_break() && (felled == 0 || trial.has_begun) {
                         self.metrics.scanners_felled.inc();
-                        let felled = self.suspects.accuse(name);
+                        let felled = self.suspects.accuse(name, felled);
                         asked.is_set_aside = felled >= SCANNERS_FELLED_MAX;
                         self.let_it_be_known(felled, deadline).await;
                     }

@@ -33,8 +33,9 @@ impl Suspects {
         self.kept().felled.get(name).copied().unwrap_or(0)
     }
 
-    /// One more did; gives their number.
-    pub fn accuse(&self, name: PartDigest) -> u8 {
+    /// One more did than the `seen` before it was offered; gives their number. Equal mails have one name, and all that were in
+    /// the hands of one scanner accuse it of one end together.
+    pub fn accuse(&self, name: PartDigest, seen: u8) -> u8 {
         let mut kept = self.kept();
         if !kept.felled.contains_key(&name) {
             if kept.order.len() == SUSPECTS_MAX
@@ -45,7 +46,7 @@ impl Suspects {
             kept.order.push_back(name);
         }
         let felled = kept.felled.entry(name).or_insert(0);
-        *felled = felled.saturating_add(1);
+        *felled = (*felled).max(seen.saturating_add(1));
         *felled
     }
 
@@ -99,22 +100,31 @@ mod tests {
     fn n_suspects_are_remembered_and_the_oldest_is_forgotten_for_one_more() {
         let suspects = Suspects::default();
         for number in 0..SUSPECTS_MAX {
-            assert_eq!(suspects.accuse(name(number)), 1);
+            assert_eq!(suspects.accuse(name(number), 0), 1);
         }
-        assert_eq!(suspects.accuse(name(0)), 2, "still known at the limit");
-        suspects.accuse(name(SUSPECTS_MAX));
+        assert_eq!(suspects.accuse(name(0), 1), 2, "still known at the limit");
+        suspects.accuse(name(SUSPECTS_MAX), 0);
         assert_eq!(suspects.felled(&name(0)), 0);
         assert_eq!(suspects.felled(&name(1)), 1);
     }
 
     #[test]
+    fn equal_mails_in_the_hands_of_one_scanner_tell_of_one_end() {
+        let suspects = Suspects::default();
+        assert_eq!([(); 3].map(|()| suspects.accuse(name(1), 0)), [1; 3]);
+        assert_eq!([(); 2].map(|()| suspects.accuse(name(1), 1)), [2; 2], "the next one");
+        assert_eq!(suspects.accuse(name(1), 0), 2, "whoever is late takes nothing back");
+        assert_eq!(suspects.accuse(name(2), u8::MAX), u8::MAX);
+    }
+
+    #[test]
     fn who_was_judged_is_suspected_no_more_and_leaves_room() {
         let suspects = Suspects::default();
-        suspects.accuse(name(1));
+        suspects.accuse(name(1), 0);
         suspects.acquit(&name(1));
         assert_eq!(suspects.felled(&name(1)), 0);
         for number in 2..SUSPECTS_MAX + 2 {
-            suspects.accuse(name(number));
+            suspects.accuse(name(number), 0);
         }
         assert_eq!(suspects.felled(&name(2)), 1, "no empty place was kept");
     }

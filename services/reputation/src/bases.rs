@@ -91,6 +91,7 @@ impl Bases {
             let quic = quic.subscribe();
             let (directory, in_force) = (Arc::clone(&directory), sender.clone());
             let metrics = metrics.clone();
+            metrics.wanted();
             let subscribing = Subscribing { upstream, quic, directory, in_force, metrics };
             tasks.spawn(subscribing.run(shutdown.clone()));
         }

@@ -66,6 +66,8 @@ pub struct Scanner {
     pub(crate) metrics: Metrics,
     pub(crate) seats: Semaphore,
     pub(crate) trials: Trials,
+    /// Places for long or costly parts that are read.
+    pub(crate) readers: Semaphore,
     pub(crate) supply: Arc<Semaphore>,
     pub(crate) supply_units: u32,
     pub(crate) drain: Drain,
@@ -105,6 +107,7 @@ impl Scanner {
             metrics,
             seats: Semaphore::new(config.mails_max),
             trials: Trials::default(),
+            readers: Semaphore::new(reading::readers()),
             supply: Arc::new(Semaphore::new(units as usize)),
             supply_units: units,
             drain: Drain::new(),

@@ -18,6 +18,16 @@ use crate::snapshot::Snapshot;
 /// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
 const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
 
+/// Long or costly parts read at the same time, at least: one slow document alone must not hold up all others.
+pub const READERS_MIN: usize = 2;
+
+/// Long or costly parts that are read at the same time: as many as cores, since more would only take turns, each with up to
+/// some 60 MB of decoded picture in memory.
+#[must_use]
+pub fn readers() -> usize {
+    std::thread::available_parallelism().map_or(READERS_MIN, |cores| cores.get().max(READERS_MIN))
+}
+
 /// What was read, and whether it may be remembered.
 #[derive(Debug)]
 pub struct Read {
@@ -37,6 +47,12 @@ pub fn put_in_order(contents: &mut [Content]) {
     });
 }
 
+/// Whether reading this takes long, or much memory: then it wants a place among the readers.
+#[must_use]
+pub fn is_long(content: &[u8]) -> bool {
+    content.len() > IN_PLACE_BYTES_MAX || is_costly(content)
+}
+
 /// Reads and judges one part's content; pictures and documents are looked at as long as the mail's budget lasts.
 pub async fn read(
     part: &Part,
@@ -45,7 +61,7 @@ pub async fn read(
     key: Option<SiteKey>,
     budget: &mut Budget,
 ) -> Read {
-    if content.len() <= IN_PLACE_BYTES_MAX && !is_costly(&content) {
+    if !is_long(&content) {
         let (read, left) = guarded(part, &content, snapshot, key, *budget);
         *budget = left;
         return read;

@@ -79,21 +79,23 @@ pub trait Edge: Send {
 pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, Ended> {
     // No seat is held for an edge that says nothing.
     let first = timeout(OFFER_TIMEOUT, edge.hear()).await;
-    let EdgeWord::Offer(offer) = first.map_err(|_| Ended::HungUp)?? else {
+    let EdgeWord::Offer(mut offer) = first.map_err(|_| Ended::HungUp)?? else {
         return Err(Ended::Unreadable(Unreadable::Missing("offer")));
     };
     let name = mail_name(&offer.outline);
     let wait = offer.remaining.min(TRIAL_WAIT_MAX);
     let suspicion = (name, edge.felled());
-    let trial = scanner.trials.admit(scanner.memory.far(), suspicion, wait).await?;
-    if trial.is_some() {
-        edge.begins();
-        tokio::time::sleep(WORD_AHEAD).await;
-    }
-    let judged = dialogue(scanner, edge, *offer).await;
-    if let Some(trial) = trial {
-        trial.survived().await;
-    }
+    let came = clock::now();
+    let Some(trial) = scanner.trials.admit(scanner.memory.far(), suspicion, wait).await? else {
+        return dialogue(scanner, edge, *offer).await;
+    };
+    edge.begins();
+    tokio::time::sleep(WORD_AHEAD).await;
+    // The mail has one deadline, and waiting for a turn was under it.
+    let waited = clock::now().saturating_duration_since(came);
+    offer.remaining = offer.remaining.saturating_sub(waited);
+    let judged = trial.during(dialogue(scanner, edge, *offer)).await;
+    trial.survived().await;
     judged
 }
 

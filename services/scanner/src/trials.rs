@@ -4,8 +4,13 @@
 //! says so. Here a suspect waits until no other one is judged, its name goes into a list in Redis, and only when it was
 //! judged the name is taken out again. A name that stays is that of a mail over which a second scanner ended while it
 //! judged no other suspect: nobody judges it any more, whichever edge brings it. Without Redis each edge counts alone.
+//!
+//! Equal mails have one name, and a list posts hundreds of them: a name whose trial goes on elsewhere is told from one that
+//! stayed by a claim, which the judging scanner renews and which ends soon after its last sign of life.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +19,25 @@ use tamis_domain::digest::PartDigest;
 use tamis_domain::limits::SCANNERS_FELLED_MAX;
 use tamis_runtime::clock;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::memory::redis::Far;
 use crate::serve::Ended;
 
-/// The list in Redis: a sorted set of names by the second of their entry.
-const LIST: &str = "tamis:felled:1";
+/// The list in Redis: a sorted set of names, in hexadecimal as the log has them, by the second of their entry.
+const LIST: &str = "tamis:felled:2";
+
+/// Before the name: whether its trial goes on.
+const CLAIM: &str = "tamis:trial:2:";
+
+/// A claim is over this long after the last sign of life of its scanner; that is several of them.
+const CLAIM_MS: u64 = 3_000;
+
+/// Between two signs of life.
+const SIGN_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two looks whether the trial of an equal mail has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Names in the list; beyond it the oldest go. More at once are no mails but an attack, which needs people.
 pub(crate) const NAMES_MAX: i64 = 4096;
@@ -84,24 +101,37 @@ impl Trials {
         (name, felled): (PartDigest, u8),
         wait: Duration,
     ) -> Result<Option<Trial<'a>>, Ended> {
+        if felled >= SCANNERS_FELLED_MAX {
+            return Err(set_aside(&name));
+        }
         // What was looked up may be a trial that went well since.
         let is_listed = lock(&self.set_aside).contains(&name) && listed(far, &name).await;
-        if is_listed || felled >= SCANNERS_FELLED_MAX {
-            tracing::warn!(name = %name, "a mail that felled scanners is not judged");
-            return Err(Ended::SetAside);
-        }
-        if felled == 0 {
+        if felled == 0 && !is_listed {
             return Ok(None);
         }
         let waited = self.waiting.try_acquire().map_err(|_| Ended::Full)?;
-        // Nothing behind this is given up half way: the name would stay in the list.
-        let turn = timeout(wait, self.turn.acquire()).await;
-        let Ok(Ok(turn)) = turn else { return Err(Ended::Full) };
-        if !enter(far, &name).await {
-            tracing::warn!(name = %name, "a mail that felled scanners is not judged");
-            return Err(Ended::SetAside);
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            let turn = timeout_at(until, self.turn.acquire()).await;
+            let Ok(Ok(turn)) = turn else { return Err(Ended::Full) };
+            // Nothing behind an entry is given up half way: the name would stay in the list.
+            match enter(far, &name).await {
+                Entry::Entered => {
+                    return Ok(Some(Trial {
+                        trials: self,
+                        far,
+                        name,
+                        _turn: turn,
+                        _waited: waited,
+                    }));
+                }
+                Entry::Felled => return Err(set_aside(&name)),
+                Entry::ElsewhereNow => drop(turn),
+            }
+            if timeout_at(until, tokio::time::sleep(LOOK_AGAIN)).await.is_err() {
+                return Err(Ended::Full);
+            }
         }
-        Ok(Some(Trial { trials: self, far, name, _turn: turn, _waited: waited }))
     }
 
     /// Looks who is set aside, and gives their number. A Redis that is away changes nothing.
@@ -135,15 +165,49 @@ impl Trials {
 }
 
 impl Trial<'_> {
-    /// The mail was judged, or its edge left; this process lives, and the mail is suspected no more.
-    pub(crate) async fn survived(self) {
-        if !forget(self.far, &self.name).await {
-            let mut to_forget = lock(&self.trials.to_forget);
-            if to_forget.len() < TO_FORGET_MAX {
-                to_forget.push(self.name);
-            }
+    /// Gives signs of life while the mail is `judged`.
+    pub(crate) async fn during<T>(&self, judged: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            done = judged => done,
+            never = self.signs() => match never {},
         }
     }
+
+    async fn signs(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(SIGN_EVERY).await;
+            claim(self.far, &self.name, false).await;
+        }
+    }
+
+    /// The mail was judged, or its edge left; this process lives, and the mail is suspected no more.
+    pub(crate) async fn survived(self) {
+        if forget(self.far, &self.name).await {
+            // After the name: who comes between finds either a trial that goes on or none at all.
+            unclaim(self.far, &self.name).await;
+            return;
+        }
+        let mut to_forget = lock(&self.trials.to_forget);
+        if to_forget.len() < TO_FORGET_MAX {
+            to_forget.push(self.name);
+        }
+    }
+}
+
+/// What an entry into the list came to.
+enum Entry {
+    /// It may be judged here, now.
+    Entered,
+    /// An equal mail is on trial at another scanner.
+    ElsewhereNow,
+    /// A second scanner ended over it.
+    Felled,
+}
+
+fn set_aside(name: &PartDigest) -> Ended {
+    tracing::warn!(name = %name, "a mail that felled scanners is not judged");
+    Ended::SetAside
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -154,27 +218,54 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn forget(far: Option<&Far>, name: &PartDigest) -> bool {
     let Some(far) = far else { return true };
     let mut command = redis::cmd("ZREM");
-    command.arg(LIST).arg(&name.0);
+    command.arg(LIST).arg(name.to_string());
     far.ask("ZREM", &command, ASK_TIMEOUT).await.is_some()
 }
 
-/// Whether the name was not in the list; it is now.
-async fn enter(far: Option<&Far>, name: &PartDigest) -> bool {
-    let Some(far) = far else { return true };
+/// Puts the name into the list, where it was not. A Redis that is away keeps nobody from judging.
+async fn enter(far: Option<&Far>, name: &PartDigest) -> Entry {
+    let Some(connected) = far else { return Entry::Entered };
+    // Before the name: who finds the name without a claim has found one that stayed.
+    if !claim(far, name, true).await {
+        return Entry::ElsewhereNow;
+    }
     let mut command = redis::cmd("ZADD");
-    command.arg(LIST).arg("NX").arg(clock::unix_seconds()).arg(&name.0);
-    let is_new = !matches!(far.ask("ZADD", &command, ASK_TIMEOUT).await, Some(Value::Int(0)));
+    command.arg(LIST).arg("NX").arg(clock::unix_seconds()).arg(name.to_string());
+    let added = connected.ask("ZADD", &command, ASK_TIMEOUT).await;
+    if matches!(added, Some(Value::Int(0))) {
+        unclaim(far, name).await;
+        return Entry::Felled;
+    }
     let mut keep = redis::cmd("EXPIRE");
     keep.arg(LIST).arg(REMEMBERED_S);
-    let _ = far.ask("EXPIRE", &keep, ASK_TIMEOUT).await;
-    is_new
+    let _ = connected.ask("EXPIRE", &keep, ASK_TIMEOUT).await;
+    Entry::Entered
+}
+
+/// Claims a trial, where `is_new` only if nobody has; `false` only where Redis says that somebody has. A sign of life makes
+/// a claim anew that ran out while Redis was away.
+async fn claim(far: Option<&Far>, name: &PartDigest, is_new: bool) -> bool {
+    let Some(far) = far else { return true };
+    let mut command = redis::cmd("SET");
+    command.arg(format!("{CLAIM}{name}")).arg(1).arg("PX").arg(CLAIM_MS);
+    if is_new {
+        command.arg("NX");
+    }
+    !matches!(far.ask("SET", &command, ASK_TIMEOUT).await, Some(Value::Nil))
+}
+
+async fn unclaim(far: Option<&Far>, name: &PartDigest) {
+    let Some(far) = far else { return };
+    let mut command = redis::cmd("DEL");
+    command.arg(format!("{CLAIM}{name}"));
+    let _ = far.ask("DEL", &command, ASK_TIMEOUT).await;
 }
 
 /// Whether the name is in the list now; a Redis that is away says yes, for it was lately.
 async fn listed(far: Option<&Far>, name: &PartDigest) -> bool {
     let Some(far) = far else { return true };
     let mut command = redis::cmd("ZSCORE");
-    command.arg(LIST).arg(&name.0);
+    command.arg(LIST).arg(name.to_string());
     !matches!(far.ask("ZSCORE", &command, ASK_TIMEOUT).await, Some(Value::Nil))
 }
 
@@ -196,7 +287,7 @@ async fn names(far: Option<&Far>) -> Option<HashSet<PartDigest>> {
 
 fn name(value: &Value) -> Option<PartDigest> {
     match value {
-        Value::BulkString(bytes) => bytes.as_slice().try_into().ok().map(PartDigest),
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
         _ => None,
     }
 }

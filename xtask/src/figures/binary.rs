@@ -9,7 +9,7 @@ use super::{Binaries, Figure, Goal};
 pub(super) fn measure(binaries: &Binaries) -> Result<Vec<Figure>> {
     let size = |name, path| -> Result<Figure> {
         let value = fs::metadata(path)?.len() as f64;
-        Ok(Figure { name, value, unit: "bytes", goal: Goal::None, anchor: "issue:binary" })
+        Ok(Figure::new(name, value, "bytes", Goal::None, "issue:binary"))
     };
     Ok(vec![
         size("binary.tamis", &binaries.tamis)?,

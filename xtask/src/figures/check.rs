@@ -12,5 +12,5 @@ pub(super) fn measure(binaries: &Binaries) -> Result<Vec<Figure>> {
     let Some(folder) = unpacked("check", &[ARCHIVE])? else { return Ok(Vec::new()) };
     let value = mails_per_cpu_second(binaries, &[], &[], &[folder.path().to_path_buf()])?;
     let anchor = "rspamd:150";
-    Ok(vec![Figure { name: "check.cold", value, unit: "mails/cpu_s", goal: Goal::None, anchor }])
+    Ok(vec![Figure::new("check.cold", value, "mails/cpu_s", Goal::None, anchor)])
 }

@@ -65,7 +65,7 @@ fn latency(cluster: &Cluster) -> Result<Vec<Figure>> {
     }
     let mut added = |name, percent, limit| {
         let value = percentile(&mut edge_ms, percent) - percentile(&mut sink_ms, percent);
-        Figure { name, value, unit: "ms", goal: Goal::AtMost(limit), anchor: "DESIGN-7" }
+        Figure::new(name, value, "ms", Goal::AtMost(limit), "DESIGN-7")
     };
     Ok(vec![
         added("dialogue.added_p50", 50.0, ADDED_MS_P50_MAX),
@@ -100,20 +100,14 @@ fn replay(cluster: &Cluster) -> Result<Vec<Figure>> {
     let page = metrics(cluster.layout.edge_admin)?;
     let (shipped, rounds) = counted(&page);
     Ok(vec![
-        Figure {
-            name: "dialogue.shipped_share",
-            value: shipped,
-            unit: "of_full",
-            goal: Goal::AtMost(SHIPPED_MAX),
-            anchor: "DESIGN-7",
-        },
-        Figure {
-            name: "dialogue.rounds",
-            value: rounds,
-            unit: "per_mail",
-            goal: Goal::AtMost(ROUNDS_MAX),
-            anchor: "LAYOUT-3",
-        },
+        Figure::new(
+            "dialogue.shipped_share",
+            shipped,
+            "of_full",
+            Goal::AtMost(SHIPPED_MAX),
+            "DESIGN-7",
+        ),
+        Figure::new("dialogue.rounds", rounds, "per_mail", Goal::AtMost(ROUNDS_MAX), "LAYOUT-3"),
     ])
 }
 

@@ -63,7 +63,7 @@ pub(super) fn measure(binaries: &Binaries) -> Result<Vec<Figure>> {
         if let Some(before) = before.filter(|before| **before > value * GROWTH_MAX) {
             eprintln!("figures: {name}: {:.1} % less than before", 100.0 - 100.0 * value / before);
         }
-        Figure { name, value, unit: "instructions", goal, anchor: "issue:judgement" }
+        Figure::new(name, value, "instructions", goal, "issue:judgement")
     });
     Ok(figures.collect())
 }

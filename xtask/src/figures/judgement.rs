@@ -70,7 +70,7 @@ fn cold(binaries: &Binaries) -> Result<Option<Figure>> {
     let nothing_kept = [("TAMIS_SCANNER__MEMORY_BYTES_MAX", "0")];
     let value = mails_per_cpu_second(binaries, &["--jobs", "1"], &nothing_kept, &drawn)?;
     let goal = Goal::AtLeast(COLD_MIN);
-    Ok(Some(Figure { name, value, unit: "mails/cpu_s", goal, anchor: "rspamd:150" }))
+    Ok(Some(Figure::new(name, value, "mails/cpu_s", goal, "rspamd:150")))
 }
 
 /// The slowest mail of these archives; which file it is, is said beside.
@@ -85,7 +85,7 @@ fn slowest(judge: &Path, name: &'static str, archives: &[&str]) -> Result<Option
     let ms = slow.first().and_then(|line| line.split(' ').next()?.parse().ok());
     let value = ms.with_context(|| format!("no mail of {name}"))?;
     let goal = Goal::AtMost(SLOWEST_MS_MAX);
-    Ok(Some(Figure { name, value, unit: "ms", goal, anchor: ANCHOR }))
+    Ok(Some(Figure::new(name, value, "ms", goal, ANCHOR)))
 }
 
 /// Megabytes of text that each reader of documents gives in a second.
@@ -97,7 +97,7 @@ fn text(documents: &Path) -> Result<Vec<Figure>> {
         let value = words.and_then(|mut words| words.nth(1)?.parse().ok());
         let value = value.with_context(|| format!("no measure of {reader}"))?;
         let goal = Goal::AtLeast(DOCUMENTS_MIN);
-        Ok(Figure { name, value, unit: "MB/s", goal, anchor: ANCHOR })
+        Ok(Figure::new(*name, value, "MB/s", goal, ANCHOR))
     };
     DOCUMENTS.iter().map(figure).collect()
 }

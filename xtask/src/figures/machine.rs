@@ -94,11 +94,6 @@ impl Running {
         number.and_then(|number| number.parse().ok()).with_context(|| format!("no {line}"))
     }
 
-    /// Processor time of all its threads so far.
-    pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        cpu_seconds(&format!("/proc/{}/stat", self.child.id()), 14)
-    }
-
     fn last_words(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_BYTES_SHOWN)..]).into_owned()

@@ -24,7 +24,7 @@ const LOAD_KIB_MAX: f64 = 65_536.0;
 pub(super) fn measure(binaries: &Binaries) -> Result<Vec<Figure>> {
     let kib = |name, value, limit: Option<f64>, anchor| {
         let goal = limit.map_or(Goal::None, Goal::AtMost);
-        Figure { name, value, unit: "KiB", goal, anchor }
+        Figure::new(name, value, "KiB", goal, anchor)
     };
     let mut figures = vec![kib("memory.tamis_all_idle", idle_all(binaries)?, None, "issue:memory")];
     let sink = Sink::open()?;
@@ -37,13 +37,8 @@ pub(super) fn measure(binaries: &Binaries) -> Result<Vec<Figure>> {
     let taken = load(layout.smtp)?;
     let peak = edge.memory_kib("VmHWM")?;
     figures.push(kib("memory.tamis_edge_50x10MB", peak, Some(LOAD_KIB_MAX), "decision:0003"));
-    figures.push(Figure {
-        name: "memory.tamis_edge_50x10MB_taken",
-        value: taken as f64,
-        unit: "mails",
-        goal: Goal::AtLeast(MAILS as f64),
-        anchor: "decision:0003",
-    });
+    let (name, goal) = ("memory.tamis_edge_50x10MB_taken", Goal::AtLeast(MAILS as f64));
+    figures.push(Figure::new(name, taken as f64, "mails", goal, "decision:0003"));
     Ok(figures)
 }
 

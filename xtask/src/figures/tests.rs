@@ -1,7 +1,7 @@
 use super::{Figure, Goal, percentile};
 
 fn line(value: f64, goal: Goal) -> String {
-    Figure { name: "start", value, unit: "s", goal, anchor: "DESIGN-7" }.to_string()
+    Figure::new("start", value, "s", goal, "DESIGN-7").to_string()
 }
 
 #[test]

@@ -311,11 +311,12 @@ fn cleaned(program: PathBuf) -> Command {
     command
 }
 
-/// Our binaries: in `TAMIS_BIN_DIR`, or where cargo puts them beside this test's own executable.
+/// Our binaries: in `TAMIS_BIN_DIR`, or where cargo puts them: beside this executable, or above it if it is a test.
 pub(super) fn binary_path(name: &str) -> PathBuf {
     let directory = env::var_os("TAMIS_BIN_DIR").map(PathBuf::from).or_else(|| {
-        let own = env::current_exe().ok()?;
-        Some(own.parent()?.parent()?.to_owned())
+        let beside = env::current_exe().ok()?.parent()?.to_owned();
+        let is_test = beside.file_name().is_some_and(|folder| folder == "deps");
+        if is_test { beside.parent().map(Path::to_owned) } else { Some(beside) }
     });
     let path = directory.unwrap_or_default().join(name);
     assert!(path.is_file(), "{} is not built: run ./test", path.display());

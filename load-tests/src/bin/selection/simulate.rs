@@ -1,6 +1,7 @@
 //! Worlds of 2 to 12 servers by seed: the selector beside round robin, best of two and least outstanding.
 
 use anyhow::Result;
+use tamis_load_tests::report::Figure;
 
 use crate::catalogue::{Family, scene};
 use crate::rivals::{BestOfTwo, LeastOutstanding, Ours, Policy, RoundRobin};
@@ -82,4 +83,8 @@ fn judge(ours: &mut Total, alone: &mut Total) {
         "Goal: p99 at most 1.3 times the best server's, at most 3 % extra, cold ones included."
     );
     println!("{verdict}: {times:.2} times, {extra:.2} %.\n");
+    let p99 = Figure::plain("selection.half_slow_p99", times, "times");
+    let p99 = p99.at_most(P99_PER_CENT_MAX as f64 / 100.0).beside("the best server alone");
+    let extra = Figure::plain("selection.half_slow_extra", extra, "%").at_most(EXTRA_PER_CENT_MAX);
+    println!("{}\n{}\n", p99.line(), extra.beside("of the questions").line());
 }

@@ -38,6 +38,20 @@ fn scenario() -> Scenario {
 }
 
 #[test]
+fn lines_say_the_cost_of_each_filter_and_the_share_of_each_wire() {
+    let all = [measured("Tamis 0.1.0", 1_000), measured("Rspamd 3.4", 9_000)];
+    let told: Vec<String> = lines(&scenario(), &all).iter().map(Figure::line).collect();
+    assert_eq!(
+        told,
+        [
+            "mail.s.tamis 1.000 CPU_ms/mail - Tamis 0.1.0",
+            "mail.s.rspamd 1.000 CPU_ms/mail - Rspamd 3.4",
+            "mail.s.edge-scanner 20.0 % - IP headers counted",
+        ]
+    );
+}
+
+#[test]
 fn a_report_has_the_figures_of_all_filters_and_nothing_that_is_no_number() {
     let bench =
         Bench { folder: ".".into(), cores: Some((0, 1)), with_peers: true, own_network: true };

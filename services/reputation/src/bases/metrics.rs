@@ -22,6 +22,7 @@ pub struct Metrics {
     served_bytes: Counter,
     refused: Family<ReasonLabel, Counter>,
     subscribers: Gauge,
+    is_wanted: Gauge,
     is_connected: Gauge,
     signatures: Gauge,
     signatures_epoch: Gauge,
@@ -48,6 +49,7 @@ impl Metrics {
                 &self.age_seconds,
             ),
             ("subscribers", "Subscribers connected", &self.subscribers),
+            ("upstream_wanted", "1 where an upstream is named", &self.is_wanted),
             ("upstream_connected", "1 while the upstream is subscribed to", &self.is_connected),
             (
                 "publishing_held",
@@ -117,6 +119,11 @@ impl Metrics {
 
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Shows that there is an upstream to be connected to.
+    pub(super) fn wanted(&self) {
+        self.is_wanted.set(1);
     }
 
     pub(super) fn connected(&self, is_connected: bool) {

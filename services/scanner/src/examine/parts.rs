@@ -81,7 +81,8 @@ impl Examination {
                 self.facts[usize::from(number)] = Some(known);
                 continue;
             }
-            let (facts, is_everybodys) = self.read_one(scanner, offer, part, bytes, key).await;
+            let read = self.read_one(scanner, offer, part, bytes, key, until).await;
+            let Some((facts, is_everybodys)) = read else { return };
             if !is_everybodys {
                 self.own.push(number);
             }
@@ -89,7 +90,7 @@ impl Examination {
         }
     }
 
-    /// Reads one part, and whether its facts hold for all who have its bytes.
+    /// Reads one part, and whether its facts hold for all who have its bytes. `None`: there was no reader until the end.
     ///
     /// What the mail's budget had no room for is remembered for this mail: coming again, it is neither slow again nor
     /// judged otherwise.
@@ -100,20 +101,30 @@ impl Examination {
         part: &Part,
         bytes: Vec<u8>,
         key: Key,
-    ) -> (Arc<PartFacts>, bool) {
+        until: Instant,
+    ) -> Option<(Arc<PartFacts>, bool)> {
         let own_key = is_costly(&bytes).then(|| self.key_in_this_mail(offer, key));
         if let Some(facts) = own_key.and_then(|key| scanner.memory.recall_near(&key)) {
             self.left_out_before += usize::from(facts.left_out);
-            return (facts, false);
+            return Some((facts, false));
+        }
+        let mut reader = None;
+        if reading::is_long(&bytes) {
+            reader = Some(timeout_at(until.into(), scanner.readers.acquire()).await.ok()?.ok()?);
+            // Copies of one newsletter wait for each other here: one of them has read it meanwhile.
+            if let Some(known) = scanner.memory.recall_near(&key) {
+                return Some((known, true));
+            }
         }
         let read = reading::read(part, bytes, &self.snapshot, self.key, &mut self.budget).await;
+        drop(reader);
         if read.is_sound {
             scanner.memory.keep(key, Arc::clone(&read.facts));
         } else if let Some(key) = own_key.filter(|_| read.facts.left_out > 0) {
             scanner.memory.keep_near(key, Arc::clone(&read.facts));
         }
         let is_everybodys = read.facts.left_out == 0;
-        (read.facts, is_everybodys)
+        Some((read.facts, is_everybodys))
     }
 
     /// The key of facts that a part has in a mail of just these parts, in this order.
@@ -131,3 +142,6 @@ impl Examination {
         self.budget.left_out() + self.left_out_before
     }
 }
+
+#[cfg(test)]
+mod tests;

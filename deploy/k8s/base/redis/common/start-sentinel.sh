@@ -19,4 +19,10 @@ sentinel down-after-milliseconds tamis 3000
 sentinel failover-timeout tamis 15000
 sentinel parallel-syncs tamis 1
 CONFIG
+# All three are made at once, and a Sentinel whose master has no address yet ends.
+tries=0
+until getent ahosts "$master" >/dev/null || [ "$tries" -ge 60 ]; do
+  tries=$((tries + 1))
+  sleep 1
+done
 exec redis-server "$config" --sentinel

@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use tamis_domain::digest::MailId;
+use tamis_domain::envelope::Envelope;
+use tamis_domain::policy::Policy;
+use tamis_runtime::metrics::Metrics as Page;
+
+use super::*;
+use crate::config::Typed;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+
+fn scanner() -> Scanner {
+    let typed = Typed { reputation: Vec::new(), ..Typed::default() };
+    let snapshot = Snapshot::load(Policy::default(), None).expect("our own bases");
+    Scanner::new(&typed.check().expect("defaults"), snapshot, Metrics::new(&Page::new()))
+}
+
+/// A mail of one text of so many bytes, and its content.
+fn offer(bytes: usize) -> (Offer, Vec<Content>) {
+    let text = "A long letter, line by line.\r\n".repeat(bytes.div_ceil(30));
+    let mail = format!("From: ann@example.org\r\nSubject: long\r\n\r\n{}", &text[..bytes]);
+    let dissected = tamis_message::digesting::dissect(mail.as_bytes());
+    let content = Content { part: 0, bytes: text.as_bytes()[..bytes].to_vec() };
+    let (envelope, inline) = (Envelope::default(), Vec::new());
+    let remaining = Duration::from_secs(60);
+    let offer =
+        Offer { id: MailId([4; 16]), envelope, outline: dissected.outline, inline, remaining };
+    (offer, vec![content])
+}
+
+async fn read(scanner: &Scanner, bytes: usize, within: Duration) -> Option<Arc<PartFacts>> {
+    let (offer, contents) = offer(bytes);
+    let mut mail = Examination::begin(scanner.snapshot.take(), &offer, 1_795_000_000);
+    mail.read(scanner, &offer, contents, clock::now() + within).await;
+    mail.facts[0].clone()
+}
+
+const SHORT: usize = 1_000;
+const LONG: usize = 200_000;
+const SOON: Duration = Duration::from_millis(30);
+const LATE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_long_part_waits_for_a_reader_until_the_mails_time_is_over_and_a_short_one_does_not() {
+    let scanner = scanner();
+    let all = u32::try_from(reading::readers()).expect("a few");
+    let most = scanner.readers.acquire_many(all - 1).await.expect("places");
+    assert!(read(&scanner, LONG, LATE).await.is_some(), "the last place");
+    let last = scanner.readers.acquire().await.expect("a place");
+    assert!(read(&scanner, LONG + 1, SOON).await.is_none(), "one more waits, and is unread");
+    assert!(read(&scanner, SHORT, SOON).await.is_some());
+    drop((most, last));
+    assert!(read(&scanner, LONG + 1, LATE).await.is_some());
+    assert_eq!(scanner.readers.available_permits(), all as usize, "every place is given back");
+}
+
+#[tokio::test]
+async fn copies_that_wait_for_a_reader_take_what_the_first_of_them_read() {
+    let scanner = scanner();
+    let all = u32::try_from(reading::readers()).expect("a few");
+    let most = scanner.readers.acquire_many(all - 1).await.expect("places");
+    let copies = tokio::join!(
+        read(&scanner, LONG, LATE),
+        read(&scanner, LONG, LATE),
+        read(&scanner, LONG, LATE)
+    );
+    drop(most);
+    let (Some(first), Some(second), Some(third)) = copies else { panic!("all are read") };
+    assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&second, &third), "read once");
+}
