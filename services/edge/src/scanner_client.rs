@@ -253,12 +253,12 @@ impl ScannerClient {
     fn note_failure(&self, chosen: Chosen, error: &AttemptError) -> bool {
         tracing::warn!(scanner = %chosen.name, %error, "a scanner did not judge");
         match error {
-            AttemptError::TimedOut => chosen.failed(Failure::Timeout),
-            AttemptError::Carrier(error) => chosen.failed(error.failure()),
             error if error.is_set_aside() => {
                 chosen.answered(Duration::ZERO);
                 return false;
             }
+            AttemptError::TimedOut => chosen.failed(Failure::Timeout),
+            AttemptError::Carrier(error) => chosen.failed(error.failure()),
             AttemptError::Broken(_) => chosen.failed(Failure::Error),
             AttemptError::Held(_) => return false,
         }
