@@ -208,3 +208,20 @@ async fn n_full_scanners_are_asked_for_a_mail_and_no_more() {
         assert_eq!(questions.count(), asked, "each was asked once: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_mail_that_one_scanner_sets_aside_is_asked_of_nobody_else() {
+    let scanners = vec![
+        Scanner::saying(Script::SetAside).await,
+        Scanner::saying(Script::SetAside).await,
+        Scanner::saying(Script::SetAside).await,
+    ];
+    let config = "set_aside = \"accept\"".to_owned();
+    let house = House::open(Wish { scanners, hop: None, config, more_urls: vec![] }).await;
+    let mut mta = Talk::hello(house.door(Door::Smtp), "EHLO").await;
+    assert_eq!(mta.mail(&["b@example.com"], MAIL, 1).await, ["250 2.0.0 queued as ABC"]);
+    assert_eq!(house.metric("tamis_edge_mails_set_aside_total"), 1);
+    let text = house.metrics.text().unwrap();
+    let asked = text.lines().filter(|line| line.starts_with("tamis_edge_scanner_questions_total{"));
+    assert_eq!(asked.count(), 1, "{text}");
+}
