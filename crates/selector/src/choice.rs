@@ -79,7 +79,7 @@ impl<K: Clone + Eq> Selector<K> {
 
     /// Chooses for one question. `seed` is a fresh random number. None: there are no servers.
     pub fn choose(&mut self, now: Instant, seed: u64) -> Option<Choice<K>> {
-        let best = self.best(None, now, seed)?;
+        let best = self.best(&[], now, seed)?;
         self.accounting.questions += 1;
         self.probe_bucket.earn();
         self.hedge_bucket.earn();
@@ -98,10 +98,19 @@ impl<K: Clone + Eq> Selector<K> {
         })
     }
 
+    /// Chooses again for a question that these servers did not answer; never one of them, and never one that is due to be
+    /// measured only: the question has waited. None: all were tried.
+    pub fn choose_another(&mut self, tried: &[K], now: Instant, seed: u64) -> Option<K> {
+        let best = self.best(tried, now, seed)?;
+        self.accounting.questions += 1;
+        self.servers[best].counters.chosen += 1;
+        Some(self.servers[best].key.clone())
+    }
+
     /// The first server is late: whom to ask the same, judged as of now. None: the budget is spent, or nobody else
     /// would be better than waiting. What is returned is paid; call `sent` for it.
     pub fn hedge(&mut self, first: &K, now: Instant, seed: u64) -> Option<K> {
-        let second = self.best(Some(first), now, seed)?;
+        let second = self.best(std::slice::from_ref(first), now, seed)?;
         let resting = self.servers[second].standing(now) == Standing::Resting;
         if resting || !self.hedge_bucket.spend() {
             return None;
@@ -163,14 +172,13 @@ impl<K: Clone + Eq> Selector<K> {
         self.accounting
     }
 
-    /// Scores all servers but `except` and draws one within the band above the lowest score.
-    fn best(&self, except: Option<&K>, now: Instant, seed: u64) -> Option<usize> {
+    /// Scores all servers but those in `except` and draws one within the band above the lowest score.
+    fn best(&self, except: &[K], now: Instant, seed: u64) -> Option<usize> {
         let standing = self.least_standing(except, now);
         let unheard_s = self.unheard_s(now);
-        let candidates =
-            self.servers.iter().enumerate().filter(|(_, server)| {
-                except != Some(&server.key) && server.standing(now) <= standing
-            });
+        let candidates = self.servers.iter().enumerate().filter(|(_, server)| {
+            !except.contains(&server.key) && server.standing(now) <= standing
+        });
         let scores: Vec<(usize, f64)> = candidates
             .map(|(at, server)| (at, server.score_s(unheard_s, now, &self.settings)))
             .collect();
@@ -184,8 +192,8 @@ impl<K: Clone + Eq> Selector<K> {
 
     /// How bad a server may stand and still be asked: while one is sound, none that is out; else those whose rest is
     /// over as well; else all.
-    fn least_standing(&self, except: Option<&K>, now: Instant) -> Standing {
-        let others = self.servers.iter().filter(|server| except != Some(&server.key));
+    fn least_standing(&self, except: &[K], now: Instant) -> Standing {
+        let others = self.servers.iter().filter(|server| !except.contains(&server.key));
         match others.map(|server| server.standing(now)).min() {
             Some(Standing::Sound) => Standing::Faulty,
             Some(Standing::Faulty | Standing::Rested) => Standing::Rested,

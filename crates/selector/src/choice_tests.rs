@@ -51,6 +51,16 @@ fn shares(selector: &mut Selector<u32>, servers: usize, now: Instant) -> Vec<u32
 }
 
 #[test]
+fn whoever_did_not_answer_is_not_chosen_again_until_nobody_is_left() {
+    let (mut selector, now) = heard(&[200, 5000, 9000]);
+    fail(&mut selector, B, Failure::Refused, now);
+    fail(&mut selector, B, Failure::Refused, now);
+    assert_eq!(selector.choose_another(&[A], now, 1), Some(C), "better slow than out");
+    assert_eq!(selector.choose_another(&[A, C], now, 1), Some(B), "better out than nobody");
+    assert_eq!(selector.choose_another(&[A, B, C], now, 1), None);
+}
+
+#[test]
 fn the_fastest_gets_everything_and_equals_share() {
     let (mut selector, now) = heard(&[5000, 200, 5000]);
     assert_eq!(shares(&mut selector, 3, now), [0, 300, 0]);

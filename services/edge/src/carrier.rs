@@ -64,6 +64,12 @@ impl CarrierError {
         spoke_transport
     }
 
+    /// Whether the scanner said that it has no place.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Status(status) if status.code() == Code::ResourceExhausted)
+    }
+
     /// Whether the scanner said that nobody judges this mail any more.
     #[must_use]
     pub fn is_set_aside(&self) -> bool {

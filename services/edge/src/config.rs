@@ -64,6 +64,9 @@ pub struct EdgeConfig {
     /// How long the next hop may take for any one answer. With `deadline_ms` it must stay below the time that the
     /// previous hop waits.
     pub next_hop_timeout_ms: u64,
+    /// How long a connection with the next hop is kept while nothing is said over it: a previous hop that falls silent, or
+    /// takes long over its content, takes no place there.
+    pub next_hop_idle_ms: u64,
     /// How long mails in hand may take to finish after the order to end.
     pub drain_ms: u64,
     /// What this side calls itself; empty: the name of the machine.
@@ -94,6 +97,7 @@ impl Default for EdgeConfig {
             trusted_peers: vec!["127.0.0.0/8".into(), "::1/128".into()],
             milter_split: false,
             next_hop_timeout_ms: 60_000,
+            next_hop_idle_ms: 5_000,
             drain_ms: 25_000,
             host_name: String::new(),
         }
@@ -122,6 +126,8 @@ pub struct Config {
     pub deadline: Duration,
     /// Time for one answer of the next hop.
     pub next_hop_timeout: Duration,
+    /// Time for which an idle connection with the next hop is kept.
+    pub next_hop_idle: Duration,
     /// Time for mails in hand after the order to end.
     pub drain: Duration,
     /// Peers to believe.
@@ -150,6 +156,7 @@ impl EdgeConfig {
             trusted: trusted.collect::<Result<_, _>>()?,
             deadline: Duration::from_millis(self.deadline_ms),
             next_hop_timeout: Duration::from_millis(self.next_hop_timeout_ms),
+            next_hop_idle: Duration::from_millis(self.next_hop_idle_ms),
             drain: Duration::from_millis(self.drain_ms),
             spool_dir: if self.spool_dir.as_os_str().is_empty() {
                 std::env::temp_dir()
@@ -164,6 +171,7 @@ impl EdgeConfig {
     fn check_numbers(&self) -> Result<(), ConfigError> {
         within("deadline_ms", self.deadline_ms, 100, DEADLINE_MS_MAX)?;
         within("next_hop_timeout_ms", self.next_hop_timeout_ms, 100, 600_000)?;
+        within("next_hop_idle_ms", self.next_hop_idle_ms, 10, 600_000)?;
         within("drain_ms", self.drain_ms, 0, 600_000)?;
         within("mail_bytes_max", self.mail_bytes_max, 64 * 1024, SUPPLY_BYTES_MAX)?;
         let memory = self.memory_bytes_per_mail;

@@ -6,12 +6,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tamis_domain::digest::PartDigest;
 use tamis_message::digesting::{Dissected, part_digest};
 
 /// Variants remembered. Such failures are rare; beyond it the oldest is forgotten, at the price of a second copy.
 pub const VARIANTS_MAX: usize = 4096;
+
+/// How long a variant is remembered: so long previous hops try again (RFC 5321 section 4.5.4.1 asks for 4 to 5 days, and
+/// Postfix' `maximal_queue_lifetime` has 5). After that nobody brings the same mail again but as another one.
+pub const VARIANT_AGE_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
 
 /// Which variant of which mail: sender, its recipients, and the names of header and parts. The trace that the previous
 /// hop adds at each try is in none of them.
@@ -48,30 +53,48 @@ pub struct Delivered(Mutex<Kept>);
 struct Kept {
     /// With a number that grows, so that an entry made anew is not removed with its old place in the order.
     numbers: HashMap<VariantKey, u64>,
-    order: VecDeque<(VariantKey, u64)>,
+    order: VecDeque<Entry>,
     next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: VariantKey,
+    number: u64,
+    since: Instant,
+}
+
+impl Kept {
+    /// Forgets what is too old, and beyond `count` the oldest.
+    fn prune(&mut self, count: usize, now: Instant) {
+        while let Some(oldest) = self.order.front()
+            && (self.order.len() > count
+                || now.saturating_duration_since(oldest.since) > VARIANT_AGE_MAX)
+        {
+            if self.numbers.get(&oldest.key) == Some(&oldest.number) {
+                self.numbers.remove(&oldest.key);
+            }
+            self.order.pop_front();
+        }
+    }
 }
 
 impl Delivered {
     /// Whether the next hop has taken this variant before.
-    pub fn contains(&self, key: &VariantKey) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).numbers.contains_key(key)
+    pub fn contains(&self, key: &VariantKey, now: Instant) -> bool {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.prune(VARIANTS_MAX, now);
+        kept.numbers.contains_key(key)
     }
 
     /// The next hop took this variant, but the mail as a whole was refused.
-    pub fn remember(&self, key: VariantKey) {
+    pub fn remember(&self, key: VariantKey, now: Instant) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = kept.next;
         kept.next += 1;
         kept.numbers.insert(key, number);
-        kept.order.push_back((key, number));
-        while kept.order.len() > VARIANTS_MAX {
-            if let Some((oldest, number)) = kept.order.pop_front()
-                && kept.numbers.get(&oldest) == Some(&number)
-            {
-                kept.numbers.remove(&oldest);
-            }
-        }
+        kept.order.push_back(Entry { key, number, since: now });
+        kept.prune(VARIANTS_MAX, now);
     }
 
     /// The mail as a whole was taken: the same mail sent again is a new one.
@@ -84,6 +107,7 @@ impl Delivered {
 mod tests {
     use super::*;
     use tamis_message::digesting::dissect;
+    use tamis_runtime::clock;
 
     fn key(number: usize) -> VariantKey {
         let mail = dissect(b"Subject: x\r\n\r\nbody\r\n");
@@ -92,13 +116,27 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_past_the_limit_and_not_before() {
-        let delivered = Delivered::default();
-        (0..VARIANTS_MAX).for_each(|number| delivered.remember(key(number)));
-        assert!(delivered.contains(&key(0)));
-        delivered.remember(key(VARIANTS_MAX));
-        assert!(!delivered.contains(&key(0)) && delivered.contains(&key(1)));
+        let (delivered, now) = (Delivered::default(), clock::now());
+        (0..VARIANTS_MAX).for_each(|number| delivered.remember(key(number), now));
+        assert!(delivered.contains(&key(0), now));
+        delivered.remember(key(VARIANTS_MAX), now);
+        assert!(!delivered.contains(&key(0), now) && delivered.contains(&key(1), now));
         delivered.forget(&key(1));
-        assert!(!delivered.contains(&key(1)));
+        assert!(!delivered.contains(&key(1), now));
+    }
+
+    #[test]
+    fn a_variant_is_forgotten_past_its_age_and_not_before_and_leaves_nothing() {
+        let (delivered, now) = (Delivered::default(), clock::now());
+        let (old, older) = (now + VARIANT_AGE_MAX, now + VARIANT_AGE_MAX + Duration::from_nanos(1));
+        delivered.remember(key(0), now);
+        delivered.remember(key(1), now + Duration::from_secs(1));
+        assert!(delivered.contains(&key(0), old), "a previous hop may still try");
+        assert!(!delivered.contains(&key(0), older) && delivered.contains(&key(1), older));
+        delivered.remember(key(0), older);
+        assert!(delivered.contains(&key(0), older), "made anew, it counts from then");
+        let kept = delivered.0.lock().unwrap();
+        assert_eq!((kept.numbers.len(), kept.order.len()), (2, 2));
     }
 
     #[test]

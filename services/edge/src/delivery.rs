@@ -4,6 +4,7 @@ use tamis_domain::plan::HeaderEdit;
 use tamis_mail_protocols::smtp::address::Address;
 use tamis_mail_protocols::smtp::client_facts::ClientFacts;
 use tamis_mail_protocols::smtp::reply::Reply;
+use tamis_runtime::clock;
 
 use crate::apply::Variant;
 use crate::apply::header::Edited;
@@ -217,7 +218,7 @@ async fn deliver_wave(
     for variant in wave {
         let letter = Letter::new(transaction, variant).ok_or_else(bad_policy)?;
         let key = letter.key(mail);
-        if edge.delivered.contains(&key) {
+        if edge.delivered.contains(&key, clock::now()) {
             taken.push(key);
             continue;
         }
@@ -235,7 +236,7 @@ async fn deliver_wave(
         let reply = one.commit().await.unwrap_or_else(|failure| failure.reply());
         if reply.is_positive() {
             // At once, since this work may be given up at any wait.
-            edge.delivered.remember(key);
+            edge.delivered.remember(key, clock::now());
             taken.push(key);
             last = reply;
             if let Some(earlier) = session.replace(one) {

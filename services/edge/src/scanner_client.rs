@@ -1,4 +1,4 @@
-//! Asks the scanners about one mail: drives the dialogue, chooses whom to ask, tries a second one where the first fails.
+//! Asks the scanners about one mail: drives the dialogue, chooses whom to ask, tries the others where one fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,16 +24,22 @@ use crate::metrics::EdgeMetrics;
 use crate::scanners::{Chosen, Name, Scanners};
 use crate::suspects::Suspects;
 
-/// Scanners asked about one mail. Two: a second one where the first is gone; a third would meet the deadline, or the same
-/// mail that felled the first two.
-pub const SCANNERS_PER_MAIL_MAX: usize = 2;
+/// Attempts where fewer scanners are known: the connection with the only one may have died of its restart.
+const ATTEMPTS_MIN: usize = 2;
+
+/// Scanners that refuse a mail because they are full before it goes back: each was the best choice left, so the cluster
+/// is full, and asking all of a hundred for each mail would fill it more.
+const FULL_SCANNERS_MAX: usize = 8;
 
 /// Time in which every scanner knows of a mail that is set aside: they look once a second.
 const SCANNERS_LEARN_WITHIN: Duration = Duration::from_millis(1500);
 
-/// Share of the time left that the first scanner gets while there is a second one, in percent: a silent scanner must
-/// leave time for another, a slow one must not be doubled early.
-const FIRST_ATTEMPT_PERCENT: u32 = 60;
+/// Share of the time left that a scanner gets while there are others, in percent: a silent one must leave time for the
+/// next, a slow one must not be doubled early.
+const ATTEMPT_PERCENT: u32 = 60;
+
+/// Less time than this is left to no other scanner: it would end its waits 300 ms before the deadline, at once.
+const ATTEMPT_TIME_MIN: Duration = Duration::from_millis(400);
 
 /// Bytes of one word of the envelope (HELO, client name, queue id) that travel; scanners refuse longer ones.
 const WORD_BYTES_MAX: usize = tamis_domain::limits::ADDRESS_BYTES_MAX;
@@ -100,6 +106,10 @@ impl AttemptError {
     fn is_set_aside(&self) -> bool {
         matches!(self, Self::Carrier(error) if error.is_set_aside())
     }
+
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Carrier(error) if error.is_full())
+    }
 }
 
 /// One call, as the semantic conventions for gRPC name it.
@@ -135,6 +145,13 @@ async fn traced(
     answer
 }
 
+/// When an attempt ends, with so many other scanners left to ask.
+fn attempt_ends(others: usize, now: Instant, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(now);
+    let share = left * ATTEMPT_PERCENT / 100;
+    if others == 0 || left - share < ATTEMPT_TIME_MIN { deadline } else { now + share }
+}
+
 /// One attempt with a mail that has felled so many scanners.
 struct Trial {
     felled: u8,
@@ -167,20 +184,21 @@ impl ScannerClient {
         let begun = clock::now();
         let mut verdict = None;
         let name = mail_name(&mail.dissected.outline);
-        for attempt in 1..=SCANNERS_PER_MAIL_MAX {
+        let (mut tried, mut full) = (Vec::new(), 0);
+        loop {
             let felled = self.suspects.felled(&name);
             asked.is_set_aside = felled >= SCANNERS_FELLED_MAX;
-            if clock::now() >= deadline || asked.is_set_aside {
+            let now = clock::now();
+            if now >= deadline || asked.is_set_aside || full >= FULL_SCANNERS_MAX {
                 break;
             }
-            let Some(chosen) = self.scanners.choose(asked.scanner.as_ref()) else {
-                asked.trouble = Some("no scanner is known".to_owned());
-                break;
-            };
+            let Some(chosen) = self.next_scanner(&tried) else { break };
+            tried.push(chosen.name.clone());
             asked.scanner = Some(chosen.name.clone());
-            let until = self.attempt_ends(attempt, deadline);
+            let others = self.scanners.count().saturating_sub(tried.len());
+            let until = attempt_ends(others, now, deadline);
             let mut trial = Trial { felled, has_begun: false };
-            let span = call(&chosen.name, attempt);
+            let span = call(&chosen.name, tried.len());
             let answer = self.attempt(&chosen, mail, envelope, until, (&mut asked, &mut trial));
             match traced(answer, span).await {
                 Ok(answer) => {
@@ -194,20 +212,35 @@ impl ScannerClient {
                     asked.rounds = 0;
                     asked.trouble = Some(error.to_string());
                     asked.is_set_aside = error.is_set_aside();
+                    full += usize::from(error.is_full());
+                    // First of all, so that no other mail goes there.
+                    let goes_on = self.note_failure(chosen, &error);
                     if error.is_break() && (felled == 0 || trial.has_begun) {
                         self.metrics.scanners_felled.inc();
                         let felled = self.suspects.accuse(name, felled);
                         asked.is_set_aside = felled >= SCANNERS_FELLED_MAX;
                         self.let_it_be_known(felled, deadline).await;
                     }
-                    if !self.note_failure(chosen, &error) {
+                    if !goes_on {
                         break;
                     }
                 }
             }
         }
+        if tried.is_empty() && !asked.is_set_aside {
+            asked.trouble = Some("no scanner is known, or no time is left".to_owned());
+        }
         asked.time = clock::now().saturating_duration_since(begun);
         (verdict, asked)
+    }
+
+    /// The best scanner that has not failed over this mail, until all have.
+    fn next_scanner(&self, tried: &[Name]) -> Option<Chosen> {
+        let other = self.scanners.choose(tried);
+        if other.is_none() && tried.len() < ATTEMPTS_MIN {
+            return self.scanners.choose(&[]);
+        }
+        other
     }
 
     /// Who was told by us that a mail comes back later may bring it to another edge at once. All scanners know by then.
@@ -222,24 +255,16 @@ impl ScannerClient {
     fn note_failure(&self, chosen: Chosen, error: &AttemptError) -> bool {
         tracing::warn!(scanner = %chosen.name, %error, "a scanner did not judge");
         match error {
-            AttemptError::TimedOut => chosen.failed(Failure::Timeout),
-            AttemptError::Carrier(error) => chosen.failed(error.failure()),
             error if error.is_set_aside() => {
                 chosen.answered(Duration::ZERO);
                 return false;
             }
+            AttemptError::TimedOut => chosen.failed(Failure::Timeout),
+            AttemptError::Carrier(error) => chosen.failed(error.failure()),
             AttemptError::Broken(_) => chosen.failed(Failure::Error),
             AttemptError::Held(_) => return false,
         }
         true
-    }
-
-    fn attempt_ends(&self, attempt: usize, deadline: Instant) -> Instant {
-        if attempt == SCANNERS_PER_MAIL_MAX || self.scanners.count() < 2 {
-            return deadline;
-        }
-        let now = clock::now();
-        now + deadline.saturating_duration_since(now) * FIRST_ATTEMPT_PERCENT / 100
     }
 
     async fn attempt(
@@ -420,4 +445,20 @@ async fn supply_all(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_scanner_leaves_time_for_the_next_and_the_last_one_has_all_that_is_left() {
+        let now = clock::now();
+        let ms = Duration::from_millis;
+        assert_eq!(attempt_ends(1, now, now + ms(20_000)), now + ms(12_000));
+        assert_eq!(attempt_ends(0, now, now + ms(20_000)), now + ms(20_000));
+        assert_eq!(attempt_ends(1, now, now + ms(1_000)), now + ms(600), "just enough is left");
+        assert_eq!(attempt_ends(1, now, now + ms(999)), now + ms(999), "too little would be left");
+        assert_eq!(attempt_ends(1, now, now), now);
+    }
 }

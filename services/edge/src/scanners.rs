@@ -247,25 +247,18 @@ impl Scanners {
         state.channels = fresh;
     }
 
-    /// Chooses a scanner, another one than `except` if there is one. `None`: none is known.
-    pub fn choose(self: &Arc<Self>, except: Option<&Name>) -> Option<Chosen> {
+    /// Chooses a scanner that is none of `tried`. `None`: none is left.
+    pub fn choose(self: &Arc<Self>, tried: &[Name]) -> Option<Chosen> {
         let now = clock::now();
+        let seed = crate::mail::random();
         let mut state = self.state();
-        let mut choice = state.selector.choose(now, crate::mail::random())?;
-        // The one that just failed scores badly but may still win against slower ones.
-        for _ in 0..CHOICES_MAX {
-            if except != Some(&choice.server) {
-                break;
-            }
-            choice = state.selector.choose(now, crate::mail::random())?;
-        }
-        if except == Some(&choice.server) && state.channels.len() > 1 {
-            let other = state.channels.keys().find(|name| except != Some(name))?;
-            choice.server = other.clone();
-        }
-        let flight = state.selector.sent(&choice.server, now);
-        let channel = state.channels.get(&choice.server)?.clone();
-        Some(Chosen { name: choice.server, channel, flight, scanners: self.clone() })
+        let name = match tried {
+            [] => state.selector.choose(now, seed)?.server,
+            _ => state.selector.choose_another(tried, now, seed)?,
+        };
+        let flight = state.selector.sent(&name, now);
+        let channel = state.channels.get(&name)?.clone();
+        Some(Chosen { name, channel, flight, scanners: self.clone() })
     }
 
     fn forget_metrics(&self, name: &Name) {
@@ -293,9 +286,6 @@ async fn changed(renewals: &mut Option<Renewals>) {
         None => std::future::pending().await,
     }
 }
-
-/// Draws before any other scanner is taken.
-const CHOICES_MAX: usize = 3;
 
 const OUTCOMES: [&str; 5] = ["answered", "timeout", "refused", "error", "abandoned"];
 
@@ -358,20 +348,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_choice_is_another_scanner_while_there_is_one() {
-        let two = scanners(&["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:2"]);
-        two.refresh().await;
-        assert_eq!(two.count(), 2, "an address counts once");
+    async fn each_scanner_is_chosen_once_for_a_mail_however_badly_it_stands() {
+        let three = scanners(&[
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:2",
+            "http://127.0.0.1:2",
+            "http://127.0.0.1:3",
+        ]);
+        three.refresh().await;
+        assert_eq!(three.count(), 3, "an address counts once");
         for _ in 0..20 {
-            let first = two.choose(None).unwrap();
-            let name = first.name.clone();
-            first.failed(Failure::Error);
-            assert_ne!(two.choose(Some(&name)).unwrap().name, name);
+            let mut tried: Vec<Name> = Vec::new();
+            while let Some(chosen) = three.choose(&tried) {
+                assert!(!tried.contains(&chosen.name));
+                tried.push(chosen.name.clone());
+                chosen.failed(Failure::Error);
+            }
+            assert_eq!(tried.len(), 3);
         }
-        let one = scanners(&["http://127.0.0.1:1"]);
-        one.refresh().await;
-        let name = one.choose(None).unwrap().name.clone();
-        assert_eq!(one.choose(Some(&name)).unwrap().name, name, "better the same than none");
     }
 
     #[tokio::test]
@@ -383,6 +377,6 @@ mod tests {
         assert_eq!(pool.count(), 1);
         pool.adopt(vec![None], Channels::New);
         assert_eq!(pool.count(), 1);
-        assert!(scanners(&["http://scanner.test:7062"]).choose(None).is_none());
+        assert!(scanners(&["http://scanner.test:7062"]).choose(&[]).is_none());
     }
 }

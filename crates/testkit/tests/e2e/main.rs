@@ -41,6 +41,7 @@ mod reputation_reporters;
 mod reputation_sealed;
 mod reputation_shards;
 mod reputation_snapshots;
+mod scanners_gone;
 mod sendmail;
 mod shared_memory;
 mod sidecar;

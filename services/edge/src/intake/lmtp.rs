@@ -19,7 +19,7 @@ use crate::next_hop::{Mailbox, Session};
 /// The door of one connection.
 struct Lmtp {
     edge: Arc<Edge>,
-    /// Kept between mails.
+    /// Kept for a short time between mails.
     session: Option<Session>,
 }
 
@@ -49,7 +49,7 @@ impl Door for Lmtp {
         Reply::new(250, "2.1.0 ok")
     }
 
-    async fn rcpt(&mut self, _: &Mailbox) -> Reply {
+    async fn rcpt(&mut self, _: &Transaction, _: &Mailbox) -> Reply {
         Reply::new(250, "2.1.5 ok")
     }
 
@@ -88,6 +88,10 @@ impl Door for Lmtp {
     }
 
     async fn reset(&mut self) {}
+
+    fn session(&mut self) -> &mut Option<Session> {
+        &mut self.session
+    }
 }
 
 fn unanswered() -> Reply {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tamis_domain::envelope::{Client, Door as DoorKind, Envelope};
@@ -23,7 +24,7 @@ use crate::delivery::{Transaction, spool_failed};
 use crate::edge::{Done, Edge, Judged};
 use crate::held::HeldError;
 use crate::mail::{Arriving, Mail};
-use crate::next_hop::Mailbox;
+use crate::next_hop::{Mailbox, Session};
 
 /// What the two doors do differently.
 pub trait Door: Send {
@@ -37,8 +38,12 @@ pub trait Door: Send {
         from: &Mailbox,
         forwarded: &ClientFacts,
     ) -> impl Future<Output = Reply> + Send;
-    /// A recipient is wanted.
-    fn rcpt(&mut self, to: &Mailbox) -> impl Future<Output = Reply> + Send;
+    /// One more recipient is wanted.
+    fn rcpt(
+        &mut self,
+        transaction: &Transaction,
+        to: &Mailbox,
+    ) -> impl Future<Output = Reply> + Send;
     /// Carries out the plan. One answer, or one for each recipient.
     fn deliver(
         &mut self,
@@ -48,6 +53,9 @@ pub trait Door: Send {
     ) -> impl Future<Output = (Vec<Reply>, Done)> + Send;
     /// The transaction is over without a mail.
     fn reset(&mut self) -> impl Future<Output = ()> + Send;
+    /// The connection with the next hop, if one is open. It may be taken away between any two steps: a transaction that was
+    /// open there is begun anew when it is needed.
+    fn session(&mut self) -> &mut Option<Session>;
 }
 
 /// One connection.
@@ -60,6 +68,8 @@ pub struct Conversation<D> {
     teller: Teller,
     transaction: Option<Transaction>,
     arriving: Option<Arriving>,
+    /// When the next hop was needed last.
+    needed_at: Instant,
 }
 
 /// Who speaks, and for whom.
@@ -84,7 +94,9 @@ impl<D: Door> Conversation<D> {
         let trusted = edge.config.trusts(peer.ip());
         let server = Server::new(server_config(&edge, &door, trusted), clock::now());
         let teller = Teller { peer, trusted, hello: None, client: ClientFacts::default() };
-        Self { edge, stream, server, door, ending, teller, transaction: None, arriving: None }
+        let needed_at = clock::now();
+        let (transaction, arriving) = (None, None);
+        Self { edge, stream, server, door, ending, teller, transaction, arriving, needed_at }
     }
 
     /// Speaks until one side ends it.
@@ -94,9 +106,15 @@ impl<D: Door> Conversation<D> {
         while self.work().await == Next::Read {
             let room = self.server.room().min(READ_BYTES);
             let deadline = self.server.deadline().unwrap_or_else(|| clock::now() + WRITE_TIMEOUT);
+            let is_connected = self.door.session().is_some();
+            let idle_at = self.needed_at + self.edge.config.next_hop_idle;
             let event = tokio::select! {
                 read = self.stream.read(&mut buffer[..room]) => received(read, &buffer),
                 () = sleep_until(deadline.into()) => Event::Timer,
+                () = sleep_until(idle_at.into()), if is_connected => {
+                    self.leave_next_hop().await;
+                    continue;
+                }
                 () = self.ending.draining.requested(), if !drained => {
                     drained = true;
                     Event::Drain
@@ -141,6 +159,12 @@ impl<D: Door> Conversation<D> {
         Next::Read
     }
 
+    async fn leave_next_hop(&mut self) {
+        if let Some(session) = self.door.session().take() {
+            session.quit().await;
+        }
+    }
+
     async fn told(&mut self, output: Output) {
         match output {
             Output::Hello { name, .. } => self.teller.hello = Some(name),
@@ -166,6 +190,7 @@ impl<D: Door> Conversation<D> {
             return Event::Reply(Reply::new(421, "4.3.2 too many mails in hand, try again later"));
         };
         let reply = self.door.mail(&from, &forwarded).await;
+        self.needed_at = clock::now();
         if reply.is_positive() {
             self.arriving = Some(self.edge.arriving(place));
             self.transaction = Some(Transaction { from, forwarded, recipients: Vec::new() });
@@ -177,12 +202,14 @@ impl<D: Door> Conversation<D> {
         if to.address.as_str().len() > ADDRESS_BYTES_MAX {
             return Event::Reply(Reply::new(501, "5.1.3 recipient address too long"));
         }
-        let reply = self.door.rcpt(&to).await;
-        if reply.is_positive()
-            && let Some(transaction) = &mut self.transaction
-        {
+        let Some(transaction) = &mut self.transaction else {
+            return Event::Reply(Reply::new(451, "4.3.0 no mail in hand, try again later"));
+        };
+        let reply = self.door.rcpt(transaction, &to).await;
+        if reply.is_positive() {
             transaction.recipients.push(to);
         }
+        self.needed_at = clock::now();
         Event::Reply(reply)
     }
 
@@ -212,8 +239,14 @@ impl<D: Door> Conversation<D> {
         }
     }
 
-    /// The mail is whole: judge, then deliver. No answer if the connection is to be closed.
     async fn end(&mut self) -> Option<Event> {
+        let event = self.judge_and_deliver().await;
+        self.needed_at = clock::now();
+        event
+    }
+
+    /// The mail is whole: judge, then deliver. No answer if the connection is to be closed.
+    async fn judge_and_deliver(&mut self) -> Option<Event> {
         let (Some(transaction), Some(arriving)) = (self.transaction.take(), self.arriving.take())
         else {
             self.door.reset().await;

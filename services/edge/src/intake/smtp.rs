@@ -1,7 +1,7 @@
 //! The SMTP door, before or after the queue: the next hop is asked about sender and recipients as they come, but it gets the
 //! mail only once it is judged; and the previous hop hears success only once the next hop has taken it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tamis_domain::envelope::Door as DoorKind;
 use tamis_domain::plan::Action;
@@ -21,15 +21,18 @@ use crate::next_hop::{Mailbox, Session};
 /// The door of one connection.
 struct Smtp {
     edge: Arc<Edge>,
-    /// Opened with the connection, so that what is announced is what the next hop offers.
+    /// Open while the next hop is asked, and for a short time after.
     session: Option<Session>,
 }
 
 /// Speaks SMTP with one peer.
 pub async fn serve(edge: Arc<Edge>, stream: Stream, peer: Peer, ending: Ending) {
-    // Without a next hop the peer is greeted all the same: it hears 451 at MAIL and keeps its mail.
-    let session = Session::connect(&edge).await.ok();
-    let door = Smtp { edge: edge.clone(), session };
+    let mut door = Smtp { edge: edge.clone(), session: None };
+    if door.extensions().is_none() {
+        // What to announce depends on the next hop; later connections know it from this one. Without a next hop the peer is
+        // greeted all the same: it hears 451 at MAIL and keeps its mail.
+        door.session = Session::connect(&edge).await.ok();
+    }
     let door = Conversation::new(edge, stream, peer, door, ending).run().await;
     if let Some(session) = door.session {
         session.quit().await;
@@ -42,7 +45,7 @@ impl Door for Smtp {
     }
 
     fn extensions(&self) -> Option<Extensions> {
-        self.session.as_ref().map(|session| session.extensions().clone())
+        self.edge.next_hop_extensions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn mail(&mut self, from: &Mailbox, forwarded: &ClientFacts) -> Reply {
@@ -64,17 +67,17 @@ impl Door for Smtp {
         }
     }
 
-    async fn rcpt(&mut self, to: &Mailbox) -> Reply {
-        let Some(session) = &mut self.session else {
-            return Reply::new(451, "4.4.1 the next hop is out of order, try again later");
+    async fn rcpt(&mut self, transaction: &Transaction, to: &Mailbox) -> Reply {
+        let mut session = match self.opened(transaction).await {
+            Ok(session) => session,
+            Err(reply) => return reply,
         };
         match session.rcpt(to).await {
-            Ok(reply) if reply.code() == 421 => reply.with_code(451),
-            Ok(reply) => reply,
-            Err(failure) => {
-                self.session = None;
-                failure.reply()
+            Ok(reply) => {
+                self.session = Some(session);
+                if reply.code() == 421 { reply.with_code(451) } else { reply }
             }
+            Err(failure) => failure.reply(),
         }
     }
 
@@ -93,9 +96,10 @@ impl Door for Smtp {
             }
             Whole::Deliver { variants, softened } => {
                 let note = if softened { MARKED_INSTEAD } else { "" };
+                let open = self.session.as_mut().is_some_and(Session::is_usable);
                 let reply = match as_opened(&variants, judged, transaction) {
-                    Some(variant) => self.finish_open(variant, mail).await,
-                    None => {
+                    Some(variant) if open => self.finish_open(variant, mail).await,
+                    _ => {
                         self.reset().await;
                         deliver_all(&self.edge, &mut self.session, transaction, &variants, mail)
                             .await
@@ -115,9 +119,34 @@ impl Door for Smtp {
             self.session = Some(session);
         }
     }
+
+    fn session(&mut self) -> &mut Option<Session> {
+        &mut self.session
+    }
 }
 
 impl Smtp {
+    /// The session with the transaction open as far as it has come; begun anew where the connection was left meanwhile.
+    async fn opened(&mut self, transaction: &Transaction) -> Result<Session, Reply> {
+        if let Some(mut session) = self.session.take()
+            && session.is_usable()
+        {
+            return Ok(session);
+        }
+        let mut session = delivery::usable(&self.edge, &mut self.session).await?;
+        let Transaction { from, forwarded, recipients } = transaction;
+        let opened = match recipients.as_slice() {
+            [] => session.mail(from, forwarded).await.map(|_| Vec::new()),
+            some => session.envelope(from, some, forwarded).await,
+        };
+        let replies = opened.map_err(|failure| failure.reply())?;
+        if replies.iter().all(Reply::is_positive) {
+            return Ok(session);
+        }
+        // What it took before, and was promised to the peer.
+        Err(Reply::new(451, "4.4.1 the next hop is of two minds, try again later"))
+    }
+
     /// All recipients get the same mail: the transaction that is open is the one.
     async fn finish_open(&mut self, variant: &Variant, mail: &Mail) -> Reply {
         let Some(mut session) = self.session.take() else {

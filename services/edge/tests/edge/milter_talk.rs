@@ -61,6 +61,8 @@ impl Mta {
             self.say(&Command::Recipient(mailbox(to))).await;
         }
         self.say(&Command::Data).await;
+        // The answer to DATA is waited for, unless the door is closed meanwhile.
+        assert_eq!(self.hear().await.map_or('c', |(command, _)| command), 'c');
         for (name, value) in HEADER {
             let (name, value) = (Bytes::from(*name), Bytes::from(*value));
             self.say(&Command::Header { name, value }).await;

@@ -34,6 +34,8 @@ pub enum Script {
     Swallow(Planner),
     /// Refuses at once.
     Refuse,
+    /// Says that nobody judges this mail any more.
+    SetAside,
     /// Need, then the stream breaks.
     BreakAfterNeed,
     /// Ends the stream without a word.
@@ -138,6 +140,9 @@ impl Service for Scanner {
         if matches!(script, Script::Refuse) {
             return Err(Rpc::resource_exhausted("no place"));
         }
+        if matches!(script, Script::SetAside) {
+            return Err(Rpc::aborted("set aside"));
+        }
         let (words, heard) = mpsc::channel(4);
         tokio::spawn(self.clone().speak(script, request.into_inner(), words));
         Ok(Response::new(Box::pin(ReceiverStream::new(heard))))
@@ -163,7 +168,7 @@ impl Scanner {
                 }
                 let _ = words.send(say(plan(&offer))).await;
             }
-            Script::Refuse | Script::End => {}
+            Script::Refuse | Script::SetAside | Script::End => {}
             Script::Silence => {
                 let _open = (edge, words);
                 std::future::pending::<()>().await;

@@ -261,3 +261,51 @@ async fn a_client_that_leaves_while_the_next_hop_is_slow_has_nothing_delivered()
         assert_eq!(house.hop.taken().len(), 0, "{door:?}: whoever left comes again with it");
     }
 }
+
+#[tokio::test]
+async fn who_connects_or_falls_silent_holds_no_connection_of_the_next_hop_and_its_mail_passes_all_the_same()
+ {
+    let config = "next_hop_idle_ms = 50";
+    let house = House::configured(Scanner::accepting().await, Hop::willing().await, config).await;
+    // The first one asks what to announce, and leaves.
+    let mut first = Talk::hello(house.door(Door::Smtp), "EHLO").await;
+    house.until(|house| house.hop.heard("QUIT") == 1).await;
+    let idle = Talk::hello(house.door(Door::Smtp), "EHLO").await;
+    assert_eq!(house.hop.heard("EHLO"), 1, "who only connects is no reason to");
+    // Left after each step, and once in the middle of the content.
+    let steps = ["MAIL FROM:<s@example.org>", "RCPT TO:<b@example.com>", "RCPT TO:<c@example.com>"];
+    for (quits, step) in (2..).zip(steps) {
+        first.agree(step).await;
+        house.until(|house| house.hop.heard("QUIT") == quits).await;
+    }
+    first.agree("DATA").await;
+    assert_eq!(first.say(&format!("{MAIL}.")).await, "250 2.0.0 queued as ABC");
+    let taken = house.hop.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].to, ["RCPT TO:<b@example.com>", "RCPT TO:<c@example.com>"]);
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_next_hop_that_changes_its_mind_about_a_recipient_meanwhile_leaves_the_mail_with_the_client()
+ {
+    let house = House::configured(
+        Scanner::accepting().await,
+        Hop::willing().await,
+        "next_hop_idle_ms = 50",
+    )
+    .await;
+    let mut mta = Talk::hello(house.door(Door::Smtp), "EHLO").await;
+    mta.agree("MAIL FROM:<s@example.org>").await;
+    mta.agree("RCPT TO:<b@example.com>").await;
+    house.until(|house| house.hop.heard("QUIT") == 1).await;
+    house.hop.now_rules(|line, _| {
+        (line == "RCPT TO:<b@example.com>").then_some(Act::Say("450 4.2.1 full"))
+    });
+    let reply = mta.say("RCPT TO:<c@example.com>").await;
+    assert!(reply.starts_with("451 4.4.1"), "{reply}");
+    mta.agree("DATA").await;
+    let reply = mta.say(&format!("{MAIL}.")).await;
+    assert!(reply.starts_with("450 4.2.1"), "{reply}");
+    assert_eq!(house.hop.taken().len(), 0);
+}
