@@ -76,7 +76,7 @@ fn formula_and_simulation_agree_at_both_sizes() {
             );
             // The correction for work that is not exponential is an approximation where there are several cores.
             let is_close = is_near(seen.wait_us, part.wait_us, 0.15)
-                || (seen.wait_us - part.wait_us).abs() < 2.0;
+                || (seen.wait_us - part.wait_us).abs() < 0.1;
             assert!(is_close, "{rate} {word}: {} {}", seen.wait_us, part.wait_us);
         }
         let (first, found) =

@@ -178,8 +178,8 @@ fn costs(out: &mut String, all: &[Measured]) {
     }
 }
 
-/// What the filters of a run cost, as lines for other programs: `mail.SCENARIO.tamis`, `.rspamd`, `.spamassassin`, and of
-/// each wire of ours the share of a mail's bytes that crossed it towards its second name.
+/// What the filters of a run cost, as lines for other programs: `mail.SCENARIO.tamis`, `.rspamd`, `.spamassassin`; of each
+/// process of ours, `.tamis_scanner`; and of each wire of ours the share of a mail's bytes that crossed it towards its second name.
 #[must_use]
 pub fn lines(scenario: &Scenario, all: &[Measured]) -> Vec<Figure> {
     let named = |what: &str| format!("mail.{}.{what}", scenario.name);
@@ -188,6 +188,12 @@ pub fn lines(scenario: &Scenario, all: &[Measured]) -> Vec<Figure> {
         Figure::plain(named(&filter), it.cpu_ms_each(), "CPU_ms/mail").beside(&it.filter)
     };
     let mut lines: Vec<Figure> = all.iter().map(cost).collect();
+    for (ours, it) in
+        all.iter().take(1).flat_map(|ours| ours.costs.iter().map(move |it| (ours, it)))
+    {
+        let each = 1_000.0 * it.cpu_s / ours.seen.answered() as f64;
+        lines.push(Figure::plain(named(&format!("tamis_{}", it.name)), each, "CPU_ms/mail"));
+    }
     for (ours, wire) in all.iter().take(1).flat_map(|it| it.crossed.iter().map(move |w| (it, w))) {
         let share = 100.0 * wire.there as f64 / ours.seen.bytes as f64;
         lines.push(Figure::plain(named(wire.name), share, "%").beside("IP headers counted"));

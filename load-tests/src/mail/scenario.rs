@@ -20,7 +20,7 @@ pub const MAILS_MAX: usize = 5_000_000;
 pub const UNDER_WAY_MAX: usize = 4_000;
 /// Most campaigns: each keeps one letter in memory.
 pub const CAMPAIGNS_MAX: usize = 20_000;
-/// Largest attachment: what is left of the edge's 100 MB per mail after Base64, and then half of it.
+/// Largest attachment: what is left of the 64 MiB of a mail after Base64, and then some.
 pub const ATTACHMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most memory for attachments that are forwarded.
 pub const ATTACHMENTS_BYTES_MAX: usize = 512 * 1024 * 1024;

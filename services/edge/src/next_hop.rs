@@ -11,7 +11,6 @@ use tamis_mail_protocols::smtp::client::{
     Cause, Client, Config, Event, Failure, Output, Stage, Timeouts,
 };
 use tamis_mail_protocols::smtp::client_facts::ClientFacts;
-use tamis_mail_protocols::smtp::extensions::Extensions;
 use tamis_mail_protocols::smtp::parameters::Parameters;
 use tamis_mail_protocols::smtp::reply::Reply;
 use tamis_runtime::clock;
@@ -102,12 +101,6 @@ impl Session {
         let mut learned = edge.next_hop_extensions.write().unwrap_or_else(PoisonError::into_inner);
         *learned = Some(session.client.extensions().clone());
         Ok(session)
-    }
-
-    /// What the next hop announced.
-    #[must_use]
-    pub fn extensions(&self) -> &Extensions {
-        self.client.extensions()
     }
 
     /// Whether the connection is still good, as far as can be told without waiting: a next hop that was idle for long may

@@ -46,6 +46,7 @@ fn lines_say_the_cost_of_each_filter_and_the_share_of_each_wire() {
         [
             "mail.s.tamis 1.000 CPU_ms/mail - Tamis 0.1.0",
             "mail.s.rspamd 1.000 CPU_ms/mail - Rspamd 3.4",
+            "mail.s.tamis_scanner 1.000 CPU_ms/mail - -",
             "mail.s.edge-scanner 20.0 % - IP headers counted",
         ]
     );
