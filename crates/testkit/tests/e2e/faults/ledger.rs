@@ -2,7 +2,7 @@
 
 use super::load::id;
 use crate::mails::header;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use tamis_testkit::peers::Postfix;
 
 /// How often each mail arrived, and how.
@@ -35,19 +35,23 @@ impl Ledger {
         (0..mails).filter(|number| !self.copies.contains_key(&id(*number))).collect()
     }
 
-    /// Mails that came more than once, each with whether its Postfix logged that it could not know whether the filter had
-    /// taken the first copy: then SMTP makes it send again (RFC 5321 section 4.5.4.1).
+    /// Mails that came more than once, each with whether its Postfix logged as often that it could not know whether the filter
+    /// had taken a copy: then SMTP makes it send again (RFC 5321 section 4.5.4.1).
     pub fn doubled(&self, postfixes: &[Postfix]) -> Vec<(String, bool)> {
-        let unsure: BTreeSet<String> = postfixes.iter().flat_map(|it| unsure(&it.log())).collect();
+        let mut unsure_times: BTreeMap<String, usize> = BTreeMap::new();
+        for name in postfixes.iter().flat_map(|it| unsure(&it.log())) {
+            *unsure_times.entry(name).or_default() += 1;
+        }
+        let excused = |name| 1 + unsure_times.get(name).copied().unwrap_or(0);
         let twice = self.copies.iter().filter(|(_, copies)| **copies > 1);
-        twice.map(|(name, _)| (name.clone(), unsure.contains(name))).collect()
+        twice.map(|(name, copies)| (name.clone(), *copies <= excused(name))).collect()
     }
 }
 
-/// Mails whose connection to the filter broke behind the final dot.
-fn unsure(log: &str) -> BTreeSet<String> {
+/// Mails whose connection to the filter broke behind the final dot, once for each time.
+fn unsure(log: &str) -> Vec<String> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut broke = BTreeSet::new();
+    let mut broke = Vec::new();
     for line in log.lines() {
         let Some(queue_id) = line.split("]: ").nth(1).and_then(|rest| rest.split(':').next())
         else {
@@ -55,10 +59,8 @@ fn unsure(log: &str) -> BTreeSet<String> {
         };
         if let Some((_, name)) = line.split_once("message-id=") {
             names.insert(queue_id, name);
-        } else if line.contains("while sending end of data")
-            || line.contains("while sending message body")
-        {
-            broke.insert(queue_id);
+        } else if line.contains("while sending end of data") {
+            broke.push(queue_id);
         }
     }
     broke.iter().filter_map(|queue_id| names.get(queue_id)).map(|name| (*name).to_owned()).collect()
