@@ -9,6 +9,7 @@
 
 pub mod documents;
 pub mod echo;
+pub mod ending;
 pub mod judgement;
 pub mod mail;
 pub mod near;

@@ -13,6 +13,8 @@ macro_rules! targets {
     };
 }
 
+#[cfg(feature = "services")]
+mod admin_words;
 mod answering;
 mod asking;
 mod bases_filter;
@@ -25,6 +27,8 @@ mod documents;
 mod edit_there_and_back;
 mod header_read;
 mod learned_records;
+#[cfg(feature = "services")]
+mod learning_words;
 #[cfg(feature = "services")]
 mod log_records;
 mod milter_frame;
@@ -87,4 +91,6 @@ targets! { SERVICES:
     log_records in log_records,
     redis_address in redis_address,
     verdict_records in verdict_records,
+    admin_words in admin_words,
+    learning_words in learning_words,
 }

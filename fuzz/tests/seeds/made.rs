@@ -18,6 +18,9 @@ mod bases;
 mod documents;
 #[path = "made_learned.rs"]
 mod learned;
+#[cfg(feature = "services")]
+#[path = "made_words.rs"]
+mod words;
 
 /// Target, name of the file, bytes.
 pub type Made = (&'static str, String, Vec<u8>);
@@ -33,7 +36,7 @@ pub fn all() -> Vec<Made> {
     all.extend(documents::all());
     all.extend(learned::all());
     #[cfg(feature = "services")]
-    all.extend(services::all());
+    all.extend([services::all(), words::all()].concat());
     all
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use tamis_load_tests::mail::model::{Letter, Model};
 use tamis_load_tests::mail::scenario::Scenario;
 use tamis_load_tests::mail::{Bench, letters, model, report, run, wires};
-use tamis_load_tests::{near, process};
+use tamis_load_tests::{ending, near, process};
 
 const USAGE: &str =
     "mail SCENARIO.toml [--out FILE] [--seconds N] [--rate N] [--quick] [--no-peers] [--invented]";
@@ -39,6 +39,8 @@ fn main() -> Result<()> {
     };
     let scenario = &wanted.scenario;
     let model = Arc::new(Model::new(scenario.mails, scenario.seed, letters_for(&wanted)?));
+    // From here on there are programs to end.
+    ending::on_signals()?;
     let generate = || run(&bench, scenario, &model);
     let all = process::on_core(bench.cores.map(|(_, generator)| generator), generate)?;
     let all = all.with_context(|| format!("what the programs said is in {}", folder.display()))?;

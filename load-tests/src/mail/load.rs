@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::doors::{Answer, Outcome, Way};
 use super::model::{Kind, Model};
 use super::scenario::{Door, Scenario};
+use crate::ending;
 use crate::times::Times;
 
 /// Longest wait for one answer: MTAs wait 300 s, but a run shall end.
@@ -121,7 +122,7 @@ pub type Ways = BTreeMap<Door, Way>;
 /// Offers the mails of a scenario, `rate` a second, and waits for the last answer.
 ///
 /// # Errors
-/// The system's, or what is wrong with the trace.
+/// The system's, or what is wrong with the trace; somebody asked to end.
 pub fn run(
     runtime: &Runtime,
     scenario: &Scenario,
@@ -137,7 +138,7 @@ pub fn run(
     for (number, at) in (0..).zip(due) {
         let mail = model.mail(number);
         let due = began + at;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        ending::sleep_until(due)?;
         let door = scenario.door(number);
         let (Some(way), Ok(place)) = (ways.get(&door), places.clone().try_acquire_owned()) else {
             lock(&seen).left_out += 1;
@@ -159,7 +160,12 @@ pub fn run(
         });
     }
     let all = u32::try_from(scenario.under_way_max)?;
-    let _ = runtime.block_on(places.acquire_many(all))?;
+    runtime.block_on(async {
+        while tokio::time::timeout(ending::LOOK, places.acquire_many(all)).await.is_err() {
+            ending::check()?;
+        }
+        anyhow::Ok(())
+    })?;
     let mut seen = std::mem::take(&mut *lock(&seen));
     seen.seconds = began.elapsed().as_secs_f64();
     Ok(seen)

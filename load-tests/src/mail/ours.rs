@@ -17,6 +17,7 @@ use super::model::{Model, NUMBER_FIELD};
 use super::scenario::{Door, Scenario};
 use super::wires::Wire;
 use super::{Bench, Filter, Measured, Role, runtime, watched};
+use crate::ending;
 use crate::process::on_core;
 use crate::times::Times;
 
@@ -93,7 +94,8 @@ impl Ours {
     /// Waits until all that was taken has arrived, and says when each was due and came.
     fn arrivals(&self, seen: &Seen) -> (Times, (u64, u64)) {
         let until = std::time::Instant::now() + ARRIVAL_MAX;
-        while self.sink.count() < seen.due_at.len() && std::time::Instant::now() < until {
+        let is_over = || ending::is_asked() || std::time::Instant::now() >= until;
+        while self.sink.count() < seen.due_at.len() && !is_over() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let mut times = Times::default();
@@ -153,6 +155,7 @@ pub fn measure(bench: &Bench, scenario: &Scenario, model: &Arc<Model>) -> Result
     let filter = Filter { name, roles: ours.roles(), ports: ours.wires(), ways: &ways };
     let mut measured = watched(bench, &runtime, filter, (scenario, model, scenario.rate))?;
     (measured.arrived, measured.lost_and_doubled) = ours.arrivals(&measured.seen);
+    ending::check()?;
     measured.content = Some(ours.content());
     measured.counted = Some(ours.edge.metric("tamis_edge_mails_total"));
     Ok(measured)

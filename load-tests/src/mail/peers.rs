@@ -17,6 +17,7 @@ use super::model::Model;
 use super::scenario::{Door, Scenario};
 use super::wires::Wire;
 use super::{Bench, Filter, Measured, Role, runtime, watched};
+use crate::ending;
 use crate::process::{Program, free_port, local};
 
 /// Modules of rspamd that ask name servers or other hosts; ours has its own like them off.
@@ -121,7 +122,7 @@ fn settled(program: &Program) -> Result<()> {
     let began = Instant::now();
     let mut before = program.cpu_seconds()?;
     while began.elapsed() < SETTLE_MAX {
-        std::thread::sleep(SETTLE_LOOK);
+        ending::sleep_until(Instant::now() + SETTLE_LOOK)?;
         let now = program.cpu_seconds()?;
         if now - before < QUIET_SHARE * SETTLE_LOOK.as_secs_f64() {
             break;

@@ -2,7 +2,7 @@
 
 mod caller;
 pub(crate) mod connection;
-mod convert;
+pub mod convert;
 mod snapshot;
 
 use std::sync::Arc;
@@ -66,8 +66,7 @@ impl Reputation for Admin {
         let caller = self.caller(&request, &request.get_ref().reporter)?;
         let request = request.into_inner();
         let class = convert::class(request.class)?;
-        let weight = u8::try_from(request.weight)
-            .map_err(|_| Status::invalid_argument("weight is not between 1 and 100"))?;
+        let weight = convert::weight(request.weight)?;
         let at_unix_s = now_unix_s();
         let add = |item: Item| Change::Add {
             signature: item.signature,
@@ -78,7 +77,7 @@ impl Reputation for Admin {
             authority: caller.authority,
             at_unix_s,
         };
-        let changes = items(&request.signatures)?.into_iter().map(add).collect();
+        let changes = convert::items(&request.signatures)?.into_iter().map(add).collect();
         let committed = self.writes.commit(changes).await.map_err(status)?;
         let (epoch, added, confirmed) = (committed.epoch, committed.added, committed.confirmed);
         let (reporter, class) = (&caller.name, class.word());
@@ -97,7 +96,8 @@ impl Reputation for Admin {
             reporter: caller.name.clone(),
             at_unix_s,
         };
-        let changes = items(&request.get_ref().signatures)?.into_iter().map(retract).collect();
+        let changes =
+            convert::items(&request.get_ref().signatures)?.into_iter().map(retract).collect();
         let committed = self.writes.commit(changes).await.map_err(status)?;
         let (epoch, retracted, unknown) = (committed.epoch, committed.deleted, committed.unknown);
         tracing::info!(epoch, retracted, unknown, reporter = caller.name, "reports taken back");
@@ -121,7 +121,8 @@ impl Reputation for Admin {
             reporter: caller.name.clone(),
             at_unix_s,
         };
-        let changes = items(&request.get_ref().signatures)?.into_iter().map(delete).collect();
+        let changes =
+            convert::items(&request.get_ref().signatures)?.into_iter().map(delete).collect();
         let committed = self.writes.commit(changes).await.map_err(status)?;
         let (epoch, deleted, unknown) = (committed.epoch, committed.deleted, committed.unknown);
         tracing::info!(epoch, deleted, unknown, reporter = caller.name, "signatures deleted");
@@ -265,14 +266,6 @@ impl Admin {
             table_bytes: table.memory_bytes() as u64,
         })
     }
-}
-
-fn items(signatures: &[wire::Signature]) -> Result<Vec<Item>, Status> {
-    if !(1..=SIGNATURES_PER_REQUEST_MAX).contains(&signatures.len()) {
-        let message = format!("signatures: 1 to {SIGNATURES_PER_REQUEST_MAX} are taken at once");
-        return Err(Status::invalid_argument(message));
-    }
-    signatures.iter().map(convert::item).collect()
 }
 
 fn now_unix_s() -> u32 {

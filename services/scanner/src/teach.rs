@@ -64,13 +64,7 @@ impl LearningService for Teaching {
     ) -> Result<Response<wire::LearnResponse>, Status> {
         let learning = self.permitted(&request)?;
         let (_, _room, request) = request.into_parts();
-        let class = match request.class() {
-            wire::Class::Spam => Class::Spam,
-            wire::Class::Ham => Class::Ham,
-            wire::Class::Unspecified => {
-                return Err(Status::invalid_argument("class: write spam or ham"));
-            }
-        };
+        let class = class(&request)?;
         done(learning, request.mail, Some(class), &request.recipient).await
     }
 
@@ -104,6 +98,18 @@ impl Teaching {
             true => Ok(learning),
             false => Err(Status::unauthenticated("this token may not teach")),
         }
+    }
+}
+
+/// The class that is taught.
+///
+/// # Errors
+/// The caller's: none, or one that is unknown.
+pub fn class(request: &wire::LearnRequest) -> Result<Class, Status> {
+    match request.class() {
+        wire::Class::Spam => Ok(Class::Spam),
+        wire::Class::Ham => Ok(Class::Ham),
+        wire::Class::Unspecified => Err(Status::invalid_argument("class: write spam or ham")),
     }
 }
 

@@ -7,16 +7,45 @@ use tamis_reputation_protocol::packet::Item;
 use tamis_reputation_protocol::signatures::{Authority, Found, ReportTold, Saved};
 use tonic::Status;
 
+use super::SIGNATURES_PER_REQUEST_MAX;
 use crate::reporters::Reporter;
 
-pub(super) fn class(number: i32) -> Result<Class, Status> {
+/// A class by its number.
+///
+/// # Errors
+/// The caller's: there is none of that number.
+pub fn class(number: i32) -> Result<Class, Status> {
     u8::try_from(number)
         .ok()
         .and_then(Class::from_code)
         .ok_or_else(|| Status::invalid_argument(format!("class {number} is unknown")))
 }
 
-pub(super) fn item(signature: &wire::Signature) -> Result<Item, Status> {
+/// A weight. What is allowed of it, the table knows.
+///
+/// # Errors
+/// The caller's: it is far out of range.
+pub fn weight(weight: u32) -> Result<u8, Status> {
+    u8::try_from(weight).map_err(|_| Status::invalid_argument("weight is not between 1 and 100"))
+}
+
+/// The signatures of a request, at most [`SIGNATURES_PER_REQUEST_MAX`].
+///
+/// # Errors
+/// The caller's: none, too many, or one that is none.
+pub fn items(signatures: &[wire::Signature]) -> Result<Vec<Item>, Status> {
+    if !(1..=SIGNATURES_PER_REQUEST_MAX).contains(&signatures.len()) {
+        let message = format!("signatures: 1 to {SIGNATURES_PER_REQUEST_MAX} are taken at once");
+        return Err(Status::invalid_argument(message));
+    }
+    signatures.iter().map(item).collect()
+}
+
+/// One signature, with its sketch if it has one.
+///
+/// # Errors
+/// The caller's: a kind that is unknown, a value or a sketch of another length.
+pub fn item(signature: &wire::Signature) -> Result<Item, Status> {
     let kind =
         u8::try_from(signature.kind).ok().and_then(SignatureKind::from_code).ok_or_else(|| {
             Status::invalid_argument(format!("signature.kind {} is unknown", signature.kind))

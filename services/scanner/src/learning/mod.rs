@@ -219,7 +219,8 @@ impl Learning {
 }
 
 /// A mail as a lesson: read as it is read when it is judged.
-fn lesson(key: &SiteKey, mail: &[u8], class: Option<Class>, domain: String) -> Lesson {
+#[must_use]
+pub fn lesson(key: &SiteKey, mail: &[u8], class: Option<Class>, domain: String) -> Lesson {
     let dissected = digesting::dissect(mail);
     let outline = &dissected.outline;
     let name = tokens::identity(key, outline);
@@ -260,7 +261,8 @@ pub(crate) fn common_domain(recipients: &[String]) -> Option<String> {
 
 /// The domain of an address or of a domain; `None` if it is too long to be one, or has signs that none has: it becomes
 /// part of a key of the store.
-fn domain_named(recipient: &str) -> Option<String> {
+#[must_use]
+pub fn domain_named(recipient: &str) -> Option<String> {
     let recipient = recipient.trim();
     let domain = if recipient.contains('@') { domain_of(recipient) } else { recipient };
     let domain = domain.trim_end_matches('.').to_lowercase();
