@@ -20,6 +20,7 @@
 //! [`Budget`], and are best looked at the largest first. What found no room is counted.
 
 mod brightness;
+mod indexed;
 
 use std::io::Cursor;
 
@@ -129,7 +130,6 @@ pub struct Seen {
 #[must_use]
 pub fn see_within(content: &[u8], budget: &mut Budget) -> Seen {
     let Some(picture) = decode(content, budget) else { return Seen::default() };
-    let picture = Brightness::of(&picture);
     let Brightness { width, height, .. } = picture;
     let codes = qr::read(Grey { width, height, luma: &picture.luma });
     Seen { look: named(&grid(&picture)), codes }
@@ -139,7 +139,7 @@ pub fn see_within(content: &[u8], budget: &mut Budget) -> Seen {
 /// pictures left no room for it, which the budget then counts.
 #[must_use]
 pub fn look_within(content: &[u8], budget: &mut Budget) -> Option<Look> {
-    named(&grid(&Brightness::of(&decode(content, budget)?)))
+    named(&grid(&decode(content, budget)?))
 }
 
 fn named(grid: &[i32; GRID * GRID]) -> Option<Look> {
@@ -174,7 +174,7 @@ fn format(head: &[u8]) -> Option<ImageFormat> {
 }
 
 /// Decodes within the limits.
-fn decode(content: &[u8], budget: &mut Budget) -> Option<DynamicImage> {
+fn decode(content: &[u8], budget: &mut Budget) -> Option<Brightness> {
     let format = format(content)?;
     if content.len() > PACKED_BYTES_MAX || !sides(format, content).is_none_or(is_looked_at) {
         return None;
@@ -185,6 +185,9 @@ fn decode(content: &[u8], budget: &mut Budget) -> Option<DynamicImage> {
         && !budget.takes(u64::from(width) * u64::from(height))
     {
         return None;
+    }
+    if format == ImageFormat::Gif {
+        return indexed::decode(content, sides(format, content)?);
     }
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
     let mut limits = Limits::no_limits();
@@ -202,7 +205,7 @@ fn decode(content: &[u8], budget: &mut Budget) -> Option<DynamicImage> {
     if !fits || !is_taken {
         return None;
     }
-    DynamicImage::from_decoder(decoder).ok()
+    Some(Brightness::of(&DynamicImage::from_decoder(decoder).ok()?))
 }
 
 /// Width and height where they stand at a fixed place: the first chunk of a PNG (its specification, section 11.2.2), the

@@ -19,7 +19,20 @@ pub(super) struct Brightness {
     fine: Option<Vec<u16>>,
 }
 
+/// What lies below all pictures.
+pub(super) const WHITE: u8 = 255;
+
+/// Luma of one colour, as [`Brightness`] has it.
+pub(super) fn luma(red: u8, green: u8, blue: u8) -> u8 {
+    LUMA.of(red, green, blue)
+}
+
 impl Brightness {
+    /// Of rows of `width` samples, none of them transparent or each as it is on white.
+    pub(super) fn opaque(width: usize, luma: Vec<u8>) -> Self {
+        Self { width, height: luma.len() / width.max(1), luma, fine: None }
+    }
+
     /// Of a picture in any of the library's forms.
     pub(super) fn of(picture: &DynamicImage) -> Self {
         let (luma, fine) = match picture {
@@ -87,14 +100,19 @@ static LUMA: LazyLock<Table> = LazyLock::new(|| {
     Table(weights.map(|weight| std::array::from_fn(|at| value(at) * weight)))
 });
 
+/// From 2^23 on the last bit of an `f32` is 1.
+const ROUNDING: f32 = 8_388_608.0;
+
 impl Table {
     /// The library's luma of a pixel, its steps in its order; it spends most of its time in rounding.
     fn of(&self, red: u8, green: u8, blue: u8) -> u8 {
         let Self([of_red, of_green, of_blue]) = self;
         let luma = of_red[usize::from(red)] + of_green[usize::from(green)];
         let luma = (luma + of_blue[usize::from(blue)]) * 255.0;
-        let whole = luma as i32;
-        (whole + i32::from(luma - whole as f32 >= 0.5)) as u8
+        // Beside a number this large there is room for whole ones alone: the addition rounds, and a half to what is even.
+        let rounded = luma + ROUNDING;
+        let is_half = luma - (rounded - ROUNDING) >= 0.5;
+        (rounded.to_bits() as u8).wrapping_add(u8::from(is_half))
     }
 }
 
