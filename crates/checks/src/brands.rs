@@ -149,19 +149,31 @@ const WRONG_LETTER_LETTERS_MIN: usize = 8;
 /// Whether a text in lower case names somebody trusted who does not own `host`.
 #[must_use]
 pub fn is_borrowed_in(text: &str, host: &str) -> bool {
-    let label = first_label(host);
-    let borrowed = |brand: &Brand| {
-        brand.words.iter().any(|words| has_words(text, words)) && !brand.labels.contains(&label)
-    };
-    // A text that names the real owner too speaks about both.
-    !BRANDS.iter().any(|brand| brand.labels.contains(&label)) && BRANDS.iter().any(borrowed)
+    // A host that belongs to any of them may speak of the others.
+    names_brand(text) && {
+        let label = first_label(host);
+        !BRANDS.iter().any(|brand| brand.labels.contains(&label))
+    }
 }
 
-/// Whether the words stand in the text, and not within other words.
-fn has_words(text: &str, words: &str) -> bool {
-    text.match_indices(words).any(|(at, _)| {
-        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-        free(text[..at].chars().next_back()) && free(text[at + words.len()..].chars().next())
+/// Words of brands by their first letter, which is a small Latin one.
+static WORDS: LazyLock<[Vec<&'static str>; 26]> = LazyLock::new(|| {
+    let all = || BRANDS.iter().flat_map(|brand| brand.words);
+    let letters = |at: usize| move |words: &&&'static str| words.as_bytes()[0] == b'a' + at as u8;
+    std::array::from_fn(|at| all().filter(letters(at)).copied().collect())
+});
+
+/// Whether a text has the words of any brand, as whole words.
+fn names_brand(text: &str) -> bool {
+    let mut is_inside = false;
+    text.char_indices().any(|(at, c)| {
+        let begins = !std::mem::replace(&mut is_inside, c.is_alphanumeric());
+        begins
+            && c.is_ascii_lowercase()
+            && WORDS[usize::from(c as u8 - b'a')].iter().any(|words| {
+                let behind = text[at..].strip_prefix(words);
+                behind.is_some_and(|it| it.chars().next().is_none_or(|c| !c.is_alphanumeric()))
+            })
     })
 }
 
@@ -186,18 +198,14 @@ static LABELS: LazyLock<HashMap<&'static str, ()>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Trusted first labels, and each with one letter left out, all in plain letters.
-static NEAR: LazyLock<HashMap<String, Vec<&'static str>>> = LazyLock::new(|| {
-    let mut near: HashMap<String, Vec<&'static str>> = HashMap::new();
-    for domain in known::high_trust() {
-        let label = domain.split('.').next().unwrap_or_default();
-        if label.len() >= LOOK_ALIKE_LETTERS_MIN && label.is_ascii() {
-            for variant in variants(label) {
-                near.entry(variant).or_default().push(label);
-            }
-        }
-    }
-    near
+/// First labels of trusted domains that are long enough to be imitated, in ascending order.
+static REAL: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let labels = known::high_trust().map(|domain| domain.split('.').next().unwrap_or_default());
+    let mut real: Vec<_> =
+        labels.filter(|it| it.len() >= LOOK_ALIKE_LETTERS_MIN && it.is_ascii()).collect();
+    real.sort_unstable();
+    real.dedup();
+    real
 });
 
 /// Whether a host in lower case looks like one of a trusted sender without being it: a digit for a letter, one letter
@@ -217,10 +225,7 @@ pub fn is_look_alike(host: &str) -> bool {
         return true;
     }
     // The same label below another suffix is mostly the same owner in another country.
-    !is_label(label)
-        && variants(label).iter().any(|variant| {
-            NEAR.get(variant).is_some_and(|labels| labels.iter().any(|real| is_wrong(label, real)))
-        })
+    !is_label(label) && is_wrong(label)
 }
 
 /// Whether this is a full host name, and not one that damage has cut (`http://www.exam=`).
@@ -228,14 +233,22 @@ fn is_whole(host: &str) -> bool {
     host.contains('.') && host.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-')
 }
 
-fn is_wrong(label: &str, real: &str) -> bool {
-    real.len() >= WRONG_LETTER_LETTERS_MIN
-        && label.chars().next() == real.chars().next()
-        && is_one_off(label, real)
+/// Whether a label is one letter off a real one, the first letter being right.
+fn is_wrong(label: &str) -> bool {
+    let letters = label.chars().count();
+    let Some(first) = label.bytes().next().filter(|_| letters + 1 >= WRONG_LETTER_LETTERS_MIN)
+    else {
+        return false;
+    };
+    let from = REAL.partition_point(|real| real.as_bytes()[0] < first);
+    let same = REAL[from..].iter().take_while(|real| real.as_bytes()[0] == first);
+    let mut near = same
+        .filter(|real| real.len() >= WRONG_LETTER_LETTERS_MIN && real.len().abs_diff(letters) <= 1);
+    near.any(|real| is_one_off(label, real))
 }
 
 fn is_label(label: &str) -> bool {
-    NEAR.get(label).is_some_and(|labels| labels.contains(&label))
+    REAL.binary_search(&label).is_ok()
 }
 
 /// The first label of the owner's domain.
@@ -255,28 +268,19 @@ fn plain(label: &str) -> String {
     letters.collect::<String>().replace("rn", "m").replace("vv", "w")
 }
 
-/// The label, and what is left without each of its letters.
-fn variants(label: &str) -> Vec<String> {
-    let mut all = vec![label.to_owned()];
-    for (at, c) in label.char_indices() {
-        all.push(format!("{}{}", &label[..at], &label[at + c.len_utf8()..]));
-    }
-    all
-}
-
-/// Whether one letter more, fewer or other, or two turned, make one from the other.
+/// Whether two words differ by one letter too many, too few, or wrong, or by two neighbours swapped.
 fn is_one_off(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let end = |a: &[char], b: &[char]| {
-        a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count()
-    };
-    let (rest_a, rest_b) = (&a[start..], &b[start..]);
-    let same = end(rest_a, rest_b);
-    let (rest_a, rest_b) = (&rest_a[..rest_a.len() - same], &rest_b[..rest_b.len() - same]);
-    match (rest_a, rest_b) {
-        ([_], [_] | []) | ([], [_]) => true,
-        ([p, q], [r, s]) => p == s && q == r,
+    let start = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(x, _)| x.len_utf8());
+    let start: usize = start.sum();
+    let (a, b) = (&a[start..], &b[start..]);
+    let same = a.chars().rev().zip(b.chars().rev()).take_while(|(x, y)| x == y);
+    let same: usize = same.map(|(x, _)| x.len_utf8()).sum();
+    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    let (mut rest_a, mut rest_b) = (a.chars(), b.chars());
+    let letters = |rest: &mut std::str::Chars<'_>| [rest.next(), rest.next(), rest.next()];
+    match (letters(&mut rest_a), letters(&mut rest_b)) {
+        ([Some(_), None, _], [_, None, _]) | ([None, ..], [Some(_), None, _]) => true,
+        ([Some(p), Some(q), None], [Some(r), Some(s), None]) => p == s && q == r,
         _ => false,
     }
 }

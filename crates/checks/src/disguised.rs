@@ -70,6 +70,9 @@ fn is_disguised(word: &str) -> bool {
     if !(4..=WORD_BYTES_MAX).contains(&word.len()) || word.bytes().all(|b| b.is_ascii_lowercase()) {
         return false;
     }
+    if word.is_ascii() && !has_signs_within(word.as_bytes()) {
+        return false;
+    }
     let word = word.trim_matches(|c: char| c.is_ascii_punctuation() && !"@$|!".contains(c));
     // What ends in a sentence's own signs is not disguised by them.
     let word = word.trim_end_matches(['!', '$']);
@@ -89,6 +92,15 @@ fn is_disguised(word: &str) -> bool {
         let read: String = word.chars().filter_map(leet).collect();
         KNOWN.contains(&read.as_str())
     })
+}
+
+/// Whether, of ASCII bytes, three are small letters and another one stands where it is not trimmed.
+fn has_signs_within(word: &[u8]) -> bool {
+    let is_around = |byte: &&u8| byte.is_ascii_punctuation() && !b"@$|!".contains(byte);
+    let word = &word[word.iter().take_while(is_around).count()..];
+    let word = &word[..word.len() - word.iter().rev().take_while(is_around).count()];
+    let letters = word.iter().filter(|byte| byte.is_ascii_lowercase()).count();
+    letters >= 3 && letters < word.len()
 }
 
 /// Reads a sign as a letter; `1` and `|` are either of two. A dash or a star between letters is nothing.

@@ -1,6 +1,9 @@
 //! Names that others have collected, embedded as sorted lines (`crates/checks/data`, see NOTICE): who shortens links,
 //! who gives hosts and mailboxes to anybody, whose names are worth borrowing.
 
+use std::cmp::Ordering;
+use std::sync::LazyLock;
+
 /// Labels at the end of a host that are looked up: bounds the work for hostile names.
 const LABELS_MAX: usize = 8;
 
@@ -55,33 +58,56 @@ const THROW_AWAY: [&str; 46] = [
 ];
 
 /// Lines in ascending order, each a domain.
-struct Lines(&'static str);
+struct Lines {
+    text: &'static str,
+    /// Where each line begins, once it is asked for.
+    starts: LazyLock<Vec<u32>>,
+}
+
+macro_rules! lines {
+    ($file:literal) => {
+        Lines {
+            text: include_str!(concat!("../data/", $file)),
+            starts: LazyLock::new(|| starts(include_str!(concat!("../data/", $file)))),
+        }
+    };
+}
 
 /// Services that hide where a link leads.
-const SHORTENERS: Lines = Lines(include_str!("../data/shorteners.txt"));
+static SHORTENERS: Lines = lines!("shorteners.txt");
 /// Places where anybody puts a page or file under somebody else's good name.
-const FREE_HOSTS: Lines = Lines(include_str!("../data/free_hosts.txt"));
+static FREE_HOSTS: Lines = lines!("free_hosts.txt");
 /// Providers of mailboxes for anybody.
-const FREE_MAIL: Lines = Lines(include_str!("../data/free_mail.txt"));
+static FREE_MAIL: Lines = lines!("free_mail.txt");
 /// Providers of mailboxes for some minutes.
-const DISPOSABLE: Lines = Lines(include_str!("../data/disposable.txt"));
+static DISPOSABLE: Lines = lines!("disposable.txt");
 /// Senders whose name is trusted by many, and therefore borrowed.
-const HIGH_TRUST: Lines = Lines(include_str!("../data/high_trust.txt"));
+static HIGH_TRUST: Lines = lines!("high_trust.txt");
+
+fn starts(text: &str) -> Vec<u32> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+    let starts = [0].into_iter().chain(ends).filter(|at| *at < text.len());
+    starts.filter_map(|at| u32::try_from(at).ok()).collect()
+}
 
 impl Lines {
     fn contains(&self, name: &str) -> bool {
-        let (mut low, mut high) = (0, self.0.len());
-        while low < high {
-            let middle = self.0.floor_char_boundary(low.midpoint(high));
-            let start = self.0[..middle].rfind('\n').map_or(0, |at| at + 1);
-            let end = self.0[middle..].find('\n').map_or(self.0.len(), |at| middle + at);
-            match name.cmp(&self.0[start..end]) {
-                std::cmp::Ordering::Equal => return !name.is_empty(),
-                std::cmp::Ordering::Less => high = start,
-                std::cmp::Ordering::Greater => low = end + 1,
+        let name = name.as_bytes();
+        let bytes = self.text.as_bytes();
+        // A line ends at the line feed, which is less than all that may stand in a name.
+        let against = |start: &u32| {
+            let line = bytes.get(*start as usize..).unwrap_or_default();
+            match line.get(..name.len()) {
+                Some(begin) if begin == name => match line.get(name.len()) {
+                    None | Some(b'\n') => Ordering::Equal,
+                    Some(_) => Ordering::Greater,
+                },
+                Some(begin) => begin.cmp(name),
+                None => line.cmp(name),
             }
-        }
-        false
+        };
+        let may_stand = !name.is_empty() && !name.contains(&b'\n');
+        may_stand && self.starts.binary_search_by(against).is_ok()
     }
 
     /// Whether the host or a domain above it stands here.
@@ -131,7 +157,7 @@ pub fn is_throw_away(host: &str) -> bool {
 
 /// Domains of senders whose name is trusted by many.
 pub fn high_trust() -> impl Iterator<Item = &'static str> {
-    HIGH_TRUST.0.lines()
+    HIGH_TRUST.text.lines()
 }
 
 /// Whether the owner of this host is one of them.
@@ -147,8 +173,8 @@ mod tests {
     #[test]
     fn every_line_of_every_list_is_found_because_the_lists_are_sorted() {
         for list in [&SHORTENERS, &FREE_HOSTS, &FREE_MAIL, &DISPOSABLE, &HIGH_TRUST] {
-            assert!(list.0.lines().is_sorted_by(|a, b| a < b));
-            assert!(list.0.lines().all(|line| list.contains(line)));
+            assert!(list.text.lines().is_sorted_by(|a, b| a < b));
+            assert!(list.text.lines().all(|line| list.contains(line)));
             for absent in ["", "zzzzzz.zz", "0", "example.org", "\u{10ffff}", "com"] {
                 assert!(!list.contains(absent), "{absent}");
             }

@@ -312,6 +312,24 @@ static BY_WORD: LazyLock<HashMap<&'static str, Vec<Told>>> = LazyLock::new(|| {
     by_word
 });
 
+/// Places of [`BEGINS`].
+const PLACES: usize = 1 << 12;
+
+/// Whether any first word of a phrase has this place.
+static BEGINS: LazyLock<Vec<bool>> = LazyLock::new(|| {
+    let mut begins = vec![false; PLACES];
+    BY_WORD.keys().for_each(|word| begins[place(word)] = true);
+    begins
+});
+
+/// A number that the length, the first and the last bytes of a word give.
+fn place(word: &str) -> usize {
+    let bytes = word.as_bytes();
+    let [first, second] = [0, 1].map(|at| bytes.get(at).map_or(0, |it| usize::from(*it)));
+    let last = bytes.last().map_or(0, |it| usize::from(*it));
+    (first * 31 + second * 97 + last * 389 + bytes.len() * 1031) % PLACES
+}
+
 /// Judges the text of one part.
 #[must_use]
 pub fn judge(text: &Text) -> Vec<Evidence> {
@@ -328,29 +346,38 @@ pub fn judge(text: &Text) -> Vec<Evidence> {
 /// Different phrases of each story.
 fn count(text: &str) -> [usize; STORIES.len()] {
     let mut seen = [0_u128; STORIES.len()];
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let word = first_word(&text[at..]);
+    let (mut rest, by_word, begins) = (text, &*BY_WORD, &*BEGINS);
+    while let Some(first) = rest.chars().next() {
+        let word = first_word(rest);
         if word.is_empty() {
-            at += text[at..].chars().next().map_or(1, char::len_utf8);
+            rest = &rest[first.len_utf8()..];
             continue;
         }
-        if let Some(phrases) = BY_WORD.get(word) {
+        // Nearly all words begin no phrase, which their first bytes say.
+        if begins.get(place(word)).is_some_and(|it| *it)
+            && let Some(phrases) = by_word.get(word)
+        {
             for (phrase, story, number) in phrases {
-                if text[at..].starts_with(phrase) {
+                if rest.starts_with(phrase) {
                     seen[*story] |= 1 << number;
                 }
             }
         }
-        at += word.len();
+        rest = &rest[word.len()..];
     }
     seen.map(|bits| bits.count_ones() as usize)
 }
 
 /// The letters and digits that a text begins with.
 fn first_word(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+    let ascii = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let end = match text.as_bytes().get(ascii) {
+        None | Some(..=0x7f) => ascii,
+        Some(_) => {
+            let other = text[ascii..].find(|c: char| !c.is_alphanumeric());
+            other.map_or(text.len(), |at| ascii + at)
+        }
+    };
     &text[..end]
 }
 

@@ -143,13 +143,13 @@ const REPLIES: [&str; 38] = [
 #[must_use]
 pub(super) fn report(kind: PartKind, reading: &PartReading, text: &Text) -> Option<Report> {
     let split = Split::of(&text.visible)?;
+    let who = split.own.iter().any(|line| has_address(line));
+    if matches!(split.returned, Returned::Nothing) && !who {
+        return None; // as nearly all mail, before the costly questions
+    }
     let of_page = kind == PartKind::Html && !reading.links.iter().all(is_explaining_link);
     if of_page || split.own.iter().any(|line| has_foreign_link(line)) {
         return None;
-    }
-    let who = split.own.iter().any(|line| has_address(line));
-    if matches!(split.returned, Returned::Nothing) && !who {
-        return None; // as nearly all mail, before the costly question
     }
     let code = split.own.iter().any(|line| has_code(line));
     let lower = |line: &&str| line.to_lowercase();
@@ -206,21 +206,22 @@ fn head(line: &str) -> &str {
 /// Whether a returned header begins at this line.
 fn returned(lines: &[&str], at: usize) -> Returned {
     let is_first = lines.get(at).and_then(|line| field(line)).is_some_and(|name| {
+        let name = name.to_ascii_lowercase();
         FIELDS.contains(&name.as_str()) || FIRST_FIELDS.iter().any(|it| name.starts_with(it))
     });
     if !is_first {
         return Returned::Nothing;
     }
-    let mut seen: Vec<String> = Vec::with_capacity(FIELDS.len());
+    let known = |name: &str| FIELDS.into_iter().find(|it| it.eq_ignore_ascii_case(name));
+    let mut seen: Vec<&str> = Vec::with_capacity(FIELDS.len());
     for line in lines.iter().skip(at).take(HEADER_LINES_MAX) {
-        if let Some(name) = field(line)
-            && FIELDS.contains(&name.as_str())
+        if let Some(name) = field(line).and_then(known)
             && !seen.contains(&name)
         {
             seen.push(name);
         }
     }
-    let traced = seen.iter().any(|name| TRACE.contains(&name.as_str()));
+    let traced = seen.iter().any(|name| TRACE.contains(name));
     let before = &lines[at.saturating_sub(3)..at];
     let announced = before.iter().any(|line| is_announcement(line) || traced && is_rule(line));
     match (announced, traced) {
@@ -243,11 +244,10 @@ fn is_rule(line: &str) -> bool {
 }
 
 /// The name in front of a colon, in lower case, if the line may be a field (RFC 5322 section 2.2).
-fn field(line: &str) -> Option<String> {
+fn field(line: &str) -> Option<&str> {
     let (name, _) = line.split_once(':')?;
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    (!name.is_empty() && name.len() <= 40 && name.chars().all(fine))
-        .then(|| name.to_ascii_lowercase())
+    (!name.is_empty() && name.len() <= 40 && name.chars().all(fine)).then_some(name)
 }
 
 /// Whether a text has links, wherever in it, to other pages than those that explain refusals.
@@ -259,6 +259,10 @@ pub(super) fn has_foreign_links(visible: &str) -> bool {
 /// Whether a line of text has a link to elsewhere than to pages that explain refusals. In any case, and of any scheme,
 /// since mail programs make links of them all.
 fn has_foreign_link(line: &str) -> bool {
+    // Most lines have neither, and no letter of another script becomes one of these.
+    if !line.contains("://") && !(line.contains(['w', 'W']) && line.contains('.')) {
+        return false;
+    }
     let line = line.to_lowercase();
     let schemes = line.match_indices("://").map(|(at, colon)| at + colon.len());
     let bare = line.match_indices("www.").map(|(at, _)| at);
