@@ -1,5 +1,7 @@
 //! A raw header block as fields, bytes untouched (RFC 5322 section 2.2).
 
+use std::borrow::Cow;
+
 /// Bytes of one field name. RFC 5322 lets a line have 998; a longer "name" is a line that is no field.
 pub const FIELD_NAME_BYTES_MAX: usize = 998;
 
@@ -42,7 +44,7 @@ pub fn fields(block: &[u8]) -> impl Iterator<Item = RawField<'_>> {
 
 /// Length of the first line, line end included.
 fn line_length(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1)
+    memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1)
 }
 
 /// The bytes without one CR LF or LF at the end.
@@ -66,8 +68,22 @@ pub fn split_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The value on one line: line ends taken out, blanks around removed.
 #[must_use]
 pub fn unfold(value: &[u8]) -> Vec<u8> {
-    let flat: Vec<u8> = value.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
-    flat.trim_ascii().to_vec()
+    unfolded(value).into_owned()
+}
+
+/// The same, borrowed where the value stands in one line.
+pub(crate) fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    let mut pieces = value.split(|byte| b"\r\n".contains(byte));
+    match (memchr::memchr2(b'\r', b'\n', value), pieces.next()) {
+        (Some(_), Some(first)) => {
+            let mut flat = Vec::with_capacity(value.len());
+            flat.extend_from_slice(first);
+            pieces.for_each(|piece| flat.extend_from_slice(piece));
+            Cow::Owned(flat)
+        }
+        _ => Cow::Borrowed(value),
+    }
 }
 
 #[cfg(test)]

@@ -13,11 +13,25 @@ pub use received::relay;
 
 use tamis_domain::reading::{Field, HeaderReading};
 
-use crate::fields::{fields, unfold};
+use crate::fields::{fields, unfolded};
 use crate::words;
 
 /// Received fields read. Loops are cut at 50 to 100 hops by every MTA.
 pub const RELAYS_MAX: usize = 200;
+
+/// Fields that are read further.
+const KNOWN: [&str; 10] = [
+    "received",
+    "from",
+    "reply-to",
+    "to",
+    "cc",
+    "sender",
+    "return-path",
+    "subject",
+    "date",
+    "message-id",
+];
 
 /// Reads a header block (`Outline::header`, or the content of a `HeaderBlock` part).
 #[must_use]
@@ -25,10 +39,11 @@ pub fn read(block: &[u8]) -> HeaderReading {
     let mut reading = HeaderReading::default();
     let mut subject_seen = false;
     for field in fields(block).filter(|field| !field.name.is_empty()) {
-        let flat = unfold(field.value);
+        let flat = unfolded(field.value);
         let value = words::decode(&flat);
         let name = String::from_utf8_lossy(field.name).into_owned();
-        match name.to_ascii_lowercase().as_str() {
+        let known = KNOWN.into_iter().find(|it| it.eq_ignore_ascii_case(&name));
+        match known.unwrap_or_default() {
             "from" => add_mailboxes(&mut reading.from, &flat),
             "reply-to" => add_mailboxes(&mut reading.reply_to, &flat),
             "to" | "cc" => add_mailboxes(&mut reading.to, &flat),

@@ -207,11 +207,7 @@ pub fn find_links(text: &str, links: &mut LinkList) {
         }
         let end = word.char_indices().nth(LINK_BYTES_MAX).map_or(word.len(), |(at, _)| at);
         let lower_start = word[..end].to_ascii_lowercase();
-        let schemes = ["http://", "https://", "ftp://", "mailto:"].iter();
-        let found = |scheme: &&str| lower_start.find(scheme);
-        let has_colon = lower_start.contains(':');
-        let scheme = if has_colon { schemes.filter_map(found).min() } else { None };
-        if let Some(at) = scheme.filter(|&at| word.is_char_boundary(at)) {
+        if let Some(at) = start_of_scheme(&lower_start).filter(|&at| word.is_char_boundary(at)) {
             links.add(trim_link(&word[at..]), None);
         } else if let Some(at) = start_of_www(&lower_start).filter(|&at| word.is_char_boundary(at))
         {
@@ -229,9 +225,17 @@ fn is_link_end(c: char) -> bool {
     ) || c.is_whitespace()
 }
 
+/// The first scheme that mail programs know.
+fn start_of_scheme(lower: &str) -> Option<usize> {
+    // Asking whether is much cheaper than asking where.
+    let schemes = ["http://", "https://", "ftp://", "mailto:"].iter();
+    let schemes = schemes.filter(|_| lower.contains("://") || lower.contains("mailto:"));
+    schemes.filter_map(|scheme| lower.find(scheme)).min()
+}
+
 /// `www.` at the start of a word, perhaps behind punctuation.
 fn start_of_www(lower: &str) -> Option<usize> {
-    let at = lower.find("www.")?;
+    let at = if lower.contains("www.") { lower.find("www.")? } else { return None };
     let before = lower[..at].chars().next_back();
     let free = before.is_none_or(|c| !c.is_alphanumeric() && c != '.' && c != '@' && c != '-');
     (free && lower[at + 4..].contains('.')).then_some(at)

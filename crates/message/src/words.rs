@@ -13,6 +13,9 @@ pub const WORD_BYTES_MAX: usize = 2048;
 /// a character.
 #[must_use]
 pub fn decode(value: &[u8]) -> String {
+    if memchr::memmem::find(value, b"=?").is_none() {
+        return charset::decode(value, None).text;
+    }
     let mut text = String::with_capacity(value.len());
     let mut open: Option<(String, Vec<u8>)> = None;
     let mut rest = value;
@@ -45,7 +48,7 @@ pub fn decode(value: &[u8]) -> String {
 }
 
 fn find_word(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(2).position(|pair| pair == b"=?")
+    memchr::memmem::find(bytes, b"=?")
 }
 
 struct Word {

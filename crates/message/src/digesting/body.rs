@@ -182,7 +182,7 @@ impl Body {
         book: &mut Book,
     ) -> (usize, Option<Found>) {
         let room = (DELIMITER_LINE_BYTES_MAX - self.candidate.len()).min(rest.len());
-        let found = rest[..room].iter().position(|&byte| byte == b'\n');
+        let found = memchr::memchr(b'\n', &rest[..room]);
         let taken = found.map_or(room, |at| at + 1);
         self.candidate.extend_from_slice(&rest[..taken]);
         let text = crate::fields::without_line_end(&self.candidate);
@@ -217,7 +217,7 @@ impl Body {
             self.release(book);
         }
         let mut end = 0;
-        while let Some(found) = rest[end..].iter().position(|&byte| byte == b'\n') {
+        while let Some(found) = memchr::memchr(b'\n', &rest[end..]) {
             end += found + 1;
             if matches!(rest.get(end), None | Some(b'-')) {
                 self.line_piece(&rest[..end], book);

@@ -91,7 +91,7 @@ impl Head {
         } else {
             (DELIMITER_LINE_BYTES_MAX - self.line.len()).min(bytes.len())
         };
-        let found = bytes[..room].iter().position(|&byte| byte == b'\n');
+        let found = memchr::memchr(b'\n', &bytes[..room]);
         let used = found.map_or(room, |at| at + 1);
         let piece = &bytes[..used];
         self.eight_bit_line |= !piece.is_ascii();
