@@ -55,9 +55,10 @@ fn walk(path: &Path, depth: usize, found: &mut Vec<PathBuf>, complaints: &mut Ve
 
 /// The bytes of one mail; `-` is standard input.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut mail = Vec::new();
+    let mut mail;
     let limit = MAIL_BYTES_MAX + 1;
     if path.as_os_str() == "-" {
+        mail = Vec::new();
         std::io::stdin().lock().take(limit).read_to_end(&mut mail).context("standard input")?;
     } else {
         let kind = std::fs::metadata(path)?;
@@ -65,6 +66,9 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         if !kind.is_file() {
             bail!("not a regular file");
         }
+        // With room for one byte more its end is seen without making any.
+        let size = usize::try_from(kind.len().min(limit))?;
+        mail = Vec::with_capacity(size + 1);
         std::fs::File::open(path)?.take(limit).read_to_end(&mut mail)?;
     }
     if mail.len() as u64 > MAIL_BYTES_MAX {
