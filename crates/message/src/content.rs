@@ -254,7 +254,13 @@ fn finish_layers(layers: &mut [Unwrapper], out: &mut dyn FnMut(&[u8])) {
 /// The canonical content of one span. `raw` is exactly the bytes `span.start..span.end` of the mail.
 #[must_use]
 pub fn decode(span: &Span, raw: &[u8]) -> Vec<u8> {
-    let mut content = Vec::new();
+    // Room for all of it: no encoding is shorter than what it encodes.
+    let room = match span.encoding {
+        _ if !span.wrappings.is_empty() => 0,
+        TransferEncoding::Base64 => raw.len() / 4 * 3 + 3,
+        _ => raw.len(),
+    };
+    let mut content = Vec::with_capacity(room);
     let mut decoder = Decoder::new(span);
     decoder.push(raw, &mut |bytes| content.extend_from_slice(bytes));
     decoder.finish(&mut |bytes| content.extend_from_slice(bytes));

@@ -44,6 +44,7 @@ pub use identity::{header_digest, mail_name};
 pub use walker::WRAPPINGS_MAX;
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use tamis_domain::digest::PartDigest;
 use tamis_domain::outline::{Outline, Part, PartKind};
@@ -65,6 +66,14 @@ pub const MAIL_CONTEXT: &str = "tamis 2026-11 name of a mail: header and parts v
 /// BLAKE3 derive-key context of keys under which readings are remembered.
 pub const READING_CONTEXT: &str =
     "tamis 2026-11 key of a reading: part, declared type and generation v1";
+
+/// The beginning of every name of a part, made once.
+static OF_A_PART: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key(PART_CONTEXT));
+
+/// The beginning of every key of a reading.
+static OF_A_READING: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key(READING_CONTEXT));
 
 /// A mail, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +170,7 @@ pub fn dissect(mail: &[u8]) -> Dissected {
 /// The name of canonical content: BLAKE3 in derive-key mode, context [`PART_CONTEXT`], input the content, 32 bytes out.
 #[must_use]
 pub fn part_digest(content: &[u8]) -> PartDigest {
-    let mut hasher = blake3::Hasher::new_derive_key(PART_CONTEXT);
+    let mut hasher = OF_A_PART.clone();
     hasher.update(content);
     PartDigest(*hasher.finalize().as_bytes())
 }
@@ -185,7 +194,7 @@ pub fn reading_key(part: &Part, generation: u32) -> [u8; 32] {
         PartKind::Report => 7,
         PartKind::Other => 8,
     };
-    let mut hasher = blake3::Hasher::new_derive_key(READING_CONTEXT);
+    let mut hasher = OF_A_READING.clone();
     hasher.update(&part.digest.map_or([0; 32], |digest| digest.0));
     hasher.update(&[kind]);
     hasher.update(part.media_type.as_bytes());

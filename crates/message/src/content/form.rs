@@ -25,23 +25,27 @@ impl Shaper {
         }
         let text = self.form == Form::Text;
         let mut rest = bytes;
-        while let Some(&first) = rest.first() {
-            let run = rest
-                .iter()
-                .position(|&byte| byte == b'\n' || (text && byte == b'\r'))
-                .unwrap_or(rest.len());
-            if run > 0 {
-                self.release(out);
-                out(&rest[..run]);
-                self.after_cr = false;
-                rest = &rest[run..];
-                continue;
-            }
-            let second_of_pair = first == b'\n' && self.after_cr;
-            self.held_line_feeds += u64::from(!second_of_pair);
-            self.after_cr = first == b'\r';
-            rest = &rest[1..];
+        while text && let Some(cr) = memchr::memchr(b'\r', rest) {
+            self.without_returns(&rest[..cr], out);
+            self.held_line_feeds += 1;
+            self.after_cr = true;
+            rest = &rest[cr + 1..];
         }
+        self.without_returns(rest, out);
+    }
+
+    /// Takes bytes in which no CR ends a line: all but the line feeds at their end stays as it is.
+    fn without_returns(&mut self, bytes: &[u8], out: &mut dyn FnMut(&[u8])) {
+        let second_of_pair = usize::from(self.after_cr && bytes.first() == Some(&b'\n'));
+        self.after_cr &= bytes.is_empty();
+        let bytes = &bytes[second_of_pair..];
+        let line_feeds = bytes.iter().rev().take_while(|byte| **byte == b'\n').count();
+        let kept = &bytes[..bytes.len() - line_feeds];
+        if !kept.is_empty() {
+            self.release(out);
+            out(kept);
+        }
+        self.held_line_feeds += line_feeds as u64;
     }
 
     fn release(&mut self, out: &mut dyn FnMut(&[u8])) {

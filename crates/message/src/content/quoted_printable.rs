@@ -34,8 +34,10 @@ impl QuotedPrintable {
         let mut rest = raw;
         while let Some((&byte, behind)) = rest.split_first() {
             if matches!(self.state, State::Text) && self.blanks.is_empty() {
-                let run = rest.iter().position(|byte| b"=\r\n \t".contains(byte));
-                let run = run.unwrap_or(rest.len());
+                // Blanks that something follows in the line are as good as letters.
+                let run = memchr::memchr3(b'=', b'\r', b'\n', rest).unwrap_or(rest.len());
+                let blanks = rest[..run].iter().rev().take_while(|byte| b" \t".contains(byte));
+                let run = run - blanks.count();
                 if run > 0 {
                     self.made.extend_from_slice(&rest[..run]);
                     rest = &rest[run..];

@@ -28,7 +28,11 @@ impl Returns {
 
 /// The bytes with LF for each CR that has no LF behind it, nor as the next byte.
 pub(crate) fn ended_by_returns(bytes: &[u8]) -> Vec<u8> {
-    let next = bytes.iter().skip(1).chain(std::iter::once(&b'\r'));
-    let turned = |(&byte, &next)| if byte == b'\r' && next != b'\n' { b'\n' } else { byte };
-    bytes.iter().zip(next).map(turned).collect()
+    let mut turned = bytes.to_vec();
+    for at in memchr::memchr_iter(b'\r', bytes) {
+        if bytes.get(at + 1) != Some(&b'\n') {
+            turned[at] = b'\n';
+        }
+    }
+    turned
 }

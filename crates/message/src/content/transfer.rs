@@ -85,7 +85,7 @@ fn pass_lines(held_cr: &mut bool, raw: &[u8], out: &mut dyn FnMut(&[u8])) {
     }
     let mut start = 0;
     let mut at = 0;
-    while let Some(found) = raw[at..].iter().position(|&byte| byte == b'\r') {
+    while let Some(found) = memchr::memchr(b'\r', &raw[at..]) {
         let cr = at + found;
         at = cr + 1;
         match raw.get(at) {

@@ -39,7 +39,11 @@ struct Block {
 
 impl Blocks {
     pub(super) fn push(&mut self, decoded: &[u8]) {
-        for piece in decoded.split_inclusive(|&byte| byte == b'\n') {
+        let mut rest = decoded;
+        while !rest.is_empty() {
+            let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let piece;
+            (piece, rest) = rest.split_at(length);
             if let Some(Block { transfer, content, .. }) = &mut self.open {
                 transfer.push(piece, &mut |bytes| content.push(bytes));
             }

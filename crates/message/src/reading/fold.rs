@@ -26,6 +26,7 @@ pub fn fold(visible: &str) -> Folded {
         return Folded { text: visible.to_ascii_lowercase(), ..Folded::default() };
     }
     let mut folded = Folded { invisible_chars: invisible_in_words(visible), ..Folded::default() };
+    let mut word = String::new();
     // A blank composes with nothing, so each piece between blanks can be folded alone; most are ASCII.
     for piece in visible.split_inclusive([' ', '\n']) {
         if folded.text.len() >= FOLDED_BYTES_MAX {
@@ -36,31 +37,55 @@ pub fn fold(visible: &str) -> Folded {
             folded.text.push_str(piece);
             folded.text[start..].make_ascii_lowercase();
         } else {
-            folded.piece(piece);
+            folded.piece(piece, &mut word);
         }
     }
     folded
 }
 
 impl Folded {
-    fn piece(&mut self, piece: &str) {
-        let (mut rest, mut word) = (piece, String::new());
+    fn piece(&mut self, piece: &str, word: &mut String) {
+        let mut rest = piece;
         while !rest.is_empty() {
             let low;
             (low, rest) = rest.split_at(low_length(rest));
-            for c in low.chars() {
-                LOW[c as usize].iter().flatten().for_each(|step| self.take(*step, &mut word));
-            }
+            self.take_low(low, word);
             let high;
             (high, rest) = rest.split_at(high_length(rest));
             let seen = high.chars().filter(|&c| !is_invisible(c));
             if is_nfkc_quick(seen.clone()) == IsNormalized::Yes {
-                self.take_all(seen, &mut word);
+                self.take_all(seen, word);
             } else {
-                self.take_all(seen.nfkc(), &mut word);
+                self.take_all(seen.nfkc(), word);
             }
         }
-        self.end_word(&mut word);
+        self.end_word(word);
+    }
+
+    /// Takes characters below [`LOW_END`]. No word of these alone is changed, so all but the last goes to the text at once;
+    /// the last may go on in letters that pose.
+    fn take_low(&mut self, low: &str, word: &mut String) {
+        let table = &*LOW;
+        let room = LOW_GROWTH_MAX * low.len() + word.len() + self.text.len() < FOLDED_BYTES_MAX;
+        let ends = |c: char| table[c as usize].steps.iter().flatten().any(|it| it.ends_word());
+        let last = low.char_indices().rev().find(|(_, c)| ends(*c));
+        let (whole, open) = last.filter(|_| room).map_or(("", low), |(at, _)| low.split_at(at));
+        let mut whole = whole.chars();
+        if !word.is_empty() {
+            // What began before is ended in its own way.
+            whole.by_ref().find(|c| {
+                table[*c as usize].steps.iter().flatten().for_each(|step| self.take(*step, word));
+                word.is_empty()
+            });
+        }
+        for c in whole {
+            let Low { text, homoglyphs, .. } = &table[c as usize];
+            self.text.push_str(text);
+            self.homoglyphs = self.homoglyphs.saturating_add(*homoglyphs);
+        }
+        for c in open.chars() {
+            table[c as usize].steps.iter().flatten().for_each(|step| self.take(*step, word));
+        }
     }
 
     fn take_all(&mut self, normal: impl Iterator<Item = char>, word: &mut String) {
@@ -119,6 +144,10 @@ enum Step {
 }
 
 impl Step {
+    const fn ends_word(self) -> bool {
+        matches!(self, Self::Other(_))
+    }
+
     fn of(c: char) -> Self {
         match drawn_letter(c) {
             Some(drawn) => Self::Drawn(drawn),
@@ -140,15 +169,39 @@ const POSING_FROM: u8 = 0xce;
 /// Steps that one character below [`LOW_END`] becomes at most: a fraction has three.
 const LOW_STEPS_MAX: usize = 3;
 
-/// What each character below [`LOW_END`] becomes by itself: nearly all of a text in Latin letters.
-static LOW: LazyLock<Vec<[Option<Step>; LOW_STEPS_MAX]>> = LazyLock::new(|| {
-    let steps = |c: char| {
+/// Bytes that one byte of such characters becomes at most: a fraction of two bytes has three characters of three at most.
+const LOW_GROWTH_MAX: usize = 9;
+
+/// What a character below [`LOW_END`] becomes by itself.
+struct Low {
+    steps: [Option<Step>; LOW_STEPS_MAX],
+    /// The same in a word without letters that pose.
+    text: String,
+    homoglyphs: u32,
+}
+
+impl Low {
+    fn of(c: char) -> Self {
         let folded = Some(c).filter(|&c| !is_invisible(c)).into_iter().nfkc();
         let mut folded = folded.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
-        std::array::from_fn(|_| folded.next().map(Step::of))
-    };
-    ('\0'..LOW_END).map(steps).collect()
-});
+        let steps = std::array::from_fn(|_| folded.next().map(Step::of));
+        let mut alone = Folded::default();
+        let mut word = String::new();
+        steps.iter().flatten().for_each(|step| alone.take(*step, &mut word));
+        alone.end_word(&mut word);
+        Self { steps, text: alone.text, homoglyphs: alone.homoglyphs }
+    }
+}
+
+/// What each character below [`LOW_END`] becomes: nearly all of a text in Latin letters.
+static LOW: LazyLock<Vec<Low>> = LazyLock::new(|| ('\0'..LOW_END).map(Low::of).collect());
+
+/// Letters and digits below this are those of Latin, Greek and Cyrillic scripts.
+const LETTERS_END: char = '\u{530}';
+
+/// Which characters below [`LETTERS_END`] are letters or digits.
+static LETTERS: LazyLock<Vec<bool>> =
+    LazyLock::new(|| ('\0'..LETTERS_END).map(char::is_alphanumeric).collect());
 
 /// Bytes at the start that can be folded one character at a time. The last character before a higher one may compose with
 /// it, over soft hyphens, which go.
@@ -180,12 +233,13 @@ pub const fn is_invisible(c: char) -> bool {
 /// lawful: joiners in Arabic and Indic scripts and in emoji, padding in the preview line of newsletters.
 fn invisible_in_words(visible: &str) -> u32 {
     let (mut count, mut pending, mut after_letter) = (0_u32, 0_u32, false);
+    let letters = LETTERS.as_slice();
     for c in visible.chars() {
         if is_invisible(c) {
             pending += u32::from(after_letter);
             continue;
         }
-        let letter = (c as u32) < 0x530 && c.is_alphanumeric();
+        let letter = letters.get(c as usize).is_some_and(|is_letter| *is_letter);
         if letter {
             count = count.saturating_add(pending);
         }
@@ -299,5 +353,8 @@ mod tests {
             assert_eq!(fold(&between), by_the_rule(&between), "{c:?}");
         }
         assert!(('\0'..'\u{380}').all(|c| posed_letter(c).is_none()));
+        assert!(LOW.iter().flat_map(|low| low.text.chars()).all(|c| posed_letter(c).is_none()));
+        let grown = ('\0'..LOW_END).map(|c| LOW[c as usize].text.len().div_ceil(c.len_utf8()));
+        assert!(grown.max() <= Some(LOW_GROWTH_MAX));
     }
 }
