@@ -104,7 +104,7 @@ MUTATIONS = [
     (C, "services", "a port by another name", kind("Service", "scanner", lambda s: s["spec"]["ports"][0].update(targetPort="http"))),
     (C, "services", "UDP called TCP", kind("Service", "reputation", lambda s: s["spec"]["ports"][0].update(protocol="TCP"))),
     (C, "services", "nobody behind it", kind("Service", "scanner", put(["spec", "selector"], {"app": "scanner"}))),
-    (C, "services", "a first pod that is ready alone or never", kind("StatefulSet", "redis", cut("spec", "podManagementPolicy"))),
+    (C, "services", "a first pod that is ready alone or never", kind("StatefulSet", "redis-order", cut("spec", "podManagementPolicy"))),
     (C, "services", "no names for the pods", kind("StatefulSet", "reputation", put(["spec", "serviceName"], "reputations"))),
     (E, "services", "the client's address is lost", kind("Service", "mta", cut("spec", "externalTrafficPolicy"))),
     (C, "policies", "no default", kind("NetworkPolicy", "default-deny", put(["spec", "policyTypes"], ["Ingress"]))),

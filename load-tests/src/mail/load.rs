@@ -61,10 +61,11 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Mails that got an answer.
+    /// Mails that were judged: taken or refused for good. "Come again later" and an unjudged mail are quick and cheap answers,
+    /// which would make a filter look the better the more it is overloaded.
     #[must_use]
     pub fn answered(&self) -> u64 {
-        self.taken + self.refused + self.deferred + self.unjudged
+        self.taken + self.refused
     }
 
     fn answer(&mut self, sent: &Sent, answer: Answer) {
@@ -73,6 +74,13 @@ impl Seen {
             Outcome::Refused => self.refused += 1,
             Outcome::Deferred => self.deferred += 1,
             Outcome::Unjudged => self.unjudged += 1,
+        }
+        // Also a slow client's mail has to arrive.
+        if sent.door.delivers() && matches!(answer.outcome, Outcome::Taken | Outcome::Unjudged) {
+            self.due_at.insert(sent.number, sent.due);
+        }
+        if !matches!(answer.outcome, Outcome::Taken | Outcome::Refused) {
+            return;
         }
         self.bytes += sent.bytes;
         *self.kinds.entry(sent.kind).or_default() += 1;
@@ -89,9 +97,6 @@ impl Seen {
         }
         self.course[second].0 += 1;
         self.course[second].1 = self.course[second].1.max(time / 1_000);
-        if sent.door.delivers() && matches!(answer.outcome, Outcome::Taken) {
-            self.due_at.insert(sent.number, sent.due);
-        }
     }
 
     fn fail(&mut self, why: String) {

@@ -65,7 +65,7 @@ fn cores(bench: &Bench) -> String {
 
 fn overview(out: &mut String, all: &[Measured]) {
     out.push_str(
-        "| filter | offered/s | due | answered | refused | later | unjudged | failed | left out | late | answered/s | p50 ms | p99 ms | \
+        "| filter | offered/s | due | judged | of them refused | later | unjudged | failed | left out | late | judged/s | p50 ms | p99 ms | \
          p99.9 ms | CPU ms/mail | mails/CPU s | times ours |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let ours = all.first().map_or(f64::NAN, Measured::cpu_ms_each);
@@ -121,7 +121,7 @@ fn details(out: &mut String, ours: &Measured) {
     let kinds = Kind::ALL.map(|kind| {
         format!("{} {}", kind.word(), seen.kinds.get(&kind).copied().unwrap_or_default())
     });
-    let _ = writeln!(out, "\nAnswered by kind: {}.", kinds.join(", "));
+    let _ = writeln!(out, "\nJudged by kind: {}.", kinds.join(", "));
     let (lost, doubled) = ours.lost_and_doubled;
     let _ = writeln!(
         out,
