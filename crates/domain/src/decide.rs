@@ -156,9 +156,9 @@ pub fn shares<'a>(input: &Input<'a>) -> Vec<Share<'a>> {
 #[must_use]
 pub fn is_certain(input: &Input<'_>) -> bool {
     can_be_certain(input.envelope, input.policy)
-        && groups(input).into_iter().all(|(group, _)| {
-            judged(input, group.rules()).weighed.status == Status::Blacklisted
-        })
+        && groups(input)
+            .into_iter()
+            .all(|(group, _)| judged(input, group.rules()).weighed.status == Status::Blacklisted)
 }
 
 /// Whether [`is_certain`] depends on what was found at all: some policies look at all mail.

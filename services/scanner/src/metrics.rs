@@ -33,6 +33,8 @@ struct Inner {
     /// Those of [`STAGES`]: each mail counts in all of them, and looks none up.
     each_stage: [Durations; STAGES.len()],
     recalled: Family<RecalledLabels, Counter>,
+    /// Those of [`Recalled::ALL`]: each part counts in one of them.
+    each_recalled: [Counter; Recalled::ALL.len()],
     reputation: Family<HeardLabels, Counter>,
     reputation_seconds: Durations,
     reputation_spared: Counter,
@@ -117,10 +119,6 @@ impl Inner {
         for why in ENDED {
             let _ = self.ended.get_or_create(&WhyLabels { why });
         }
-        for what in Recalled::ALL {
-            let (memory, found) = what.words();
-            let _ = self.recalled.get_or_create(&RecalledLabels { memory, found });
-        }
         for outcome in ["silent", "partly", "answered"] {
             let _ = self.reputation.get_or_create(&HeardLabels { outcome });
         }
@@ -160,6 +158,11 @@ impl Recalled {
 impl Default for Inner {
     fn default() -> Self {
         let stages = Family::new_with_constructor(Durations::new as fn() -> Durations);
+        let recalled = Family::<RecalledLabels, Counter>::default();
+        let each_recalled = Recalled::ALL.map(|what| {
+            let (memory, found) = what.words();
+            recalled.get_or_create(&RecalledLabels { memory, found }).clone()
+        });
         let each_stage = STAGES.map(|stage| stages.get_or_create(&StageLabels { stage }).clone());
         Self {
             mails: Family::default(),
@@ -168,7 +171,8 @@ impl Default for Inner {
             seconds: Durations::new(),
             stages,
             each_stage,
-            recalled: Family::default(),
+            recalled,
+            each_recalled,
             reputation: Family::default(),
             reputation_seconds: Durations::new(),
             reputation_spared: Counter::default(),
@@ -358,8 +362,7 @@ impl Metrics {
 
     /// A memory answered.
     pub fn recalled(&self, what: Recalled) {
-        let (memory, found) = what.words();
-        self.0.recalled.get_or_create(&RecalledLabels { memory, found }).inc();
+        self.0.each_recalled[what as usize].inc();
     }
 
     /// The reputation service was asked.

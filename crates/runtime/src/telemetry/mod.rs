@@ -162,9 +162,12 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(|meta| {
-            meta.is_span() && meta.level() <= &Level::INFO && meta.target().starts_with("tamis")
-        }).with_max_level_hint(LevelFilter::INFO))
+        .with_filter(
+            filter_fn(|meta| {
+                meta.is_span() && meta.level() <= &Level::INFO && meta.target().starts_with("tamis")
+            })
+            .with_max_level_hint(LevelFilter::INFO),
+        )
 }
 
 fn log_filter(
