@@ -19,6 +19,12 @@ impl Bag {
         Self::default()
     }
 
+    /// Nothing yet, with room for so many without growing.
+    #[must_use]
+    pub fn with_room(features: usize) -> Self {
+        Self { features: Vec::with_capacity(features.min(FEATURES_MAX)) }
+    }
+
     /// Adds the feature that these pieces, in this order, name within `group`. Beyond [`FEATURES_MAX`] it is dropped.
     pub fn add(&mut self, group: Group, pieces: &[&str]) {
         let mut hash = Hash::of(group);
@@ -55,15 +61,14 @@ impl Bag {
     /// Each feature once, in ascending order, with how often it was added.
     #[must_use]
     pub fn counted(mut self) -> Vec<(u64, u32)> {
+        self.sorted().collect()
+    }
+
+    /// The same one by one.
+    pub(crate) fn sorted(&mut self) -> impl Iterator<Item = (u64, u32)> {
         self.features.sort_unstable();
-        let mut counted: Vec<(u64, u32)> = Vec::with_capacity(self.features.len());
-        for feature in self.features {
-            match counted.last_mut() {
-                Some((last, count)) if *last == feature => *count += 1,
-                _ => counted.push((feature, 1)),
-            }
-        }
-        counted
+        // There are at most `FEATURES_MAX`.
+        self.features.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u32))
     }
 
     /// Features so far, repetitions included.

@@ -17,8 +17,8 @@ impl Sums {
     /// Weighs features. `base` gives one that it does not know no weight, yet it makes the vector longer: a text of
     /// which little is known says little.
     #[must_use]
-    pub fn of(bag: Bag, base: &Base<'_>) -> Self {
-        Self::of_counted(bag.counted(), base)
+    pub fn of(mut bag: Bag, base: &Base<'_>) -> Self {
+        Self::of_counted(bag.sorted(), base)
     }
 
     /// Weighs features that were counted before.

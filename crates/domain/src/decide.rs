@@ -155,16 +155,24 @@ pub fn shares<'a>(input: &Input<'a>) -> Vec<Share<'a>> {
 /// quarantined but blacklisted mail discarded, the mail is looked at further, as anything else is.
 #[must_use]
 pub fn is_certain(input: &Input<'_>) -> bool {
-    !input.envelope.recipients.is_empty()
-        && groups(input).into_iter().all(|(group, _)| {
-            let rules = group.rules();
+    can_be_certain(input.envelope, input.policy)
+        && groups(input)
+            .into_iter()
+            .all(|(group, _)| judged(input, group.rules()).weighed.status == Status::Blacklisted)
+}
+
+/// Whether [`is_certain`] depends on what was found at all: some policies look at all mail.
+#[must_use]
+pub fn can_be_certain(envelope: &Envelope, policy: &Policy) -> bool {
+    let mut recipients = envelope.recipients.iter();
+    recipients.len() > 0
+        && recipients.all(|recipient| {
+            let rules = policy.group_for(recipient).rules();
             let listed = rules.treatment(Status::Blacklisted);
             let refused =
                 matches!(listed, Treatment::Reject | Treatment::Tempfail | Treatment::Discard);
-            let alike = [Status::Infected, Status::Suspicious]
-                .into_iter()
-                .all(|status| rules.treatment(status) == listed);
-            refused && alike && judged(input, rules).weighed.status == Status::Blacklisted
+            let treated_alike = |status| rules.treatment(status) == listed;
+            refused && [Status::Infected, Status::Suspicious].into_iter().all(treated_alike)
         })
 }
 

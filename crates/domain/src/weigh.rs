@@ -31,7 +31,7 @@ pub struct Weighed {
 /// Weighs all the evidence about one mail.
 #[must_use]
 pub fn weigh(evidence: &[Evidence], thresholds: &Thresholds) -> Weighed {
-    let kept = heaviest(evidence);
+    let kept = ranked(evidence);
     let mut counted = BTreeSet::new();
     let sum: f64 = kept
         .iter()
@@ -49,6 +49,10 @@ pub fn weigh(evidence: &[Evidence], thresholds: &Thresholds) -> Weighed {
 /// changes neither score nor status.
 #[must_use]
 pub fn heaviest(evidence: &[Evidence]) -> Vec<Evidence> {
+    ranked(evidence).into_iter().cloned().collect()
+}
+
+fn ranked(evidence: &[Evidence]) -> Vec<&Evidence> {
     let mut all: Vec<&Evidence> = evidence.iter().collect();
     all.sort_by(|a, b| heavier_first(a, b));
     if all.len() > EVIDENCE_MAX {
@@ -60,7 +64,7 @@ pub fn heaviest(evidence: &[Evidence]) -> Vec<Evidence> {
         all = ranked.into_iter().map(|(_, found)| found).collect();
         all.sort_by(|a, b| heavier_first(a, b));
     }
-    all.into_iter().cloned().collect()
+    all
 }
 
 fn marked_first(a: &Evidence, b: &Evidence) -> Ordering {

@@ -139,7 +139,8 @@ impl Examination {
             timings: Timings::default(),
         };
         // Certainty comes from lists alone, so no later ring can bring it.
-        mail.is_certain = mail.with_input(offer, Rung::Full, decide::is_certain);
+        mail.is_certain = decide::can_be_certain(&offer.envelope, &mail.snapshot.policy)
+            && mail.with_input(offer, Rung::Full, decide::is_certain);
         mail.timings.free_us = micros(began);
         mail
     }

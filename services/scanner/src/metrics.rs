@@ -30,7 +30,11 @@ struct Inner {
     ended: Family<WhyLabels, Counter>,
     seconds: Durations,
     stages: Family<StageLabels, Durations>,
+    /// Those of [`STAGES`]: each mail counts in all of them, and looks none up.
+    each_stage: [Durations; STAGES.len()],
     recalled: Family<RecalledLabels, Counter>,
+    /// Those of [`Recalled::ALL`]: each part counts in one of them.
+    each_recalled: [Counter; Recalled::ALL.len()],
     reputation: Family<HeardLabels, Counter>,
     reputation_seconds: Durations,
     reputation_spared: Counter,
@@ -103,6 +107,9 @@ struct ShardLabels {
     shard: String,
 }
 
+/// Stages of a mail, in their order.
+const STAGES: [&str; 4] = ["free", "near", "supply", "full"];
+
 /// Ways in which a dialogue ends without a verdict.
 const ENDED: [&str; 5] = ["hung_up", "broken", "unreadable", "full", "set_aside"];
 
@@ -111,10 +118,6 @@ impl Inner {
     fn begin_at_zero(&self) {
         for why in ENDED {
             let _ = self.ended.get_or_create(&WhyLabels { why });
-        }
-        for what in Recalled::ALL {
-            let (memory, found) = what.words();
-            let _ = self.recalled.get_or_create(&RecalledLabels { memory, found });
         }
         for outcome in ["silent", "partly", "answered"] {
             let _ = self.reputation.get_or_create(&HeardLabels { outcome });
@@ -154,13 +157,22 @@ impl Recalled {
 
 impl Default for Inner {
     fn default() -> Self {
+        let stages = Family::new_with_constructor(Durations::new as fn() -> Durations);
+        let recalled = Family::<RecalledLabels, Counter>::default();
+        let each_recalled = Recalled::ALL.map(|what| {
+            let (memory, found) = what.words();
+            recalled.get_or_create(&RecalledLabels { memory, found }).clone()
+        });
+        let each_stage = STAGES.map(|stage| stages.get_or_create(&StageLabels { stage }).clone());
         Self {
             mails: Family::default(),
             evidence: Family::default(),
             ended: Family::default(),
             seconds: Durations::new(),
-            stages: Family::new_with_constructor(Durations::new),
-            recalled: Family::default(),
+            stages,
+            each_stage,
+            recalled,
+            each_recalled,
             reputation: Family::default(),
             reputation_seconds: Durations::new(),
             reputation_spared: Counter::default(),
@@ -332,13 +344,9 @@ impl Metrics {
         }
         let timings = verdict.timings;
         self.0.seconds.observe(seconds(timings.total_us));
-        for (stage, us) in [
-            ("free", timings.free_us),
-            ("near", timings.near_us),
-            ("supply", timings.supply_us),
-            ("full", timings.full_us),
-        ] {
-            self.0.stages.get_or_create(&StageLabels { stage }).observe(seconds(us));
+        let each = [timings.free_us, timings.near_us, timings.supply_us, timings.full_us];
+        for (stage, us) in self.0.each_stage.iter().zip(each) {
+            stage.observe(seconds(us));
         }
     }
 
@@ -354,8 +362,7 @@ impl Metrics {
 
     /// A memory answered.
     pub fn recalled(&self, what: Recalled) {
-        let (memory, found) = what.words();
-        self.0.recalled.get_or_create(&RecalledLabels { memory, found }).inc();
+        self.0.each_recalled[what as usize].inc();
     }
 
     /// The reputation service was asked.

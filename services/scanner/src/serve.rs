@@ -82,9 +82,12 @@ pub async fn serve(scanner: &Scanner, edge: &mut impl Edge) -> Result<Verdict, E
     let EdgeWord::Offer(mut offer) = first.map_err(|_| Ended::HungUp)?? else {
         return Err(Ended::Unreadable(Unreadable::Missing("offer")));
     };
-    let name = mail_name(&offer.outline);
+    let felled = edge.felled();
+    if felled == 0 && scanner.trials.is_nobody_set_aside() {
+        return dialogue(scanner, edge, *offer).await;
+    }
+    let suspicion = (mail_name(&offer.outline), felled);
     let wait = offer.remaining.min(TRIAL_WAIT_MAX);
-    let suspicion = (name, edge.felled());
     let came = clock::now();
     let Some(trial) = scanner.trials.admit(scanner.memory.far(), suspicion, wait).await? else {
         return dialogue(scanner, edge, *offer).await;

@@ -1,14 +1,18 @@
 //! A scanner behind its listener, from start to drain.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context as Waking, Poll};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tamis_proto::scan::scanner_server::ScannerServer;
+use tamis_proto::scan::scanner_server::{SERVICE_NAME, ScannerServer};
 use tamis_runtime::admin::Condition;
 use tamis_runtime::listen::Listener;
 use tamis_runtime::shutdown::{Drain, Shutdown};
 use tamis_runtime::tls::{Tls, serve_in_turns};
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service, http};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
@@ -88,8 +92,34 @@ where
     Ok(())
 }
 
+/// What is served. Mails go the shortest way, past the router: they come by the hundred a second, all else now and then.
+#[derive(Clone, Debug)]
+struct Services {
+    scan: ScannerServer<door::Door>,
+    others: Routes,
+}
+
+impl Service<http::Request<Body>> for Services {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Waking<'_>) -> Poll<Result<(), Self::Error>> {
+        // Both are ready at any time.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = request.uri().path().strip_prefix('/').and_then(|it| it.split_once('/'));
+        match service {
+            Some((SERVICE_NAME, _)) => self.scan.call(request),
+            _ => Box::pin(Service::call(&mut self.others, request)),
+        }
+    }
+}
+
 /// What is served, with the scanner at work behind it.
-async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Routes {
+async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Services {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ScannerServer<door::Door>>().await;
     scanner.trials.look_first(scanner.memory.far()).await;
@@ -98,14 +128,13 @@ async fn opened(scanner: Arc<Scanner>, is_ready: &Condition) -> Routes {
         tracing::info!("DNS is not asked: no SPF, DKIM, DMARC or lists; [scanner.dns] servers");
     }
     is_ready.set(true);
-    Routes::new(health_service)
-        .add_service(teach::service(Arc::clone(&scanner)))
-        .add_service(door::service(scanner))
+    let others = Routes::new(health_service).add_service(teach::service(Arc::clone(&scanner)));
+    Services { scan: door::service(scanner), others: others.prepare() }
 }
 
 async fn accept<I, C>(
-    mut server: Server,
-    services: Routes,
+    server: Server,
+    services: Services,
     connections: I,
     shutdown: Shutdown,
 ) -> Result<()>
@@ -114,8 +143,9 @@ where
     C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Connected + Unpin + Send + 'static,
 {
     server
-        .add_routes(services)
-        .serve_with_incoming_shutdown(connections, async move { shutdown.requested().await })
+        .serve_with_incoming_shutdown(services, connections, async move {
+            shutdown.requested().await;
+        })
         .await
         .context("scanner's listener")
 }

@@ -134,6 +134,11 @@ impl Trials {
         }
     }
 
+    /// Whether any name is worth a look: the ordinary case costs none of a mail's.
+    pub(crate) fn is_nobody_set_aside(&self) -> bool {
+        lock(&self.set_aside).is_empty()
+    }
+
     /// Looks who is set aside, and gives their number. A Redis that is away changes nothing.
     pub(crate) async fn look(&self, far: Option<&Far>) -> usize {
         let to_forget = std::mem::take(&mut *lock(&self.to_forget));

@@ -11,6 +11,9 @@ use crate::group::Group;
 /// Bytes of a subject, a name or an address that are read. RFC 5322 lets a line have 998.
 const VALUE_READ_BYTES_MAX: usize = 1024;
 
+/// Features of most headers; more cost a move.
+const FEATURES_EXPECTED: usize = 256;
+
 /// Characters of the subject whose runs are features.
 const SUBJECT_LETTERS_MAX: usize = 300;
 
@@ -78,7 +81,7 @@ const FIELDS: [&str; 31] = [
 /// Features of the top header.
 #[must_use]
 pub fn read_header(header: &HeaderReading) -> Bag {
-    let mut bag = Bag::new();
+    let mut bag = Bag::with_room(FEATURES_EXPECTED);
     subject(&mut bag, header);
     // What is missing is no feature: that says which year and which kind of store a mail comes from.
     for name in FIELDS.into_iter().filter(|name| header.value(name).is_some()) {

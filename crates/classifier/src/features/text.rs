@@ -25,7 +25,9 @@ const WORDS_MIN: usize = 20;
 /// Features of one part's text.
 #[must_use]
 pub fn read_text(text: &Text) -> Bag {
-    let mut bag = Bag::new();
+    let bytes = text.folded.len().min(TEXT_READ_BYTES_MAX + TEXT_TAIL_BYTES);
+    // A run for each letter, and for each fifth or so a word and a pair.
+    let mut bag = Bag::with_room(bytes.min(LETTERS_MAX) + bytes * 2 / 5);
     let head = &text.folded[..text.folded.floor_char_boundary(TEXT_READ_BYTES_MAX)];
     let tail_from = text.folded.len().saturating_sub(TEXT_TAIL_BYTES).max(head.len());
     let tail = &text.folded[text.folded.ceil_char_boundary(tail_from)..];

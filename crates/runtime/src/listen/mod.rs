@@ -106,7 +106,7 @@ impl Listener {
     }
 
     /// The connections as a sequence, for tonic's `serve_with_incoming`; each request then finds its [`Peer`] among its
-    /// extensions. Errors are left out as in [`Listener::accept`].
+    /// extensions. Errors are left out as in [`Listener::accept`]. A short answer leaves as one packet.
     pub fn incoming(self) -> Incoming {
         Incoming { listener: Arc::new(self), pause: None, relief: None }
     }
@@ -192,7 +192,7 @@ impl AsyncSequence for Incoming {
                 self.pause = None;
             }
             match std::task::ready!(self.poll_accept(cx)) {
-                Ok(stream) => return Poll::Ready(Some(Ok(stream))),
+                Ok(stream) => return Poll::Ready(Some(Ok(stream.for_short_answers()))),
                 Err(error) if gave_up(&error) => {}
                 Err(error) => {
                     let listener = &self.listener.address;

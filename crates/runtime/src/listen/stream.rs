@@ -49,6 +49,7 @@ impl fmt::Display for Peer {
 pub struct Stream {
     socket: Socket,
     peer: Peer,
+    gathers: bool,
 }
 
 #[derive(Debug)]
@@ -62,16 +63,24 @@ impl Stream {
         // Fails only on a connection that is gone, which the first read will tell.
         let _ = socket.set_nodelay(true);
         let peer = Peer::Tcp(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
-        (Self { socket: Socket::Tcp(socket), peer }, peer)
+        (Self { socket: Socket::Tcp(socket), peer, gathers: true }, peer)
     }
 
     pub(super) fn unix(socket: UnixStream) -> (Self, Peer) {
-        (Self { socket: Socket::Unix(socket), peer: Peer::Unix }, Peer::Unix)
+        (Self { socket: Socket::Unix(socket), peer: Peer::Unix, gathers: true }, Peer::Unix)
     }
 
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// The same, without writes from several pieces at once. The HTTP/2 library then copies a body of up to 1,023 bytes into
+    /// one buffer with the frames around it. It would otherwise hand a body of 256 bytes or more to the kernel as it lies,
+    /// and what follows it (of every gRPC answer: its status) by a second call and in a second packet.
+    pub(super) fn for_short_answers(mut self) -> Self {
+        self.gathers = false;
+        self
     }
 }
 
@@ -120,7 +129,7 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.gathers
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_stream::StreamExt;
 
@@ -178,5 +178,6 @@ async fn connections_come_as_a_sequence_too() {
         let client = TcpStream::connect(address).await.unwrap();
         let stream = incoming.next().await.unwrap().unwrap();
         assert_eq!(stream.peer(), Peer::Tcp(client.local_addr().unwrap()));
+        assert!(!stream.is_write_vectored(), "or a short answer takes a packet for each frame");
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use tracing::Level;
 use tracing::subscriber::set_global_default;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -145,7 +145,10 @@ where
         .with_writer(std::io::stderr)
         // Otherwise a closed standard error would be complained of there, which panics.
         .log_internal_errors(false)
-        .with_filter(filter.and(filter_fn(|meta| meta.is_event())))
+        .with_filter(filter.and(
+            // With its hint, what is finer than anybody wants costs the libraries one comparison and no look-up.
+            filter_fn(|meta| meta.is_event()).with_max_level_hint(LevelFilter::TRACE),
+        ))
 }
 
 /// Sends our own spans alone: those of the libraries would multiply the volume.
@@ -159,9 +162,12 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
-        .with_filter(filter_fn(|meta| {
-            meta.is_span() && meta.level() <= &Level::INFO && meta.target().starts_with("tamis")
-        }))
+        .with_filter(
+            filter_fn(|meta| {
+                meta.is_span() && meta.level() <= &Level::INFO && meta.target().starts_with("tamis")
+            })
+            .with_max_level_hint(LevelFilter::INFO),
+        )
 }
 
 fn log_filter(
