@@ -260,7 +260,8 @@ pub(super) fn has_foreign_links(visible: &str) -> bool {
 /// since mail programs make links of them all.
 fn has_foreign_link(line: &str) -> bool {
     // Most lines have neither, and no letter of another script becomes one of these.
-    if !line.contains("://") && !(line.contains(['w', 'W']) && line.contains('.')) {
+    let may_be_bare = line.contains(['w', 'W']) && line.contains('.');
+    if !may_be_bare && !line.contains("://") {
         return false;
     }
     let line = line.to_lowercase();
