@@ -33,7 +33,10 @@ use crate::sketch::text::text_name;
 pub const HEAD_BYTES_MAX: usize = 256;
 
 /// Bytes that are read as text of what is none: words and links of a letter, if it is damaged, stand before its files.
-pub const BINARY_BYTES_MAX: usize = 128 * 1024;
+pub const BINARY_BYTES_MAX: usize = 96 * 1024;
+
+/// Bytes of those that are read in other ways, too: each way costs as much as the first, and there may be three.
+pub const BINARY_OTHER_BYTES_MAX: usize = 16 * 1024;
 
 /// One control character in so many bytes is no text: compressed data has one in eleven.
 const BINARY_SHARE: usize = 32;
@@ -100,14 +103,22 @@ fn read_text(
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
     let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
-    let most = if !is_wide && is_binary(content) { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
+    let is_binary = !is_wide && is_binary(content);
+    let most = if is_binary { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
     let alone = content.len().min(most);
     // What the mail's budget cuts is told by the budget: alone the same text is read further.
     reading.is_cut = alone < content.len();
     let cut = &content[..budget.take(alone)];
     let meta = if is_html { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
-    let others = charset::other_texts(cut, [charset, meta.as_deref()], &decoded.text);
+    let others = match cut.get(..BINARY_OTHER_BYTES_MAX).filter(|_| is_binary) {
+        None => charset::other_texts(cut, [charset, meta.as_deref()], &decoded.text),
+        Some(start) => {
+            let usual = charset::decode(start, charset.or(meta.as_deref())).text;
+            charset::other_texts(start, [charset, meta.as_deref()], &usual)
+        }
+    };
+    reading.is_cut |= is_binary && !others.is_empty() && cut.len() > BINARY_OTHER_BYTES_MAX;
     // A character cut in two at the limit is our doing, not the sender's.
     let broken_charset = decoded.broken
         && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);

@@ -261,7 +261,7 @@ pub(super) fn has_foreign_links(visible: &str) -> bool {
 fn has_foreign_link(line: &str) -> bool {
     // Most lines have neither, and no letter of another script becomes one of these.
     let may_be_bare = line.contains(['w', 'W']) && line.contains('.');
-    if !(line.contains("://") || may_be_bare) {
+    if !may_be_bare && !line.contains("://") {
         return false;
     }
     let line = line.to_lowercase();

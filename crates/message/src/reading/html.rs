@@ -211,6 +211,9 @@ impl Rendering {
             "img" if is_pixel(tag) => more(&mut self.page.pixels),
             _ => {}
         }
+        if tag.attributes.is_empty() {
+            return;
+        }
         if tag.attributes.keys().any(|name| name.len() > 4 && name.starts_with(b"on")) {
             more(&mut self.page.scripts);
         }

@@ -404,10 +404,14 @@ fn bytes_that_are_no_text_are_read_up_to_their_own_limit() {
     let noise: Vec<u8> = (0..2 * BINARY_BYTES_MAX as u32)
         .map(|at| (at.wrapping_mul(2_654_435_761) >> 21) as u8)
         .collect();
+    let without_nuls: Vec<u8> = noise.iter().copied().filter(|byte| *byte != 0).collect();
     let zeros = [&b"MZ"[..], &[0; 4096][..]].concat().repeat(BINARY_BYTES_MAX / 2048);
     for (name, content, is_cut) in [
         ("noise", noise.clone(), true),
-        ("noise that fits", noise[..BINARY_BYTES_MAX].to_vec(), false),
+        ("noise that fits", without_nuls[..BINARY_BYTES_MAX].to_vec(), false),
+        ("noise of one byte more", without_nuls[..=BINARY_BYTES_MAX].to_vec(), true),
+        ("noise read in two ways", noise[..BINARY_OTHER_BYTES_MAX].to_vec(), false),
+        ("the same and a byte more", noise[..=BINARY_OTHER_BYTES_MAX].to_vec(), true),
         ("a program", zeros, true),
         ("UTF-16", wide("words ").repeat(BINARY_BYTES_MAX / 6), false),
         ("ISO 2022", b"\x1b$)C \x0e0!\x0f a ".repeat(BINARY_BYTES_MAX / 6), false),
