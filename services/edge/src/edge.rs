@@ -10,12 +10,14 @@ use tamis_domain::status::{Rung, Status};
 use tamis_domain::verdict::Verdict;
 use tamis_mail_protocols::smtp::extensions::Extensions;
 use tamis_runtime::clock;
-use tokio::sync::Semaphore;
+use tamis_runtime::metrics::descriptors_allowed;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use crate::config::Config;
 use crate::delivered::Delivered;
 use crate::held::{Holding, Store};
+use crate::intake::connections_within;
 use crate::mail::{Arriving, Mail, Place};
 use crate::metrics::{BytesLabel, DoorLabel, EdgeMetrics, MailLabels, RoundsLabel, RungLabel};
 use crate::scanner_client::{Asked, ScannerClient};
@@ -34,6 +36,7 @@ pub struct Edge {
     pub next_hop_extensions: RwLock<Option<Extensions>>,
     store: Arc<Store>,
     places: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
     client: ScannerClient,
 }
 
@@ -77,6 +80,7 @@ impl Edge {
         Self {
             store: Arc::new(store),
             places: Arc::new(Semaphore::new(typed.mails_max)),
+            connections: Arc::new(Semaphore::new(connections_within(descriptors_allowed()))),
             delivered: Delivered::default(),
             next_hop_extensions: RwLock::new(None),
             metrics,
@@ -94,6 +98,11 @@ impl Edge {
                 None
             }
         }
+    }
+
+    /// A place for one more connection at any door, if the system's descriptors reach for it.
+    pub fn connection(&self) -> Option<OwnedSemaphorePermit> {
+        self.connections.clone().try_acquire_owned().ok()
     }
 
     /// A mail that begins to arrive.

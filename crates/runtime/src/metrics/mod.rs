@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 pub use durations::Durations;
+pub use process::descriptors_allowed;
 
 /// What each metric of ours begins with; those of the process itself have their customary names.
 pub const PREFIX: &str = "tamis";

@@ -95,6 +95,12 @@ fn open_descriptors() -> Option<i64> {
     i64::try_from(entries.saturating_sub(1)).ok()
 }
 
+/// How many descriptors this process may have open, as the system says; `None` if it does not say or sets no bound.
+#[must_use]
+pub fn descriptors_allowed() -> Option<usize> {
+    descriptors_max(&read("/proc/self/limits")).and_then(|count| usize::try_from(count).ok())
+}
+
 fn descriptors_max(limits: &str) -> Option<i64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()

@@ -26,6 +26,8 @@ pub struct Tamis {
     environment: Vec<(String, String)>,
     /// Where its program is; none: where all are.
     programs: Option<PathBuf>,
+    /// What the system grants it, in words of `prlimit`.
+    limits: Vec<String>,
     directory: TempDir,
     process: Process,
 }
@@ -49,6 +51,18 @@ impl Tamis {
     #[must_use]
     pub fn thin_edge(config_toml: &str) -> Self {
         Self::launch("tamis-edge", &[], "edge", config_toml, &[])
+    }
+
+    /// As `thin_edge`, started with limits of the system: `--nofile=100:100`.
+    ///
+    /// # Panics
+    /// As `start`.
+    #[must_use]
+    pub fn thin_edge_within(limits: &[&str], config_toml: &str) -> Self {
+        let mut edge = Self::launch("tamis-edge", &[], "edge", config_toml, &[]);
+        edge.limits = limits.iter().map(|&limit| limit.to_owned()).collect();
+        edge.restart();
+        edge
     }
 
     /// As `start`, with environment variables, e.g. `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -88,6 +102,7 @@ impl Tamis {
             config,
             environment,
             programs: None,
+            limits: Vec::new(),
             directory,
             process,
         };
@@ -261,6 +276,7 @@ impl Tamis {
             Some(directory) => cleaned(directory.join(&self.binary)),
             None => own_program(&self.binary),
         };
+        let program = within(&self.limits, program);
         self.process = spawn(program, &self.arguments, &self.environment, self.directory.path());
         self.wait_ready();
     }
@@ -288,6 +304,22 @@ fn spawn(
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let name = command.get_program().to_string_lossy().into_owned();
     Process::spawn(&name, &mut command, &directory.join("log"))
+}
+
+/// The same program with limits of the system, and the same process id.
+fn within(limits: &[String], program: Command) -> Command {
+    if limits.is_empty() {
+        return program;
+    }
+    let mut command = Command::new("prlimit");
+    command.args(limits).arg(program.get_program());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 /// One of our programs, to be run as a test likes, with nothing of the environment that would change what it does: it refuses variables of its prefix

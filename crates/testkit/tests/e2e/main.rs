@@ -13,6 +13,7 @@ mod dashboards;
 mod dns;
 mod documents;
 mod doors;
+mod exhausted;
 mod faults;
 mod flood;
 mod images;

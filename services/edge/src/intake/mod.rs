@@ -27,6 +27,21 @@ const TURN_AWAY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Bytes read from a peer at once.
 pub const READ_BYTES: usize = 16 * 1024;
 
+/// Descriptors that are no connection's: doors, administration, scanners, what the runtime has open.
+const DESCRIPTORS_KEPT: usize = 64;
+/// Descriptors that one connection may come to need: its own, its mail's spool file, the next hop's.
+const DESCRIPTORS_EACH: usize = 3;
+
+/// Connections of all doors together, so that those let in find the descriptors that their mails need, and the others hear
+/// at once that there is no room. Without a bound of the system, that of each door alone counts.
+#[must_use]
+pub fn connections_within(descriptors: Option<usize>) -> usize {
+    let most = Semaphore::MAX_PERMITS;
+    descriptors.map_or(most, |allowed| {
+        (allowed.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH).clamp(1, most)
+    })
+}
+
 /// The end, in two steps.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -48,7 +63,8 @@ pub async fn serve(edge: Arc<Edge>, listener: Listener, door: Door, ending: Endi
             () = ending.draining.requested() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let place = places.clone().try_acquire_owned().ok().zip(edge.connection());
+        let Some(place) = place else {
             edge.metrics.turn_away(door.word(), "connections");
             turn_away(stream, door).await;
             continue;
@@ -86,4 +102,18 @@ async fn turn_away(mut stream: Stream, door: Door) {
         let _ = tokio::time::timeout(TURN_AWAY_TIMEOUT, stream.write_all(&words)).await;
     }
     let _ = stream.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_has_its_descriptors_and_the_last_that_would_not_is_turned_away() {
+        assert_eq!(connections_within(Some(64 + 30)), 10);
+        assert_eq!(connections_within(Some(64 + 32)), 10, "two are too few for one more");
+        assert_eq!(connections_within(Some(64 + 33)), 11);
+        assert_eq!(connections_within(Some(3)), 1, "never none");
+        assert_eq!(connections_within(None), Semaphore::MAX_PERMITS);
+    }
 }

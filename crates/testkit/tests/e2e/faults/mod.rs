@@ -155,7 +155,7 @@ edge: those that are refused or unjudged come again.
 
 How it is played: the network between edges, scanners and reputation nodes is a relay of the test, which can swallow, delay and
 lose. Clocks of one scanner and one reputation node are moved by Debian's `faketime` (real time alone; the monotonic clock goes
-on). Disk: a tmpfs of 2 MB. Descriptors and memory (`RLIMIT_DATA`): `prlimit` on the running process; no control group is needed.
+on). Disk: a tmpfs of 2 MB. Descriptors (`RLIMIT_NOFILE`) and memory (`RLIMIT_DATA`): `prlimit`; no control group is needed.
 Mixed versions: programs of a former build with the same contracts, put in the place of each process in turn, and back; the former
 build knows no suspects (`tamis-felled`), which it ignores. There is no older contract yet.
 ";

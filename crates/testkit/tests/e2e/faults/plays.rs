@@ -1,7 +1,7 @@
 //! The faults: what breaks, what is promised, and how it is played.
 
 use super::cluster::{Cluster, frozen, limit};
-use crate::mails::{header, noise, with_attachment};
+use crate::mails::header;
 use crate::poison::poison;
 use std::path::PathBuf;
 use std::thread;
@@ -227,32 +227,21 @@ fn resources() -> Vec<Play> {
                 nothing()
             },
         ),
-        play("a scanner gets no more memory", "it dies, another one judges", true, starved),
     ]
 }
 
-/// Mails that need more than a scanner gets.
-fn starved(cluster: &mut Cluster) -> String {
-    limit(&cluster.scanners[0], "--data=1000000:");
-    for number in 0..3 {
-        let file = noise(1_000 + number, 900_000);
-        let letter = with_attachment(&format!("large {number}"), "The film.", &file);
-        let mut client = Dialogue::connect(cluster.postfixes[1].port());
-        let reply = client.send("ann@sender.test", &["carol@example.test"], &letter);
-        assert_eq!(reply.code, 250, "{:?}", reply.lines);
-    }
-    let _ = cluster.postfixes[1].maildir("carol", 3);
-    let died = cluster.scanners[0].has_ended();
-    if !died {
-        limit(&cluster.scanners[0], "--data=unlimited:");
-    }
-    cluster.revive();
-    let fate = if died { "it died and was started again" } else { "it lived on what it had" };
-    format!("{fate}; three mails of 1.2 MB that came meanwhile arrived")
-}
-
 /// Faults that tests of their own play, and what those promise.
-pub const ELSEWHERE: [(&str, &str, &str); 8] = [
+pub const ELSEWHERE: [(&str, &str, &str); 10] = [
+    (
+        "silent strangers take the descriptors of an edge",
+        "others hear 421 and come again, who is inside is served",
+        "an_edge_whose_descriptors_strangers_take_turns_others_away_serves_whom_it_has_and_loses_no_mail",
+    ),
+    (
+        "a scanner's memory limit kills it under mails of 10 MB",
+        "another one judges",
+        "a_scanner_that_its_memory_limit_kills_under_large_mails_costs_no_mail_and_no_judgement",
+    ),
     (
         "certificates and their authority rotated under load",
         "every mail is judged",
