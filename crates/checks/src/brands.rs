@@ -19,12 +19,13 @@ const fn brand(words: &'static [&'static str], labels: &'static [&'static str]) 
 
 /// Names that phishing and affiliate spam borrow most (own selection). Names that are also common words, first names or
 /// surnames stand here only with a second word.
-const BRANDS: [Brand; 66] = [
-    brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom"]),
+const BRANDS: [Brand; 99] = [
+    brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom", "synchrony"]),
     brand(
         &["amazon", "amazon prime"],
         &[
             "amazon",
+            "aws",
             "amazonses",
             "amazonaws",
             "primevideo",
@@ -137,6 +138,42 @@ const BRANDS: [Brand; 66] = [
     brand(&["revolut"], &["revolut"]),
     brand(&["klarna"], &["klarna"]),
     brand(&["booking.com"], &["booking"]),
+    brand(&["trust wallet", "trustwallet"], &["trustwallet"]),
+    brand(&["ledger live", "ledger wallet"], &["ledger"]),
+    brand(&["trezor"], &["trezor", "satoshilabs"]),
+    brand(&["blockchain.com"], &["blockchain"]),
+    brand(&["crypto.com"], &["crypto"]),
+    brand(&["opensea"], &["opensea"]),
+    brand(&["bradesco"], &["bradesco", "bradescoseguros", "infobradesco", "bradescocartoes"]),
+    brand(&["banco do brasil"], &["bb"]),
+    brand(&["itau unibanco", "itaú", "banco itau"], &["itau", "itau-unibanco"]),
+    brand(&["nubank"], &["nubank"]),
+    brand(&["livelo"], &["livelo", "pontoslivelo"]),
+    brand(&["serasa"], &["serasa", "serasaexperian", "experian"]),
+    brand(
+        &["mercado livre", "mercadolivre", "mercado libre", "mercadolibre"],
+        &["mercadolivre", "mercadolibre", "mercadopago"],
+    ),
+    brand(&["mercado pago", "mercadopago"], &["mercadopago", "mercadolivre", "mercadolibre"]),
+    brand(&["magazine luiza", "magalu"], &["magazineluiza", "magalu"]),
+    brand(&["disney+", "disney plus"], &["disneyplus", "disney", "go"]),
+    brand(&["chronopost"], &["chronopost", "laposte"]),
+    brand(&["colissimo"], &["colissimo", "laposte"]),
+    brand(&["correos express"], &["correosexpress", "correos"]),
+    brand(&["postnl"], &["postnl"]),
+    brand(&["inpost"], &["inpost"]),
+    brand(&["evri"], &["evri", "hermesworld"]),
+    brand(&["lloyds banking", "halifax bank"], &["lloydsbank", "lloydsbanking", "halifax"]),
+    brand(&["consorsbank"], &["consorsbank", "bnpparibas"]),
+    brand(&["comdirect"], &["comdirect", "commerzbank"]),
+    brand(&["ing-diba"], &["ing", "ing-diba"]),
+    brand(&["smbc"], &["smbc", "smbc-card", "vpass"]),
+    brand(&["mercari"], &["mercari"]),
+    brand(&["webroot"], &["webroot", "opentext"]),
+    brand(&["totalav"], &["totalav"]),
+    brand(&["harbor freight"], &["harborfreight"]),
+    brand(&["ace hardware"], &["acehardware"]),
+    brand(&["omaha steaks"], &["omahasteaks"]),
 ];
 
 /// Letters of a trusted label from which on digits for letters are no accident.
@@ -174,6 +211,22 @@ fn names_brand(text: &str) -> bool {
                 let behind = text[at..].strip_prefix(words);
                 behind.is_some_and(|it| it.chars().next().is_none_or(|c| !c.is_alphanumeric()))
             })
+    })
+}
+
+/// Whether `host` belongs to somebody trusted whom a text in lower case names.
+#[must_use]
+pub fn is_named_in(text: &str, host: &str) -> bool {
+    let label = first_label(host);
+    let owned = BRANDS.iter().filter(|brand| brand.labels.contains(&label));
+    owned.into_iter().any(|brand| brand.words.iter().any(|words| has_words(text, words)))
+}
+
+/// Whether the words stand in the text, and not within other words.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let free = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        free(text[..at].chars().next_back()) && free(text[at + words.len()..].chars().next())
     })
 }
 

@@ -94,7 +94,7 @@ fn recipients(header: &HeaderReading) -> Option<Evidence> {
     }
     match (header.value("To"), header.value("Cc")) {
         (None, None) => sign("to_missing", 0.2, "no To and no Cc"),
-        _ => sign("to_empty", 0.8, "nobody in To or Cc"),
+        _ => sign("to_empty", 1.2, "nobody in To or Cc"),
     }
 }
 

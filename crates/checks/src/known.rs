@@ -57,6 +57,54 @@ const THROW_AWAY: [&str; 46] = [
     "zip",
 ];
 
+/// Places where a page with a form stands within minutes under the place's own good name (own selection).
+const PAGE_BUILDERS: [&str; 44] = [
+    "000webhostapp.com",
+    "amplifyapp.com",
+    "appspot.com",
+    "azurewebsites.net",
+    "backblazeb2.com",
+    "bubbleapps.io",
+    "byethost.com",
+    "canva.site",
+    "carrd.co",
+    "cprapid.com",
+    "dweb.link",
+    "duckdns.org",
+    "firebaseapp.com",
+    "fleek.co",
+    "framer.website",
+    "gitbook.io",
+    "glitch.me",
+    "godaddysites.com",
+    "herokuapp.com",
+    "infinityfreeapp.com",
+    "ipfs.io",
+    "jimdosite.com",
+    "mystrikingly.com",
+    "netlify.app",
+    "ngrok.app",
+    "ngrok.io",
+    "ngrok-free.app",
+    "on-fleek.app",
+    "onrender.com",
+    "pages.dev",
+    "plesk.page",
+    "r2.dev",
+    "replit.app",
+    "repl.co",
+    "square.site",
+    "surge.sh",
+    "translate.goog",
+    "trycloudflare.com",
+    "vercel.app",
+    "web.app",
+    "webflow.io",
+    "weebly.com",
+    "wixsite.com",
+    "workers.dev",
+];
+
 /// Lines in ascending order, each a domain.
 struct Lines {
     text: &'static str,
@@ -136,6 +184,12 @@ pub fn is_free_host(host: &str) -> bool {
     FREE_HOSTS.covers(host)
 }
 
+/// Whether pages stand there that anybody puts up in minutes.
+#[must_use]
+pub fn is_page_builder(host: &str) -> bool {
+    above(host).any(|name| PAGE_BUILDERS.contains(&name))
+}
+
 /// Whether anybody can have a mailbox of this domain.
 #[must_use]
 pub fn gives_mailboxes(domain: &str) -> bool {
@@ -188,6 +242,7 @@ mod tests {
         assert!(is_disposable("x.mailinator.com") && !is_disposable("example.org"));
         assert!(gives_mailboxes("yahoo.com") && !gives_mailboxes("com"));
         assert!(is_throw_away("a.icu") && !is_throw_away("icu") && !is_throw_away("a.org"));
+        assert!(is_page_builder("a-b.pages.dev") && !is_page_builder("developers.example"));
         assert!(is_high_trust("mail.paypal.com") && !is_high_trust("paypal.example"));
     }
 

@@ -33,6 +33,7 @@ pub mod malware;
 pub mod names;
 pub mod page;
 pub mod part;
+pub mod phishing;
 pub mod phrases;
 pub mod relays;
 pub mod reputation;

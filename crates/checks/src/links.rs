@@ -6,7 +6,7 @@ use tamis_domain::evidence::{Evidence, Source};
 use tamis_domain::limits::LINKS_MAX;
 use tamis_domain::reading::Link;
 
-use crate::domains::{is_ipv4_host, same_owner};
+use crate::domains::{is_free_mail, is_ipv4_host, same_owner};
 use crate::{brands, known};
 
 /// Labels of a host name from which on it is made to be misread (`www.bank.example.secure.login.evil.example`).
@@ -22,8 +22,8 @@ const QUESTION_BYTES_MAX: usize = 256;
 /// Judges the links of one part: one finding for each kind of fault, with how many links have it.
 #[must_use]
 pub fn judge(links: &[Link]) -> Vec<Evidence> {
-    let kinds: [(&'static str, f32, &str, Test); 13] = [
-        ("link_to_address", 1.5, "lead to a bare network address", OfLink(to_address)),
+    let kinds: [(&'static str, f32, &str, Test); 16] = [
+        ("link_to_address", 2.0, "lead to a bare network address", OfLink(to_address)),
         ("link_punycode", 0.5, "have an internationalised host name", OfLink(punycode)),
         ("link_userinfo", 2.0, "put another name before the real host", OfLink(userinfo)),
         (
@@ -31,6 +31,13 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
             0.5,
             "show another host than they lead to",
             OfLink(shows_other_host),
+        ),
+        ("link_names_mailbox", 2.0, "carry a mail address behind the page", OfLink(names_mailbox)),
+        (
+            "link_mails_elsewhere",
+            1.0,
+            "write a ready-made mail to a free mailbox",
+            OfLink(mails_elsewhere),
         ),
         ("link_many_labels", 0.8, "have a host name of many labels", OfLink(many_labels)),
         ("link_odd_port", 1.0, "lead to an unusual port", OfLink(odd_port)),
@@ -47,6 +54,12 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
             0.1,
             "lead to a place that anybody gets for nothing",
             OfHost(known::is_free_host),
+        ),
+        (
+            "link_page_builder",
+            0.3,
+            "lead to a page that anybody puts up in minutes",
+            OfHost(known::is_page_builder),
         ),
         (
             "link_throw_away",
@@ -154,6 +167,30 @@ fn shown_host(shown: &str) -> Option<String> {
     let label =
         |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
     (!shown.contains(' ') && host.contains('.') && host.split('.').all(label)).then_some(host)
+}
+
+/// An address behind `#`, which no server sees: pages that ask for its password fill it in.
+fn names_mailbox(link: &Link) -> bool {
+    let Some((_, behind)) = link.target.split_once('#').filter(|_| authority(link).is_some())
+    else {
+        return false;
+    };
+    let behind = behind.replace("%40", "@");
+    let mailbox = behind.rsplit(['=', '/', '#', '&', '!']).find(|word| word.contains('@'));
+    mailbox.and_then(|mailbox| mailbox.split_once('@')).is_some_and(|(local, domain)| {
+        !local.is_empty() && domain.contains('.') && !domain.contains('@')
+    })
+}
+
+/// A link in a page that writes a mail with its subject to a mailbox that anybody can have.
+fn mails_elsewhere(link: &Link) -> bool {
+    let target = link.target.trim().to_lowercase();
+    let Some((to, fields)) = target.strip_prefix("mailto:").and_then(|rest| rest.split_once('?'))
+    else {
+        return false;
+    };
+    let domain = to.rsplit_once('@').map_or("", |(_, domain)| domain);
+    link.shown.is_some() && fields.contains("subject=") && is_free_mail(domain)
 }
 
 fn many_labels(link: &Link) -> bool {

@@ -1,14 +1,17 @@
 //! The name of every piece of evidence that there is: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 152] = [
+pub const ALL: [&str; 158] = [
+    "account_trap",
     "advance_fee",
     "ambiguous",
     "arc_broken",
     "archive_password",
     "authenticated_allowed",
     "bare_cr",
+    "brand_alarm",
     "brand_in_name",
+    "brand_links_elsewhere",
     "broken_charset",
     "broken_content_type",
     "broken_encoding",
@@ -73,8 +76,11 @@ pub const ALL: [&str; 152] = [
     "link_disguised_host",
     "link_free_host",
     "link_look_alike",
+    "link_mails_elsewhere",
     "link_many_labels",
+    "link_names_mailbox",
     "link_odd_port",
+    "link_page_builder",
     "link_punycode",
     "link_runs_script",
     "link_shortened",

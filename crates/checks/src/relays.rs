@@ -59,7 +59,7 @@ pub(crate) fn judge(envelope: &Envelope, header: &HeaderReading) -> Vec<Evidence
     let mut found = Vec::new();
     let name = envelope.client.as_ref().and_then(|client| client.name.as_deref());
     if envelope.authenticated.is_none() && name.is_some_and(is_line) {
-        found.push(sign("client_household", 1.0, "sent directly from a line of a household"));
+        found.push(sign("client_household", 2.0, "sent directly from a line of a household"));
     }
     if clocks_disagree(header) {
         found.push(sign("date_against_relay", 0.5, "the Date is not that of the first relay"));
@@ -68,7 +68,7 @@ pub(crate) fn judge(envelope: &Envelope, header: &HeaderReading) -> Vec<Evidence
         found.push(sign("relays_backwards", 0.5, "the relays' times run backwards"));
     }
     if header.value("Date").is_some_and(has_odd_zone) {
-        found.push(sign("date_odd_zone", 1.5, "a time zone that does not exist"));
+        found.push(sign("date_odd_zone", 2.5, "a time zone that does not exist"));
     }
     found
 }

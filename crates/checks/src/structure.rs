@@ -24,9 +24,9 @@ pub fn judge(outline: &Outline) -> Vec<Evidence> {
 fn oddity(oddity: Oddity, count: u32) -> Evidence {
     let (name, weight, what) = match oddity {
         Oddity::BareCr => ("bare_cr", 0.1, "carriage returns without line feeds"),
-        Oddity::MixedLineEnds => ("mixed_line_ends", 0.1, "two kinds of line ends"),
+        Oddity::MixedLineEnds => ("mixed_line_ends", 0.0, "two kinds of line ends"),
         Oddity::NulByte => ("nul_byte", 1.5, "NUL bytes"),
-        Oddity::EightBitHeader => ("eight_bit_header", 0.2, "bytes above 127 in the header"),
+        Oddity::EightBitHeader => ("eight_bit_header", 0.1, "bytes above 127 in the header"),
         Oddity::BrokenHeader => ("broken_header", 0.8, "header lines that are no fields"),
         Oddity::HeaderTooLong => ("header_too_long", 1.0, "a header beyond the limit"),
         Oddity::LongLine => ("long_line", 0.1, "lines longer than 998 bytes"),
@@ -40,7 +40,7 @@ fn oddity(oddity: Oddity, count: u32) -> Evidence {
         Oddity::BrokenEncoding => ("broken_encoding", 0.2, "transfer encoding against its rules"),
         Oddity::UnknownEncoding => ("unknown_encoding", 1.0, "transfer encoding of unknown name"),
         Oddity::EncodedContainer => ("encoded_container", 1.5, "transfer encoding on a container"),
-        Oddity::NoHeader => ("no_header", 0.2, "no header"),
+        Oddity::NoHeader => ("no_header", 0.0, "no header"),
         Oddity::OtherReading => ("other_reading", 0.5, "parts that only some programs see"),
     };
     Evidence::new(name, weight, Source::Structure, format!("{what} ({count}x)"))

@@ -59,7 +59,7 @@ fn helo(envelope: &Envelope) -> Option<Evidence> {
         return sign("helo_is_ours", 2.5, "HELO is the domain of a recipient");
     }
     if !owner(&helo).contains('.') {
-        return sign("helo_without_dot", 0.8, "HELO is no full name");
+        return sign("helo_without_dot", 1.5, "HELO is no full name");
     }
     None
 }

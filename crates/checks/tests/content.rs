@@ -33,7 +33,10 @@ fn every_oddity_is_evidence_under_its_own_word() {
         let outline = Outline { oddities: vec![(oddity, 3)], ..Outline::default() };
         let found = structure::judge(&outline);
         assert_eq!(names(&found), [oddity.word()]);
-        assert!(found[0].weight > 0.0 && found[0].weight <= 2.0, "{}", oddity.word());
+        // How a store keeps lines, and whether it keeps the header, is no fault of the sender's: told, not weighed.
+        let is_of_store = matches!(oddity, Oddity::MixedLineEnds | Oddity::NoHeader);
+        assert_eq!(found[0].weight > 0.0, !is_of_store, "{}", oddity.word());
+        assert!(found[0].weight <= 2.0, "{}", oddity.word());
     }
 }
 

@@ -171,10 +171,44 @@ fn pages_are_judged_at_the_edge() {
 }
 
 #[test]
+fn links_that_hide_a_mailbox_or_write_a_mail_are_told_from_ordinary_ones() {
+    for (target, host, shown, expect) in [
+        (
+            "https://a.example/x#user@workshop.example",
+            "a.example",
+            None,
+            &["link_names_mailbox"][..],
+        ),
+        (
+            "https://a.example/#/in?e=user%40workshop.example",
+            "a.example",
+            None,
+            &["link_names_mailbox"],
+        ),
+        ("https://a.example/u?email=user@workshop.example", "a.example", None, &[]),
+        ("https://a.example/#part@", "a.example", None, &[]),
+        ("https://a.example/#chapter", "a.example", None, &[]),
+        (
+            "mailto:x@gmail.com?subject=Report",
+            "gmail.com",
+            Some("Report"),
+            &["link_mails_elsewhere"],
+        ),
+        ("mailto:x@gmail.com?subject=Report", "gmail.com", None, &[]),
+        ("mailto:x@gmail.com", "gmail.com", Some("Write"), &[]),
+        ("mailto:x@shop.example?subject=Hello", "shop.example", Some("Write"), &[]),
+    ] {
+        let shown = shown.map(str::to_owned);
+        let link = Link { target: target.to_owned(), host: host.to_owned(), shown };
+        assert_eq!(names(&links::judge(&[link])), expect, "{target}");
+    }
+}
+
+#[test]
 fn links_are_looked_up_in_the_lists() {
     for (host, expect) in [
         ("bit.ly", &["link_shortened"][..]),
-        ("x.weebly.com", &["link_free_host"]),
+        ("x.weebly.com", &["link_free_host", "link_page_builder"]),
         ("x.icu", &["link_throw_away"]),
         ("paypal-login.example", &["link_brand_borrowed"]),
         ("micros0ft.example", &["link_look_alike"]),

@@ -14,7 +14,9 @@ mod words;
 
 pub use header::read_header;
 pub use links::{LINKS_READ_MAX, read_links};
-pub use relations::{OWNER_BYTES_MAX, OWNERS_MAX, is_signed_bulk, link_owners, read_relations};
+pub use relations::{
+    OWNER_BYTES_MAX, OWNERS_MAX, is_discussion, is_signed_bulk, link_owners, read_relations,
+};
 pub use structure::{PARTS_READ_MAX, read_structure};
 pub use text::{LETTERS_MAX, TEXT_READ_BYTES_MAX, TEXT_TAIL_BYTES, read_text};
 

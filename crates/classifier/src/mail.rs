@@ -6,8 +6,8 @@ use tamis_domain::reading::{ContentSums, HeaderReading, PartReading};
 
 use crate::base::Base;
 use crate::features::{
-    is_signed_bulk, link_owners, read_header, read_links, read_relations, read_structure,
-    read_text, shown,
+    is_discussion, is_signed_bulk, link_owners, read_header, read_links, read_relations,
+    read_structure, read_text, shown,
 };
 use crate::weigh::{Judgement, Sums};
 
@@ -27,8 +27,14 @@ const POINTS_PER_SUM: f32 = 3.6;
 /// Points for each unit of the sum below 0, where honest mail stands: less, but never none, so that order is kept.
 const POINTS_PER_SUM_BELOW: f32 = 0.6;
 
-/// Points at most. Beyond it a page of words would drown the word of an administrator's own weights.
-pub const POINTS_MAX: f32 = 14.0;
+/// Points from which on more of the sum adds little: a page of words must not drown an administrator's own weights.
+const POINTS_FULL: f32 = 14.0;
+
+/// Share of the points above [`POINTS_FULL`] that is kept, so that order is kept among spam, too.
+const FULL_SHARE: f32 = 0.15;
+
+/// Points at most.
+pub const POINTS_MAX: f32 = 16.0;
 
 /// Points at least: content that looks harmless takes back what small signs gave, and no more, since it can be copied.
 pub const POINTS_MIN: f32 = -3.5;
@@ -39,6 +45,11 @@ pub const BULK_POINTS_MAX: f32 = 7.0;
 
 /// Share of the points above the threshold that such mail keeps.
 const BULK_SHARE: f32 = 0.4;
+
+/// How much more a sum above 0 counts on discussion lists. Whatever a list distributes carries the list's own fields, which
+/// speak for the list and not for the author: honest mail of lists stands lower than other honest mail on every source,
+/// and so does spam.
+pub const DISCUSSION_FACTOR: f32 = 1.25;
 
 /// Words, about, of which a mail must have as many that what accuses it counts in full. A greeting is no offer: of next
 /// to nothing said, only form is left to judge by, and form alone is not held against anybody.
@@ -107,15 +118,20 @@ pub fn evidence(
     base: &Base<'_>,
 ) -> Option<Evidence> {
     let is_bulk = is_signed_bulk(header);
-    let points = as_far_as_read(points(judgement.logit, base, is_bulk), judgement.read);
+    let is_discussion = is_discussion(header) && judgement.logit > 0.0;
+    let sum = judgement.logit * if is_discussion { DISCUSSION_FACTOR } else { 1.0 };
+    let points = as_far_as_read(points(sum, base, is_bulk), judgement.read);
     if points.abs() < POINTS_TOLD_MIN {
         return None;
     }
     let percent = 100.0 * judgement.probability;
     let reasons = judgement.explanation(REASONS);
-    let capped =
-        if is_bulk && points > 0.0 { "; counts less, since it is signed bulk mail" } else { "" };
-    let detail = format!("content looks {percent:.1} % like spam: {reasons}{capped}");
+    let manner = match () {
+        () if is_bulk && points > 0.0 => "; counts less, since it is signed bulk mail",
+        () if is_discussion => "; counts more, since the list's own fields speak for all its mail",
+        () => "",
+    };
+    let detail = format!("content looks {percent:.1} % like spam: {reasons}{manner}");
     Some(Evidence::new(EVIDENCE, points, Source::Text, detail))
 }
 
@@ -136,7 +152,8 @@ pub fn points_at(logit: f32, threshold: f32, is_bulk: bool) -> f32 {
         (false, _) if logit < 0.0 => POINTS_PER_SUM_BELOW * logit,
         (false, _) => POINTS_AT_THRESHOLD * logit / threshold,
     };
-    let points = points.clamp(POINTS_MIN, POINTS_MAX);
+    let beyond = (points - POINTS_FULL).max(0.0);
+    let points = (points - (1.0 - FULL_SHARE) * beyond).clamp(POINTS_MIN, POINTS_MAX);
     // A hundredth of a point is what people read.
     (points * 100.0).round() / 100.0
 }

@@ -8,6 +8,8 @@
 //! # The rules
 //! - A line ends at LF, with or without CR before it. A lone CR ends nothing.
 //! - A leading mbox line (`From ` or `>From `) and, at the top, leading `X-Envelope-*` fields are not part of the mail.
+//!   Nor is one line that is no field right above a trace field (`Return-Path`, `Received`, `Delivered-To`,
+//!   `X-Original-To`): some program put it before a mail that it stored. No mail from a server has one.
 //! - The header block ends at an empty line. The top header also ends at the first line that is neither a field nor a
 //!   continuation, as MTAs end it; any other header only if no field came before, as mail programs end it. That line is
 //!   the first of the body. A header block is cut at `HEADER_BLOCK_BYTES_MAX`.

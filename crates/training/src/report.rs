@@ -6,7 +6,7 @@ use tamis_domain::status::Status;
 use crate::folds::Tried;
 use crate::measure::{Scored, above, clusters_above, missed_area, threshold};
 use crate::recipe::Calibration;
-use crate::verdicts::Told;
+use crate::verdicts::{BEYOND, Told};
 
 /// False positives at which recall is told, as shares of ham.
 const FALSE_POSITIVES: [f64; 3] = [0.0005, 0.001, 0.005];
@@ -110,8 +110,9 @@ fn percent(value: Option<f64>, digits: usize) -> String {
 pub fn verdicts(judged: &[(String, Vec<Told>)]) -> String {
     let mut text = String::from(
         "| kept apart | spam | ham | ham as `spam`, % | clusters | as `probable_spam` or `spam` | clusters \
-         | spam as `spam`, % | as either | clusters | recall at 0.05 % FP | at 0.1 % | at 0.5 % | 1-AUC % | clusters |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | spam as `spam`, % | as either | clusters | recall at 0.05 % FP | at 0.1 % | at 0.5 % | 1-AUC % | clusters \
+         | by score alone |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (name, told) in judged {
         text.push_str(&verdict_line(name, told));
@@ -136,7 +137,15 @@ fn verdict_line(name: &str, told: &[Told]) -> String {
     }
     cells.push(percent(missed_area(&scored, false), 3));
     cells.push(percent(missed_area(&scored, true), 3));
+    let by_score: Vec<Scored> = told.iter().map(by_score).collect();
+    cells.push(percent(missed_area(&by_score, false), 3));
     format!("| {} |\n", cells.join(" | "))
+}
+
+/// A mail's place as if no mark excused it: what a formal mail would be held for by its score.
+fn by_score(told: &Told) -> Scored {
+    let beyond = if told.scored.score < -BEYOND / 2.0 { BEYOND } else { 0.0 };
+    Scored { score: told.scored.score + beyond, ..told.scored }
 }
 
 /// Percent of spam, or of ham, with this status or a heavier one; by message or by cluster.

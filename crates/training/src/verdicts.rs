@@ -32,7 +32,7 @@ const REMAINING: Duration = Duration::from_secs(600);
 const NOW_S: i64 = 1_790_000_000;
 
 /// Where a verdict stands that a mark decided and not the score: above or below all scores.
-const BEYOND: f32 = 1000.0;
+pub const BEYOND: f32 = 1000.0;
 
 /// What became of one mail.
 #[derive(Clone, Debug)]

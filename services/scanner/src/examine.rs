@@ -410,6 +410,7 @@ impl Examination {
         all.extend(self.remembered.iter().cloned());
         let facts: Vec<Option<&PartFacts>> = self.facts.iter().map(Option::as_deref).collect();
         all.extend(tamis_checks::together::judge(&offer.outline, &facts));
+        all.extend(tamis_checks::phishing::judge(&self.header, &self.free, &facts));
         let (envelope, outline) = (&offer.envelope, &offer.outline);
         let formal =
             tamis_checks::formal::judge(envelope, &self.header, outline, &facts, &self.answers);

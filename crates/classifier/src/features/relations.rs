@@ -139,6 +139,15 @@ pub fn is_signed_bulk(header: &HeaderReading) -> bool {
     header.value("list-unsubscribe").is_some() && signed.any(|name| same_owner(&name, &from))
 }
 
+/// Whether a discussion list distributed the mail, and it is plain text, as people write to lists: newsletters that name
+/// themselves lists are pages.
+#[must_use]
+pub fn is_discussion(header: &HeaderReading) -> bool {
+    let is_list = ["list-post", "x-mailing-list"].iter().any(|name| header.value(name).is_some());
+    let is_plain = |value: &str| value.trim_start().to_ascii_lowercase().starts_with("text/plain");
+    is_list && header.value("content-type").is_none_or(is_plain)
+}
+
 fn signatures(bag: &mut Bag, known: &Known) {
     if known.signed.is_empty() {
         return;

@@ -108,6 +108,31 @@ fn the_finding_names_groups_and_quotes_nothing() {
 }
 
 #[test]
+fn what_accuses_plain_mail_of_a_discussion_list_counts_more_and_what_excuses_does_not() {
+    let bytes = base();
+    let base = Base::read(&bytes).unwrap();
+    let header = |fields: &[(&str, &str)]| {
+        let field = |(name, value): &(&str, &str)| {
+            let (name, value) = ((*name).to_owned(), (*value).to_owned());
+            Field { name, value }
+        };
+        HeaderReading { fields: fields.iter().map(field).collect(), ..HeaderReading::default() }
+    };
+    let post = ("List-Post", "<mailto:talk@lists.example>");
+    let on_list = header(&[post]);
+    let weight = |logit: f32, header: &HeaderReading| {
+        let added = [0.0; GROUPS];
+        let judgement = Judgement { logit, probability: 0.5, added, read: 50.0 };
+        evidence(&judgement, header, &base).unwrap().weight
+    };
+    assert_eq!(weight(2.4, &on_list), 5.0);
+    assert_eq!(weight(2.4, &header(&[post, ("Content-Type", "Text/Plain; charset=utf-8")])), 5.0);
+    assert_eq!(weight(2.4, &header(&[post, ("Content-Type", "text/html")])), 4.0, "a page");
+    assert_eq!(weight(2.4, &HeaderReading::default()), 4.0, "no list");
+    assert_eq!(weight(-2.0, &on_list), weight(-2.0, &HeaderReading::default()));
+}
+
+#[test]
 fn a_greeting_of_few_words_is_hardly_accused_and_a_page_in_full() {
     assert_eq!(as_far_as_read(8.0, 2.0), 1.6);
     assert_eq!(as_far_as_read(8.0, 10.0), 8.0);

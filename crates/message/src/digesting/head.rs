@@ -49,6 +49,8 @@ pub(super) struct Head {
     streaming: Option<Fate>,
     /// Whether lines were dropped so far.
     dropped: bool,
+    /// A first line that is no field, until the next one says whether it belongs to the mail.
+    held: Option<Vec<u8>>,
     fields: u32,
     lines: u32,
     eight_bit_line: bool,
@@ -58,7 +60,7 @@ pub(super) struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Kept,
-    /// Not part of the mail: mbox line, `X-Envelope-*`.
+    /// Not part of the mail: mbox line, `X-Envelope-*`, a line that some program put before the mail.
     Dropped,
 }
 
@@ -72,6 +74,7 @@ impl Head {
             line: Vec::new(),
             streaming: None,
             dropped: false,
+            held: None,
             fields: 0,
             lines: 0,
             eight_bit_line: false,
@@ -120,6 +123,7 @@ impl Head {
         } else {
             Step::More
         };
+        let step = self.held.take().map_or(step, Step::Ended);
         self.eight_bit_lines += u32::from(std::mem::take(&mut self.eight_bit_line));
         step
     }
@@ -128,6 +132,14 @@ impl Head {
     fn decide(&mut self, whole: bool, view: View<'_>, book: &mut Book) -> Step {
         let line = std::mem::take(&mut self.line);
         let text = without_line_end(&line);
+        if let Some(mut held) = self.held.take() {
+            if !is_trace(text) {
+                held.extend_from_slice(&line);
+                return Step::Ended(held);
+            }
+            self.keep(Fate::Dropped, &held);
+            self.eight_bit_lines = 0;
+        }
         if whole && let Some(delimiter) = find(text, view.frames) {
             return Step::Delimited(delimiter);
         }
@@ -137,6 +149,10 @@ impl Head {
         let fate = self.fate(text);
         if fate == Fate::Kept && !self.is_header_line(&line) {
             if self.fields == 0 {
+                if whole && self.owner == Owner::Top && !self.dropped {
+                    self.held = Some(line);
+                    return Step::More;
+                }
                 return Step::Ended(line);
             }
             book.note(Oddity::BrokenHeader);
@@ -221,4 +237,11 @@ impl Head {
             book.note(Oddity::NoHeader);
         }
     }
+}
+
+/// Whether a line is a field that only mail servers write, above all others: what stands before it is no mail.
+fn is_trace(text: &[u8]) -> bool {
+    const TRACE: [&[u8]; 4] = [b"return-path", b"received", b"delivered-to", b"x-original-to"];
+    let is = |name: &[u8]| TRACE.iter().any(|trace| name.eq_ignore_ascii_case(trace));
+    split_name(text).is_some_and(|(name, _)| is(name))
 }

@@ -167,6 +167,23 @@ fn what_adapters_put_before_a_mail_is_not_part_of_it() {
 }
 
 #[test]
+fn a_line_that_a_program_logged_before_a_stored_mail_hides_its_header_from_nobody() {
+    let mail = "Return-Path: <a@b>\nSubject: a\n\nx";
+    let expect = dissect(mail.as_bytes()).outline;
+    let log = "\u{2705} settings read from: here.toml\n";
+    let read = check(&format!("{log}{mail}"), &[(0, Text, "x")]);
+    assert_eq!(read.outline.header, expect.header);
+    assert_eq!(read.header.start, log.len() as u64);
+    // Before any other field, or twice, it is text without a header, as it is to mail programs.
+    for text in
+        ["log\nSubject: a\n\nx", "log\nlog\nReceived: by a\n\nx", "log\n\nReceived: by a", "log"]
+    {
+        let read = check(text, &[(0, Text, text)]);
+        assert_eq!(count(&read, Oddity::NoHeader), 1);
+    }
+}
+
+#[test]
 fn the_same_mail_through_every_door_has_the_same_header_name() {
     let name = |header: &str| header_digest(header.as_bytes());
     let milter = name("From: a@b\nTo: a@c,d@e\nSubject:  x\n y\nDate: d\n");
