@@ -19,7 +19,7 @@ const fn brand(words: &'static [&'static str], labels: &'static [&'static str]) 
 
 /// Names that phishing and affiliate spam borrow most (own selection). Names that are also common words, first names or
 /// surnames stand here only with a second word.
-const BRANDS: [Brand; 99] = [
+const BRANDS: [Brand; 98] = [
     brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom", "synchrony"]),
     brand(
         &["amazon", "amazon prime"],
@@ -156,7 +156,6 @@ const BRANDS: [Brand; 99] = [
     ),
     brand(&["mercado pago", "mercadopago"], &["mercadopago", "mercadolivre", "mercadolibre"]),
     brand(&["magazine luiza", "magalu"], &["magazineluiza", "magalu"]),
-    brand(&["disney+", "disney plus"], &["disneyplus", "disney", "go"]),
     brand(&["chronopost"], &["chronopost", "laposte"]),
     brand(&["colissimo"], &["colissimo", "laposte"]),
     brand(&["correos express"], &["correosexpress", "correos"]),

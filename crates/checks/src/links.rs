@@ -35,7 +35,7 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
         ("link_names_mailbox", 2.0, "carry a mail address behind the page", OfLink(names_mailbox)),
         (
             "link_mails_elsewhere",
-            1.0,
+            0.2,
             "write a ready-made mail to a free mailbox",
             OfLink(mails_elsewhere),
         ),
@@ -57,7 +57,7 @@ pub fn judge(links: &[Link]) -> Vec<Evidence> {
         ),
         (
             "link_page_builder",
-            0.3,
+            0.0,
             "lead to a page that anybody puts up in minutes",
             OfHost(known::is_page_builder),
         ),
