@@ -113,6 +113,24 @@ fn a_mail_that_is_set_aside_is_delivered_once_and_marked_where_that_was_chosen()
 #[test]
 #[ignore = "needs the peers that ./test installs"]
 fn mails_beside_a_deadly_one_are_all_judged_and_none_of_them_is_set_aside() {
+    all_are_judged_beside_a_deadly_one(|sender, number| {
+        let text = format!("Letter {number} of {sender}. ").repeat(2_000);
+        mail(&format!("letter-{sender}-{number}"), &text)
+    });
+}
+
+/// A list posts equal mails by the hundred: all of them have one name, and most are in hand at the same time.
+#[test]
+#[ignore = "needs the peers that ./test installs"]
+fn equal_mails_beside_a_deadly_one_are_all_judged_and_none_of_them_is_set_aside() {
+    // Nobody has read the text of a round yet, and all copies of it come at once.
+    all_are_judged_beside_a_deadly_one(|_, number| {
+        mail("minutes", &format!("{}{number}", "The minutes of the meeting. ".repeat(4_000)))
+    });
+}
+
+/// Twelve senders, twenty letters each, at two edges with three scanners, of which a deadly mail ends two.
+fn all_are_judged_beside_a_deadly_one(letter: fn(u32, u32) -> Vec<u8>) {
     let mut cluster = Cluster::start(Some(Redis::start()), "");
     let ports: Vec<u16> = cluster.edges.iter().map(Tamis::smtp_port).collect();
     let senders: Vec<_> = (0..12_u32)
@@ -120,17 +138,7 @@ fn mails_beside_a_deadly_one_are_all_judged_and_none_of_them_is_set_aside() {
             let port = ports[sender as usize % 2];
             thread::spawn(move || {
                 for number in 0..20 {
-                    let text = format!("Letter {number} of {sender}. ").repeat(2_000);
-                    let letter = mail(&format!("letter-{sender}-{number}"), &text);
-                    let end = Instant::now() + PEER_WAIT_MAX;
-                    while Dialogue::connect(port)
-                        .send("a@sender.test", &["bob@example.test"], &letter)
-                        .code
-                        != 250
-                    {
-                        assert!(Instant::now() < end, "letter {number} of {sender} is not taken");
-                        thread::sleep(Duration::from_millis(50));
-                    }
+                    send_until_taken(port, &letter(sender, number));
                 }
             })
         })
@@ -151,47 +159,13 @@ fn mails_beside_a_deadly_one_are_all_judged_and_none_of_them_is_set_aside() {
     assert!((cluster.set_aside() - 1.0).abs() < 0.5, "{edges}");
 }
 
-/// A list posts equal mails by the hundred: all of them have one name, and most are in hand at the same time.
-#[test]
-#[ignore = "needs the peers that ./test installs"]
-fn equal_mails_beside_a_deadly_one_are_all_judged_and_none_of_them_is_set_aside() {
-    let mut cluster = Cluster::start(Some(Redis::start()), "");
-    let ports: Vec<u16> = cluster.edges.iter().map(Tamis::smtp_port).collect();
-    let text = "The minutes of the meeting. ".repeat(4_000);
-    let senders: Vec<_> = (0..16_usize)
-        .map(|sender| {
-            let (port, text) = (ports[sender % 2], text.clone());
-            thread::spawn(move || {
-                for number in 0..15 {
-                    // Nobody has read the last part of a round yet, and all copies of it come at once.
-                    let letter = mail("minutes", &format!("{text}{number}"));
-                    let end = Instant::now() + PEER_WAIT_MAX;
-                    while Dialogue::connect(port)
-                        .send("list@sender.test", &["bob@example.test"], &letter)
-                        .code
-                        != 250
-                    {
-                        assert!(Instant::now() < end, "letter {number} of {sender} is not taken");
-                        thread::sleep(Duration::from_millis(50));
-                    }
-                }
-            })
-        })
-        .collect();
-    wait_for(
-        "the stream",
-        PEER_WAIT_MAX,
-        || (cluster.sink.count() > 30).then_some(()),
-        String::new,
-    );
-    assert_eq!(cluster.send(0, &poison("deadly")), 451);
-    senders.into_iter().for_each(|sender| sender.join().expect("a sender"));
-    let edges = cluster.edges.iter().map(Tamis::log).collect::<String>();
-    assert_eq!(cluster.dead(), 2, "{edges}");
-    let mails = cluster.sink.wait(240);
-    let unjudged = mails.iter().filter(|it| header(&it.content, "X-Tamis-Rung") == ["not_scanned"]);
-    assert_eq!((mails.len(), unjudged.count()), (240, 0));
-    assert!((cluster.set_aside() - 1.0).abs() < 0.5, "{edges}");
+fn send_until_taken(port: u16, letter: &[u8]) {
+    let end = Instant::now() + PEER_WAIT_MAX;
+    let send = || Dialogue::connect(port).send("a@sender.test", &["bob@example.test"], letter).code;
+    while send() != 250 {
+        assert!(Instant::now() < end, "a letter is not taken");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
