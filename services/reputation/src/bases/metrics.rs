@@ -31,6 +31,27 @@ pub struct Metrics {
     publish_failures: Counter,
 }
 
+/// Why a release may be refused, or a pull fail: the words of [`super::error::BasesError::word`]; `docs/bases.md` says whose fault each is.
+const REASONS: [&str; 17] = [
+    "absent",
+    "channel",
+    "chunk",
+    "disk",
+    "downgrade",
+    "equivocation",
+    "expired",
+    "key_comes_back",
+    "list",
+    "malformed",
+    "retired_key",
+    "signature",
+    "signatures",
+    "taken_back",
+    "unknown_key",
+    "upstream",
+    "whole",
+];
+
 impl Metrics {
     /// Registers everything; once for each registry.
     #[must_use]
@@ -75,6 +96,10 @@ impl Metrics {
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
+        }
+        // An alert wants to see the first one as a growth.
+        for reason in REASONS {
+            let _ = self.refused.get_or_create(&ReasonLabel { reason });
         }
         registry.register(
             "refused",
@@ -168,5 +193,24 @@ pub(super) struct Subscriber(Gauge);
 impl Drop for Subscriber {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_document_is_shown_before_it_happens() {
+        let document = include_str!("../../../../docs/bases.md");
+        let rows = document.lines().skip_while(|line| !line.starts_with("| reason |")).skip(2);
+        let cells =
+            rows.take_while(|line| line.starts_with('|')).filter_map(|row| row.split('|').nth(1));
+        let mut told: Vec<&str> = cells
+            .flat_map(|cell| cell.split(','))
+            .map(|word| word.trim().trim_matches('`'))
+            .collect();
+        told.sort_unstable();
+        assert_eq!(told, REASONS);
     }
 }
