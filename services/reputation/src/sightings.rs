@@ -76,6 +76,20 @@ impl Watch {
         metrics: Metrics,
         alarm: Option<Alarm>,
     ) -> std::io::Result<Self> {
+        let (watch, watching, waiting) = Self::at_rest(settings, exchange, metrics);
+        std::thread::Builder::new().name("reputation-seen".to_owned()).spawn(move || {
+            let _alarm = alarm;
+            watching.run(&waiting);
+        })?;
+        Ok(watch)
+    }
+
+    /// All of it, with nobody who counts yet.
+    fn at_rest(
+        settings: Settings,
+        exchange: Option<Exchange>,
+        metrics: Metrics,
+    ) -> (Self, Watching, Receiver<Batch>) {
         let (batches, waiting) = sync_channel(WAITING_MAX);
         let memory = Arc::new(Mutex::new(Sightings::new(settings, clock::now())));
         let bulk = Arc::default();
@@ -85,11 +99,8 @@ impl Watch {
             exchange,
             metrics: metrics.clone(),
         };
-        std::thread::Builder::new().name("reputation-seen".to_owned()).spawn(move || {
-            let _alarm = alarm;
-            watching.run(&waiting);
-        })?;
-        Ok(Self { memory, bulk, batches, metrics, shard: ShardRange::WHOLE })
+        let watch = Self { memory, bulk, batches, metrics, shard: ShardRange::WHOLE };
+        (watch, watching, waiting)
     }
 
     /// Counts only what this shard keeps: what has a sketch is asked of every shard, and is one sighting all the same.
