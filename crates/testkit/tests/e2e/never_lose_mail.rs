@@ -239,7 +239,8 @@ fn mail_accepted_while_no_scanner_lives_says_that_nobody_judged_it() {
     assert!(unjudged >= 10, "{unjudged} unjudged");
     let counted = cluster.edge.metric("tamis_edge_rungs_total{rung=\"not_scanned\"}");
     assert!((counted - unjudged as f64).abs() < 0.5, "each marked and counted");
-    assert!(rungs.last().is_some_and(|rung| rung == "full"), "judged again: {:?}", rungs.last());
+    let judged_again = rungs.last().is_some_and(|rung| rung != "not_scanned");
+    assert!(judged_again, "on whatever rung the machine has time for: {:?}", rungs.last());
 }
 
 #[test]
