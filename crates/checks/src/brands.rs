@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use tamis_domain::letters::is_alphanumeric;
 use tamis_domain::suffix::owner;
 
 use crate::known;
@@ -203,7 +204,7 @@ static WORDS: LazyLock<[Vec<&'static str>; 26]> = LazyLock::new(|| {
 fn names_brand(text: &str) -> bool {
     let mut is_inside = false;
     text.char_indices().any(|(at, c)| {
-        let begins = !std::mem::replace(&mut is_inside, c.is_alphanumeric());
+        let begins = !std::mem::replace(&mut is_inside, is_alphanumeric(c));
         begins
             && c.is_ascii_lowercase()
             && WORDS[usize::from(c as u8 - b'a')].iter().any(|words| {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tamis_domain::evidence::{Evidence, Source};
+use tamis_domain::letters::is_alphanumeric;
 use tamis_domain::reading::Text;
 
 /// Bytes of text that are searched. Letters of this kind are a few pages; longer texts are reports.
@@ -418,7 +419,7 @@ fn first_word(text: &str) -> &str {
     let end = match text.as_bytes().get(ascii) {
         None | Some(..=0x7f) => ascii,
         Some(_) => {
-            let other = text[ascii..].find(|c: char| !c.is_alphanumeric());
+            let other = text[ascii..].find(|c: char| !is_alphanumeric(c));
             other.map_or(text.len(), |at| ascii + at)
         }
     };

@@ -2,7 +2,7 @@
 //! numbers, names of lists, other filters' verdicts.
 //!
 //! Each reading has its own function, so that what belongs to a part can be weighed where the part is read, and
-//! remembered with it. [`shown`] says which texts of a mail count.
+//! remembered with it. [`judged`] says which texts of a mail count.
 
 mod header;
 mod host;
@@ -20,19 +20,49 @@ pub use relations::{
 pub use structure::{PARTS_READ_MAX, read_structure};
 pub use text::{LETTERS_MAX, TEXT_READ_BYTES_MAX, TEXT_TAIL_BYTES, read_text};
 
-use tamis_domain::outline::{Outline, Part, PartKind};
+use tamis_domain::outline::{Disposition, Outline, Part, PartKind};
 
 /// Bytes of visible text from which on a page is what is shown, and the plain text beside it is not.
 pub const PAGE_BYTES_MIN: usize = 30;
 
-/// Whether the text of part `number` counts: not where a page with text stands beside it in the same
-/// `multipart/alternative`, for then nobody sees it, and senders of spam fill it with harmless words.
+/// Bytes of visible text from which on a mail says something by itself, and attached texts say nothing of it.
+pub const SHOWN_BYTES_MIN: usize = 60;
+
+/// The parts whose texts say what kind of mail it is: those that are shown, and attached ones only where next to nothing is
+/// shown. Protocols, reports and letters that somebody sends along are neither an offer nor an excuse for one.
 /// `visible_bytes` gives the length of the visible text of a part, 0 where it has none or is not known.
 #[must_use]
-pub fn shown(outline: &Outline, number: usize, visible_bytes: impl Fn(usize) -> usize) -> bool {
+pub fn judged(outline: &Outline, visible_bytes: impl Fn(usize) -> usize) -> Vec<usize> {
+    let is_text = |part: &Part| matches!(part.kind, PartKind::Text | PartKind::Html);
+    let texts = (0..outline.parts.len()).filter(|number| is_text(&outline.parts[*number]));
+    let texts = texts.filter(|number| shown(outline, *number, &visible_bytes));
+    let (attached, mut judged): (Vec<_>, Vec<_>) =
+        texts.partition(|number| is_attached(outline, *number));
+    let said: usize = judged.iter().map(|number| visible_bytes(*number)).sum();
+    if said < SHOWN_BYTES_MIN {
+        judged.extend(attached);
+    }
+    judged
+}
+
+/// Whether a part, or what encloses it, asks to be saved.
+fn is_attached(outline: &Outline, number: usize) -> bool {
+    let part = |number: usize| outline.parts.get(number);
+    let around = |it: &&Part| it.parent.and_then(|parent| part(usize::from(parent)));
+    // Depth is bounded where outlines are made and checked where they arrive; a circle would end here all the same.
+    let mut chain = std::iter::successors(part(number), |it| around(it)).take(CHAIN_MAX);
+    chain.any(|it| it.disposition == Disposition::Attachment)
+}
+
+/// Parts around a part that are looked at, itself among them.
+const CHAIN_MAX: usize = 64;
+
+/// Whether the text of part `number` is seen: not where a page with text stands beside it in the same
+/// `multipart/alternative`, for then nobody sees it, and senders of spam fill it with harmless words.
+fn shown(outline: &Outline, number: usize, visible_bytes: &impl Fn(usize) -> usize) -> bool {
     let Some(part) = outline.parts.get(number) else { return false };
     if part.kind != PartKind::Text || !in_alternative(outline, part) {
-        return matches!(part.kind, PartKind::Text | PartKind::Html);
+        return true;
     }
     let beside = |(at, other): (usize, &Part)| {
         other.kind == PartKind::Html

@@ -6,8 +6,8 @@ use tamis_domain::reading::{ContentSums, HeaderReading, PartReading};
 
 use crate::base::Base;
 use crate::features::{
-    is_discussion, is_signed_bulk, link_owners, read_header, read_links, read_relations,
-    read_structure, read_text, shown,
+    is_discussion, is_signed_bulk, judged, link_owners, read_header, read_links, read_relations,
+    read_structure, read_text,
 };
 use crate::weigh::{Judgement, Sums};
 
@@ -88,18 +88,17 @@ pub fn judge(
     let known = |number: usize| parts.get(number).copied().flatten();
     let visible = |number: usize| known(number).map_or(0, |part| part.visible_bytes as usize);
     let mut all_visible = 0_usize;
+    for (number, part) in outline.parts.iter().enumerate() {
+        if matches!(part.kind, PartKind::Text | PartKind::Html) {
+            all_visible = all_visible.saturating_add(known(number)?.visible_bytes as usize);
+        }
+    }
     let mut sums = Sums::default();
     let mut owners = Vec::new();
-    for (number, part) in outline.parts.iter().enumerate() {
-        if !matches!(part.kind, PartKind::Text | PartKind::Html) {
-            continue;
-        }
+    for number in judged(outline, visible) {
         let content = known(number)?;
-        all_visible = all_visible.saturating_add(content.visible_bytes as usize);
-        if shown(outline, number, visible) {
-            sums = sums.plus(&Sums::from_slices(&content.weights, &content.squares)?);
-            owners.extend(&content.owners);
-        }
+        sums = sums.beside(&Sums::from_slices(&content.weights, &content.squares)?);
+        owners.extend(&content.owners);
     }
     let rest = [
         read_header(header),

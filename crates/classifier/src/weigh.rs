@@ -11,6 +11,8 @@ pub struct Sums {
     weights: [f32; GROUPS],
     /// For each group, the squares of the values of all its features, known to the base or not.
     squares: [f32; GROUPS],
+    /// How much there was to read: the squares of words in all texts.
+    read: f32,
 }
 
 impl Sums {
@@ -32,6 +34,7 @@ impl Sums {
             sums.squares[at] += value * value;
             sums.weights[at] += value * base.weight(group, feature);
         }
+        sums.read = words_in(&sums.squares);
         sums
     }
 
@@ -40,7 +43,7 @@ impl Sums {
     pub fn from_parts(weights: [f32; GROUPS], squares: [f32; GROUPS]) -> Option<Self> {
         let sound = weights.iter().all(|weight| weight.is_finite())
             && squares.iter().all(|square| square.is_finite() && *square >= 0.0);
-        sound.then_some(Self { weights, squares })
+        sound.then(|| Self { weights, squares, read: words_in(&squares) })
     }
 
     /// The same from slices, as a cache gives them. `None` also if they are not one for each group.
@@ -55,13 +58,27 @@ impl Sums {
         (self.weights, self.squares)
     }
 
-    /// Adds what was found in another reading of the same mail.
+    /// Adds another text of the same mail. What is told of two texts is no surer than what each tells: what they have in
+    /// common is not known here, so lengths are added, and of equal texts any number says what one of them says.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        for at in 0..GROUPS {
+            self.weights[at] += other.weights[at];
+            let (a, b) = (self.squares[at], other.squares[at]);
+            self.squares[at] = a + b + 2.0 * (a * b).sqrt();
+        }
+        self.read += other.read;
+        self
+    }
+
+    /// Adds what was found in another reading of the same mail, of another kind.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         for at in 0..GROUPS {
             self.weights[at] += other.weights[at];
             self.squares[at] += other.squares[at];
         }
+        self.read += other.read;
         self
     }
 
@@ -76,9 +93,13 @@ impl Sums {
             }
         }
         let logit = base.bias() + added.iter().sum::<f32>();
-        let read = WORDS.iter().map(|group| self.squares[usize::from(group.code())]).sum();
+        let Self { read, .. } = *self;
         Judgement { logit, probability: base.calibrated(logit), added, read }
     }
+}
+
+fn words_in(squares: &[f32; GROUPS]) -> f32 {
+    WORDS.iter().map(|group| squares[usize::from(group.code())]).sum()
 }
 
 /// Groups whose features are words: how many there are says how much there was to read.
@@ -175,6 +196,24 @@ mod tests {
         assert_eq!(logit(&["meeting"]), -5.0);
         assert_eq!(logit(&["lottery", "x", "y", "z"]), 1.0, "4 over the root of 4 words");
         assert_eq!(logit(&["lottery", "meeting"]), -1.0);
+    }
+
+    #[test]
+    fn of_equal_texts_any_number_says_what_one_says_and_of_two_the_longer_says_more() {
+        let bytes = base();
+        let base = Base::read(&bytes).expect("a base");
+        let text = |words: &[&str]| Sums::of(bag(words), &base);
+        let one = text(&["lottery", "x", "y"]);
+        assert_eq!(Sums::default().beside(&one), one);
+        let alone = one.judge(&base);
+        for count in [2, 10, 300] {
+            let many = (1..count).fold(one, |all, _| all.beside(&one)).judge(&base);
+            assert!((many.logit - alone.logit).abs() < 1e-3, "{count}: {many:?}");
+            assert!((many.read - count as f32 * alone.read).abs() < 0.1, "all of it is read");
+        }
+        let (ham, spam) = (text(&["meeting", "a", "b", "c"]), text(&["lottery"]));
+        let (both, long) = (ham.beside(&spam).judge(&base).logit, ham.judge(&base).logit);
+        assert!(long < both && both < spam.judge(&base).logit, "{long} {both}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod dialogue;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;
+pub mod letters;
 pub mod limits;
 pub mod outline;
 pub mod plan;

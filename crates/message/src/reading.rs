@@ -11,7 +11,7 @@ mod style;
 mod view;
 
 pub use carried::{CARRIED_BYTES_MAX, PAGES_MAX};
-pub use file::{Budget, TEXT_SUM_BYTES_MAX, Texts, is_costly};
+pub use file::{Budget, FOREIGN_COST, TEXT_SUM_BYTES_MAX, Texts, affordable, is_costly};
 pub use fold::{FOLDED_BYTES_MAX, Folded, fold, is_invisible};
 pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
 pub use sheet::{CLASSES_MAX, SELECTORS_MAX, SHEET_BYTES_MAX};
@@ -105,10 +105,10 @@ fn read_text(
     let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
     let is_binary = !is_wide && is_binary(content);
     let most = if is_binary { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
-    let alone = content.len().min(most);
+    let alone = affordable(&content[..content.len().min(most)], TEXT_BYTES_MAX).0;
     // What the mail's budget cuts is told by the budget: alone the same text is read further.
     reading.is_cut = alone < content.len();
-    let cut = &content[..budget.take(alone)];
+    let cut = &content[..budget.take(&content[..alone])];
     let meta = if is_html { meta_charset(cut) } else { None };
     let decoded = charset::decode(cut, charset.or(meta.as_deref()));
     let others = match cut.get(..BINARY_OTHER_BYTES_MAX).filter(|_| is_binary) {
@@ -137,7 +137,8 @@ fn read_text(
         reading.is_cut |= links.is_cut();
         (visible, 0, links.into_vec(), None)
     };
-    let Folded { text: mut folded, invisible_chars, homoglyphs } = fold(&visible);
+    let Folded { text: mut folded, invisible_chars, homoglyphs, is_cut } = fold(&visible);
+    reading.is_cut |= is_cut;
     reading.names.extend(text_name(&folded).map(|name| PartName {
         kind: SignatureKind::Text,
         material: Some(name.exact),

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use tamis_classifier::bag::Bag;
 use tamis_classifier::features::{
-    link_owners, read_header, read_links, read_relations, read_structure, read_text, shown,
+    judged, link_owners, read_header, read_links, read_relations, read_structure, read_text,
 };
 use tamis_domain::outline::{Outline, Part, PartKind};
 use tamis_domain::reading::{HeaderReading, PartReading};
@@ -262,9 +262,8 @@ impl Readings {
         let all_visible = (0..self.parts.len()).map(visible).sum();
         let mut bags = vec![read_header(&self.header), read_structure(&self.outline, all_visible)];
         let mut owners = Vec::new();
-        for (number, part) in self.parts.iter().enumerate() {
-            let is_shown = shown(&self.outline, number, visible);
-            let Some(part) = part.as_ref().filter(|_| is_shown) else { continue };
+        for number in judged(&self.outline, visible) {
+            let Some(part) = self.parts.get(number).and_then(Option::as_ref) else { continue };
             bags.extend(part.text.as_ref().map(read_text));
             bags.push(read_links(&part.links));
             owners.extend(link_owners(&part.links));

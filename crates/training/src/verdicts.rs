@@ -127,12 +127,14 @@ fn found(verdict: &Verdict) -> Vec<(String, f32)> {
     found
 }
 
-/// A scanner as shipped, offline: no reputation, no DNS, no Redis. Must be called inside a tokio runtime.
+/// A scanner as shipped, offline: no reputation, no DNS, no Redis, and no memory of parts, so that each mail is judged whole
+/// and the time says what that costs. Must be called inside a tokio runtime.
 ///
 /// # Errors
 /// When the defaults cannot be used: our own fault.
 pub fn scanner(model: Option<Model>) -> Result<Arc<Scanner>> {
-    let mut config = Typed::default().check().context("the defaults")?;
+    let typed = Typed { memory_bytes_max: 0, ..Typed::default() };
+    let mut config = typed.check().context("the defaults")?;
     config.far = None;
     config.reputation.clear();
     config.authentication = None;

@@ -186,12 +186,37 @@ fn the_plain_text_that_nobody_sees_does_not_count() {
         ..Outline::default()
     };
     let page = |bytes: usize| move |number: usize| if number == 2 { bytes } else { 500 };
-    assert!(!shown(&outline, 1, page(PAGE_BYTES_MIN)));
-    assert!(shown(&outline, 1, page(PAGE_BYTES_MIN - 1)), "an empty page shows nothing");
-    assert!(shown(&outline, 2, page(PAGE_BYTES_MIN)));
-    assert!(!shown(&outline, 0, page(100)) && !shown(&outline, 9, page(100)));
+    assert_eq!(judged(&outline, page(PAGE_BYTES_MIN)), [2]);
+    assert_eq!(judged(&outline, page(PAGE_BYTES_MIN - 1)), [1, 2], "an empty page shows nothing");
     outline.parts[0].media_type = "multipart/mixed".to_owned();
-    assert!(shown(&outline, 1, page(PAGE_BYTES_MIN)), "in a mixed mail both are seen");
+    assert_eq!(judged(&outline, page(PAGE_BYTES_MIN)), [1, 2], "in a mixed mail both are seen");
+}
+
+#[test]
+fn what_is_sent_along_says_nothing_of_a_mail_that_says_something_itself() {
+    let mut outline = Outline {
+        parts: vec![
+            part(PartKind::Container, "multipart/mixed", None),
+            part(PartKind::Text, "text/plain", Some(0)),
+            part(PartKind::Text, "text/plain", Some(0)),
+            part(PartKind::Message, "message/rfc822", Some(0)),
+            part(PartKind::HeaderBlock, "text/rfc822-headers", Some(3)),
+            part(PartKind::Html, "text/html", Some(3)),
+        ],
+        ..Outline::default()
+    };
+    let said = |bytes: usize| move |number: usize| if number == 1 { bytes } else { 500 };
+    assert_eq!(judged(&outline, said(SHOWN_BYTES_MIN)), [1, 2, 5], "all of it is shown");
+    outline.parts[2].disposition = Disposition::Attachment;
+    outline.parts[3].disposition = Disposition::Attachment;
+    assert_eq!(judged(&outline, said(SHOWN_BYTES_MIN)), [1]);
+    assert_eq!(
+        judged(&outline, said(SHOWN_BYTES_MIN - 1)),
+        [1, 2, 5],
+        "or there is nothing to judge"
+    );
+    outline.parts[5].parent = Some(5);
+    assert_eq!(judged(&outline, said(SHOWN_BYTES_MIN)), [1, 5], "a circle ends");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The visible text: words, phrases, spelling, style.
 
+use tamis_domain::letters::is_alphabetic;
 use tamis_domain::reading::Text;
 
 use super::magnitude;
@@ -61,7 +62,7 @@ fn characters(bag: &mut Bag, text: &Text) {
     for c in visible_head(text).chars() {
         match c {
             c if c.is_uppercase() => capitals += 1,
-            c if c.is_alphabetic() => small += 1,
+            c if is_alphabetic(c) => small += 1,
             c if c.is_numeric() => digits += 1,
             c if c.is_whitespace() => blanks += 1,
             c => {
@@ -69,7 +70,7 @@ fn characters(bag: &mut Bag, text: &Text) {
                 shouts += usize::from(c == '!');
             }
         }
-        foreign += usize::from(!c.is_ascii() && c.is_alphabetic());
+        foreign += usize::from(!c.is_ascii() && is_alphabetic(c));
     }
     let all: usize = (capitals + small + digits + signs).max(1);
     let mut share = |kind, count: usize, of: usize, most: usize| {

@@ -1,5 +1,7 @@
 //! Text cut into words and into characters.
 
+use tamis_domain::letters::is_alphanumeric;
+
 /// Words longer than this are codes, and all alike.
 const WORD_CHARS_MAX: usize = 24;
 
@@ -42,7 +44,7 @@ pub(super) fn is_web_address(chunk: &str) -> bool {
 fn chunk_words<'a>(chunk: &'a str, out: &mut Vec<&'a str>) {
     let mut start = 0;
     for (at, c) in chunk.char_indices() {
-        let joins = c.is_alphanumeric() || matches!(c, '\'' | '’');
+        let joins = is_alphanumeric(c) || matches!(c, '\'' | '’');
         if joins && !is_unspaced(c) {
             continue;
         }

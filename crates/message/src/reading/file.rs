@@ -16,23 +16,49 @@ use super::{Folded, collapse, fold};
 /// Pictures inside documents of which the codes are read, for each document: the mail's own come first.
 const PICTURES_WITHIN_MAX: usize = 2;
 
-/// Bytes of text that are read of one mail, in all its parts: two of the longest. Text that is none of ASCII costs most, a
-/// tenth of a second a MiB at worst.
+/// Bytes of text that are read of one mail, in all its parts, each counted as what reading it costs ([`FOREIGN_COST`]): two
+/// of the longest texts.
 pub const TEXT_SUM_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+
+/// What a byte costs that is none of ASCII, in bytes that are: folding, words and names of such texts take four times as
+/// long, most of all those of syllables and ligatures.
+pub const FOREIGN_COST: usize = 4;
+
+/// How many bytes may be read of a content for `cost`, and what they cost.
+#[must_use]
+pub fn affordable(content: &[u8], cost: usize) -> (usize, usize) {
+    let (mut read, mut spent) = (0, 0);
+    for few in content.chunks(64) {
+        let foreign = few.iter().filter(|byte| !byte.is_ascii()).count();
+        let all = few.len() + (FOREIGN_COST - 1) * foreign;
+        if spent + all > cost {
+            for byte in few {
+                let one = if byte.is_ascii() { 1 } else { FOREIGN_COST };
+                if spent + one > cost {
+                    break;
+                }
+                (read, spent) = (read + 1, spent + one);
+            }
+            break;
+        }
+        (read, spent) = (read + few.len(), spent + all);
+    }
+    (read, spent)
+}
 
 /// What the texts of one mail may still cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
-    read_bytes: usize,
+    spent: usize,
     left_out: usize,
 }
 
 impl Texts {
-    /// How many of `wanted` bytes may be read; a text that gets less counts as left out.
-    pub(super) fn take(&mut self, wanted: usize) -> usize {
-        let given = wanted.min(TEXT_SUM_BYTES_MAX - self.read_bytes);
-        self.read_bytes += given;
-        self.left_out += usize::from(given < wanted);
+    /// How many bytes of `wanted` may be read; a text that gets less counts as left out.
+    pub(super) fn take(&mut self, wanted: &[u8]) -> usize {
+        let (given, spent) = affordable(wanted, TEXT_SUM_BYTES_MAX - self.spent);
+        self.spent += spent;
+        self.left_out += usize::from(given < wanted.len());
         given
     }
 }
@@ -125,7 +151,8 @@ fn show(reading: &mut PartReading, found: Found, budget: &mut Budget) {
     if visible.is_empty() && found.hidden_chars == 0 {
         return;
     }
-    let Folded { text: folded, invisible_chars, homoglyphs } = fold(&visible);
+    let Folded { text: folded, invisible_chars, homoglyphs, is_cut } = fold(&visible);
+    reading.is_cut |= is_cut;
     reading.text = Some(Text {
         visible,
         folded,

@@ -2,11 +2,19 @@
 
 use std::sync::LazyLock;
 
+use tamis_domain::letters::is_alphabetic;
 use tamis_domain::limits::TEXT_BYTES_MAX;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-/// Bytes of folded text kept. Compatibility forms can be 11 times longer than the character they replace.
+/// Bytes of folded text kept.
 pub const FOLDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+
+/// Times that a text may grow when it is folded, beyond [`GROWN_BYTES`]. Compatibility forms can be 11 times longer than the
+/// character they replace; in a text that somebody wrote they are few.
+const GROWTH_MAX: usize = 2;
+
+/// Bytes of folded text that any text may have.
+const GROWN_BYTES: usize = 4096;
 
 /// Folded text and what folding found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +25,8 @@ pub struct Folded {
     pub invisible_chars: u32,
     /// Cyrillic and Greek letters replaced.
     pub homoglyphs: u32,
+    /// It grew so long that its end is missing.
+    pub is_cut: bool,
 }
 
 /// Folds text. Linear in its length.
@@ -25,96 +35,121 @@ pub fn fold(visible: &str) -> Folded {
     if visible.is_ascii() && visible.len() <= FOLDED_BYTES_MAX {
         return Folded { text: visible.to_ascii_lowercase(), ..Folded::default() };
     }
-    let mut folded = Folded { invisible_chars: invisible_in_words(visible), ..Folded::default() };
-    let mut word = String::new();
+    let invisible_chars = invisible_in_words(visible);
+    let mut folding = Folding::within(GROWN_BYTES + GROWTH_MAX * visible.len());
     // A blank composes with nothing, so each piece between blanks can be folded alone; most are ASCII.
     for piece in visible.split_inclusive([' ', '\n']) {
-        if folded.text.len() >= FOLDED_BYTES_MAX {
+        if folding.folded.is_cut {
             break;
         }
-        if piece.is_ascii() {
-            let start = folded.text.len();
-            folded.text.push_str(piece);
-            folded.text[start..].make_ascii_lowercase();
-        } else {
-            folded.piece(piece, &mut word);
-        }
+        folding.piece(piece);
     }
-    folded
+    Folded { invisible_chars, ..folding.folded }
 }
 
-impl Folded {
-    fn piece(&mut self, piece: &str, word: &mut String) {
+/// A text while it is folded.
+struct Folding {
+    folded: Folded,
+    word: String,
+    /// Bytes that it may become.
+    most: usize,
+}
+
+impl Folding {
+    fn within(bytes: usize) -> Self {
+        let most = bytes.min(FOLDED_BYTES_MAX);
+        Self { folded: Folded::default(), word: String::new(), most }
+    }
+
+    fn piece(&mut self, piece: &str) {
+        if piece.is_ascii() {
+            let text = &mut self.folded.text;
+            let start = text.len();
+            text.push_str(piece);
+            text[start..].make_ascii_lowercase();
+            self.folded.is_cut = text.len() > self.most;
+            return;
+        }
         let mut rest = piece;
         while !rest.is_empty() {
             let low;
             (low, rest) = rest.split_at(low_length(rest));
-            self.take_low(low, word);
+            self.take_low(low);
             let high;
             (high, rest) = rest.split_at(high_length(rest));
             let seen = high.chars().filter(|&c| !is_invisible(c));
             if is_nfkc_quick(seen.clone()) == IsNormalized::Yes {
-                self.take_all(seen, word);
+                self.take_all(seen);
             } else {
-                self.take_all(seen.nfkc(), word);
+                self.take_all(seen.nfkc());
             }
         }
-        self.end_word(word);
+        self.end_word();
     }
 
     /// Takes characters below [`LOW_END`]. No word of these alone is changed, so all but the last goes to the text at once;
     /// the last may go on in letters that pose.
-    fn take_low(&mut self, low: &str, word: &mut String) {
+    fn take_low(&mut self, low: &str) {
         let table = &*LOW;
-        let room = LOW_GROWTH_MAX * low.len() + word.len() + self.text.len() < FOLDED_BYTES_MAX;
+        let room = LOW_GROWTH_MAX * low.len() + self.length() < self.most;
         let ends = |c: char| table[c as usize].steps.iter().flatten().any(|it| it.ends_word());
         let last = low.char_indices().rev().find(|(_, c)| ends(*c));
         let (whole, open) = last.filter(|_| room).map_or(("", low), |(at, _)| low.split_at(at));
         let mut whole = whole.chars();
-        if !word.is_empty() {
+        if !self.word.is_empty() {
             // What began before is ended in its own way.
             whole.by_ref().find(|c| {
-                table[*c as usize].steps.iter().flatten().for_each(|step| self.take(*step, word));
-                word.is_empty()
+                table[*c as usize].steps.iter().flatten().for_each(|step| self.take(*step));
+                self.word.is_empty()
             });
         }
         for c in whole {
             let Low { text, homoglyphs, .. } = &table[c as usize];
-            self.text.push_str(text);
-            self.homoglyphs = self.homoglyphs.saturating_add(*homoglyphs);
+            self.folded.text.push_str(text);
+            self.folded.homoglyphs = self.folded.homoglyphs.saturating_add(*homoglyphs);
         }
         for c in open.chars() {
-            table[c as usize].steps.iter().flatten().for_each(|step| self.take(*step, word));
+            table[c as usize].steps.iter().flatten().for_each(|step| self.take(*step));
         }
     }
 
-    fn take_all(&mut self, normal: impl Iterator<Item = char>, word: &mut String) {
-        let small = normal.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
-        small.for_each(|c| self.take(Step::of(c), word));
+    fn take_all(&mut self, normal: impl Iterator<Item = char>) {
+        let mut small = normal.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
+        while !self.folded.is_cut
+            && let Some(c) = small.next()
+        {
+            self.take(Step::of(c));
+        }
     }
 
-    fn take(&mut self, step: Step, word: &mut String) {
-        if self.text.len() + word.len() >= FOLDED_BYTES_MAX {
+    const fn length(&self) -> usize {
+        self.folded.text.len() + self.word.len()
+    }
+
+    fn take(&mut self, step: Step) {
+        if self.length() >= self.most {
+            self.folded.is_cut = true;
             return;
         }
         match step {
             Step::Drawn(drawn) => {
-                self.homoglyphs = self.homoglyphs.saturating_add(1);
-                word.push(drawn);
+                self.folded.homoglyphs = self.folded.homoglyphs.saturating_add(1);
+                self.word.push(drawn);
             }
-            Step::Letter(c) => word.push(c),
+            Step::Letter(c) => self.word.push(c),
             Step::Other(c) => {
-                self.end_word(word);
-                self.text.push(c);
+                self.end_word();
+                self.folded.text.push(c);
             }
         }
     }
 
     /// Adds a word; in a mixed word in which all foreign letters pose as Latin ones, or at least no more do than there
     /// are Latin ones, the posing ones become Latin. A word of one script is left alone, whatever it looks like.
-    fn end_word(&mut self, word: &mut String) {
+    fn end_word(&mut self) {
+        let Self { folded, word, .. } = self;
         if word.bytes().all(|byte| byte < POSING_FROM) {
-            self.text.push_str(word);
+            folded.text.push_str(word);
             word.clear();
             return;
         }
@@ -122,11 +157,11 @@ impl Folded {
         let posing = word.chars().filter(|&c| posed_letter(c).is_some()).count();
         let all_pose = || word.chars().all(|c| c.is_ascii() || posed_letter(c).is_some());
         if posing > 0 && latin > 0 && (latin >= posing || all_pose()) {
-            self.homoglyphs =
-                self.homoglyphs.saturating_add(u32::try_from(posing).unwrap_or(u32::MAX));
-            self.text.extend(word.chars().map(|c| posed_letter(c).unwrap_or(c)));
+            let replaced = u32::try_from(posing).unwrap_or(u32::MAX);
+            folded.homoglyphs = folded.homoglyphs.saturating_add(replaced);
+            folded.text.extend(word.chars().map(|c| posed_letter(c).unwrap_or(c)));
         } else {
-            self.text.push_str(word);
+            folded.text.push_str(word);
         }
         word.clear();
     }
@@ -151,7 +186,7 @@ impl Step {
     fn of(c: char) -> Self {
         match drawn_letter(c) {
             Some(drawn) => Self::Drawn(drawn),
-            None if c.is_alphabetic() => Self::Letter(c),
+            None if is_alphabetic(c) => Self::Letter(c),
             None => Self::Other(c),
         }
     }
@@ -185,11 +220,11 @@ impl Low {
         let folded = Some(c).filter(|&c| !is_invisible(c)).into_iter().nfkc();
         let mut folded = folded.flat_map(char::to_lowercase).filter(|&c| !is_invisible(c));
         let steps = std::array::from_fn(|_| folded.next().map(Step::of));
-        let mut alone = Folded::default();
-        let mut word = String::new();
-        steps.iter().flatten().for_each(|step| alone.take(*step, &mut word));
-        alone.end_word(&mut word);
-        Self { steps, text: alone.text, homoglyphs: alone.homoglyphs }
+        let mut alone = Folding::within(GROWN_BYTES);
+        steps.iter().flatten().for_each(|step| alone.take(*step));
+        alone.end_word();
+        let Folded { text, homoglyphs, .. } = alone.folded;
+        Self { steps, text, homoglyphs }
     }
 }
 
@@ -316,11 +351,10 @@ mod tests {
 
     /// The rule as it is written: all of a piece at once.
     fn by_the_rule(piece: &str) -> Folded {
-        let mut folded = Folded { invisible_chars: invisible_in_words(piece), ..Folded::default() };
-        let mut word = String::new();
-        folded.take_all(piece.chars().filter(|&c| !is_invisible(c)).nfkc(), &mut word);
-        folded.end_word(&mut word);
-        folded
+        let mut folding = Folding::within(FOLDED_BYTES_MAX);
+        folding.take_all(piece.chars().filter(|&c| !is_invisible(c)).nfkc());
+        folding.end_word();
+        Folded { invisible_chars: invisible_in_words(piece), ..folding.folded }
     }
 
     #[test]

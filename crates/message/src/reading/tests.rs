@@ -266,7 +266,7 @@ fn shown_text_is_kept_up_to_n_bytes() {
 #[track_caller]
 fn folds(visible: &str, text: &str, invisible_chars: u32, homoglyphs: u32) {
     let folded = fold(visible);
-    let expect = Folded { text: text.to_owned(), invisible_chars, homoglyphs };
+    let expect = Folded { text: text.to_owned(), invisible_chars, homoglyphs, ..Folded::default() };
     assert_eq!(folded, expect, "{visible}");
 }
 
@@ -289,8 +289,41 @@ fn what_looks_alike_becomes_alike() {
 
 #[test]
 fn folded_text_is_bounded() {
-    let folded = fold(&"\u{fdfa} ".repeat(TEXT_BYTES_MAX / 4));
-    assert!(folded.text.len() <= FOLDED_BYTES_MAX + 64);
+    let folded = fold(&"\u{1d5a} ".repeat(TEXT_BYTES_MAX));
+    assert!(folded.text.len() <= FOLDED_BYTES_MAX + 64 && folded.is_cut);
+}
+
+#[test]
+fn a_text_grows_twice_when_it_is_folded_and_not_eleven_times() {
+    let ligatures = |count| fold(&"\u{fdfa} ".repeat(count));
+    let few = ligatures(100);
+    assert_eq!((few.text.chars().count(), few.is_cut), (100 * 19, false), "of so few all is kept");
+    let many = ligatures(10_000);
+    assert!(many.is_cut && many.text.len() <= 2 * 40_000 + 4096 + 64, "{}", many.text.len());
+    let at_once = fold(&"\u{fdfa}".repeat(10_000));
+    assert!(at_once.is_cut && at_once.text.len() <= 2 * 30_000 + 4096 + 64);
+}
+
+#[test]
+fn foreign_text_is_read_as_far_as_it_costs_no_more_than_a_text_of_ascii() {
+    let fit = TEXT_BYTES_MAX / FOREIGN_COST;
+    for (content, is_cut) in [
+        ("\u{ac00}".repeat(fit / 3), false),
+        ("\u{ac00}".repeat(fit / 3 + 1), true),
+        ("a".repeat(TEXT_BYTES_MAX), false),
+        ("a".repeat(TEXT_BYTES_MAX + 1), true),
+    ] {
+        let read =
+            read_part(&part(PartKind::Text, "text/plain", Some("utf-8")), content.as_bytes());
+        assert_eq!(read.is_cut, is_cut, "{} bytes", content.len());
+        assert!(!read.text.unwrap().broken_charset, "what we cut in two is not the sender's doing");
+    }
+    let mixed = b"ab\xff\xffcd";
+    for (cost, fits) in
+        [(0, (0, 0)), (2, (2, 2)), (5, (2, 2)), (6, (3, 6)), (11, (5, 11)), (99, (6, 12))]
+    {
+        assert_eq!(affordable(mixed, cost), fits, "for {cost}");
+    }
 }
 
 #[test]
@@ -333,8 +366,9 @@ fn text_is_read_up_to_n_bytes_and_a_cut_character_is_no_fault() {
             .text
             .unwrap()
     };
-    assert!(read(TEXT_BYTES_MAX).visible.ends_with('é'));
-    let cut = read(TEXT_BYTES_MAX + 1);
+    let fit = TEXT_BYTES_MAX - 'é'.len_utf8() * (FOREIGN_COST - 1);
+    assert!(read(fit).visible.ends_with('é'));
+    let cut = read(fit + 1);
     assert_eq!((cut.visible.len() / 10, cut.broken_charset), (TEXT_BYTES_MAX / 10, false));
 }
 
@@ -429,8 +463,9 @@ fn bytes_that_are_no_text_are_read_up_to_their_own_limit() {
 #[test]
 fn the_texts_of_a_mail_are_read_to_their_sum_and_a_byte_more_is_left_out() {
     let mut texts = Texts::default();
-    assert_eq!(texts.take(TEXT_SUM_BYTES_MAX - 1), TEXT_SUM_BYTES_MAX - 1);
-    assert_eq!((texts.take(1), texts.take(0)), (1, 0));
+    let long = vec![b'a'; TEXT_SUM_BYTES_MAX - 1];
+    assert_eq!(texts.take(&long), TEXT_SUM_BYTES_MAX - 1);
+    assert_eq!((texts.take(b"a"), texts.take(b"")), (1, 0));
     let mut budget = Budget { texts, ..Budget::default() };
     assert_eq!(budget.left_out(), 0);
     let part = part(PartKind::Text, "text/plain", None);

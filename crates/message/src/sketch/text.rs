@@ -30,6 +30,7 @@
 //! is new. What it does to recall and to false matches is measured in `load-tests/results/near.md`.
 
 use tamis_domain::digest::{PartDigest, Sketch};
+use tamis_domain::letters::is_alphanumeric;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 
 use super::shape::{shape, stands_for_a_letter};
@@ -212,7 +213,7 @@ impl Words {
     fn characters(&mut self, piece: &str) {
         let mut gap = 0;
         for c in piece.chars() {
-            if !(c.is_alphanumeric() || stands_for_a_letter(c)) {
+            if !(is_alphanumeric(c) || stands_for_a_letter(c)) {
                 gap += 1;
                 continue;
             }
