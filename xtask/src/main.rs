@@ -33,7 +33,8 @@ fn main() -> ExitCode {
              \x20      \x20  a cluster of real programs on this machine, see docs/operations.md\n\
              \x20      cargo xtask dashboards picture --prometheus HOST:PORT [--seconds N] --out FILE  draws the overview\n\
              \x20      cargo xtask figures [--debug-binaries] [--accept-counts] [AREA]...\n\
-             \x20      \x20  areas: binary start memory dialogue reputation check judgement instructions\n\
+             \x20      \x20  areas: binary start memory dialogue reputation floods visible selection mail check judgement\n\
+             \x20      \x20         instructions\n\
              \x20      cargo xtask train [--mail DIR] [--out FILE] [--seed N]  trains the content model\n\
              \x20      cargo xtask evaluate [--mail DIR] [--results DIR] [--seed N]  tries it on mail kept apart"
         )),

@@ -151,7 +151,9 @@ fn read_text(
     }));
     reading.links = links;
     for other in &others {
-        add_other(reading, &mut folded, other, is_html, finds_links);
+        // Each reading costs as much as a text of its own, so it is paid for as one.
+        let fits = other.floor_char_boundary(budget.take(other.as_bytes()));
+        add_other(reading, &mut folded, &other[..fits], is_html, finds_links);
     }
     reading.text = Some(Text {
         visible,

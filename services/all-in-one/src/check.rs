@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tamis_domain::plan::GroupPlan;
 use tamis_domain::record::Record;
 use tamis_domain::verdict::Verdict;
 use tamis_runtime::clock;
@@ -170,7 +171,8 @@ async fn judge(
     }
 }
 
-/// A verdict for programs.
+/// A verdict for programs. `groups` says what it is and what is done for each group of recipients, by their places in the
+/// envelope; `status` is that of the global rules.
 pub fn as_json(file: &Path, verdict: &Verdict) -> serde_json::Value {
     let evidence: Vec<_> = verdict
         .evidence
@@ -190,9 +192,19 @@ pub fn as_json(file: &Path, verdict: &Verdict) -> serde_json::Value {
         "status": verdict.status,
         "score": decimal(verdict.score),
         "evidence": evidence,
+        "groups": verdict.plan.groups.iter().map(group).collect::<Vec<_>>(),
         "rung": verdict.rung,
         "timings": verdict.timings,
         "id": verdict.id,
+    })
+}
+
+fn group(plan: &GroupPlan) -> serde_json::Value {
+    json!({
+        "group": plan.group,
+        "recipients": plan.recipients,
+        "status": plan.status,
+        "action": plan.action.word(),
     })
 }
 
@@ -201,11 +213,14 @@ fn decimal(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
 }
 
-/// A verdict in one line.
+/// A verdict in one line: by the global rules, and behind it that of groups for which it is another.
 pub fn as_text(file: &Path, verdict: &Verdict) -> String {
     let names: Vec<&str> = verdict.evidence.iter().map(|found| found.name.as_ref()).collect();
+    let others = verdict.plan.groups.iter().filter(|plan| plan.status != verdict.status);
+    let others: String =
+        others.map(|plan| format!(" [{}: {}]", clean(&plan.group), plan.status.word())).collect();
     format!(
-        "{}: {} {:.2} ({}) {}",
+        "{}: {} {:.2} ({}) {}{others}",
         printable(file),
         verdict.status.word(),
         verdict.score,

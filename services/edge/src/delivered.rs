@@ -24,9 +24,13 @@ pub const VARIANT_AGE_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
 pub struct VariantKey(PartDigest);
 
 impl VariantKey {
-    /// The key of the variant for `recipients`.
+    /// The key of the variant for `recipients`. `None` for a mail that does not name itself by a Message-ID: an alarm or a
+    /// job may send the same bytes for each event, and a new mail is not to be taken for the retry of an old one.
     #[must_use]
-    pub fn new(sender: &str, recipients: &[String], mail: &Dissected) -> Self {
+    pub fn new(sender: &str, recipients: &[String], mail: &Dissected) -> Option<Self> {
+        if !names_itself(&mail.outline.header) {
+            return None;
+        }
         let mut all = Vec::new();
         let mut put = |bytes: &[u8]| {
             all.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
@@ -41,8 +45,20 @@ impl VariantKey {
         for part in &mail.outline.parts {
             put(&part.digest.map_or([0; 32], |digest| digest.0));
         }
-        Self(part_digest(&all))
+        Some(Self(part_digest(&all)))
     }
+}
+
+/// Whether a header block has a Message-ID (RFC 5322 section 3.6.4), or that of a mail that was sent on.
+fn names_itself(header: &[u8]) -> bool {
+    header.split(|byte| *byte == b'\n').any(|line| {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+        let name = line[..colon].trim_ascii_end();
+        let is_name = ["message-id", "resent-message-id"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        is_name && line[colon + 1..].contains(&b'@')
+    })
 }
 
 /// The memory.
@@ -110,8 +126,9 @@ mod tests {
     use tamis_runtime::clock;
 
     fn key(number: usize) -> VariantKey {
-        let mail = dissect(b"Subject: x\r\n\r\nbody\r\n");
-        VariantKey::new("a@example.org", &[format!("{number}@example.com")], &mail)
+        let mail = dissect(b"Message-ID: <1@example.org>\r\nSubject: x\r\n\r\nbody\r\n");
+        let to = [format!("{number}@example.com")];
+        VariantKey::new("a@example.org", &to, &mail).expect("it has a name")
     }
 
     #[test]
@@ -144,11 +161,30 @@ mod tests {
         let recipients = ["a@example.com".to_owned(), "b@example.com".to_owned()];
         let turned = [recipients[1].clone(), recipients[0].clone()];
         let key = |received: &str, body: &str, to: &[String]| {
-            let mail = format!("Received: {received}\r\nSubject: x\r\n\r\n{body}\r\n");
+            let mail = format!(
+                "Received: {received}\r\nSubject: x\r\nmessage-Id : <1@a.test>\r\n\r\n{body}\r\n"
+            );
             VariantKey::new("s@example.org", to, &dissect(mail.as_bytes()))
         };
         assert_eq!(key("one", "text", &recipients), key("two", "text", &turned));
         assert_ne!(key("one", "text", &recipients), key("one", "other", &recipients));
         assert_ne!(key("one", "text", &recipients), key("one", "text", &recipients[..1]));
+        assert!(key("one", "text", &recipients).is_some());
+    }
+
+    #[test]
+    fn a_mail_that_does_not_name_itself_may_be_another_one_with_the_same_bytes() {
+        for header in
+            ["Subject: alarm", "Message-ID:", "X: Message-ID: <1@a.test>", "References: <1@a.test>"]
+        {
+            let mail = format!("{header}\r\n\r\nMessage-ID: <1@a.test>\r\n");
+            assert_eq!(
+                VariantKey::new("s@a.test", &[], &dissect(mail.as_bytes())),
+                None,
+                "{header}"
+            );
+        }
+        let sent_on = dissect(b"Resent-Message-ID: <1@a.test>\r\n\r\ntext\r\n");
+        assert!(VariantKey::new("s@a.test", &[], &sent_on).is_some());
     }
 }

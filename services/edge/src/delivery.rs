@@ -57,7 +57,7 @@ impl<'a> Letter<'a> {
         Some(Self { transaction, variant, own, others })
     }
 
-    fn key(&self, mail: &Mail) -> VariantKey {
+    fn key(&self, mail: &Mail) -> Option<VariantKey> {
         let all = self.own.iter().chain(&self.others);
         let to: Vec<String> = all.map(|mailbox| mailbox.address.as_str().to_owned()).collect();
         VariantKey::new(self.transaction.from.address.as_str(), &to, &mail.dissected)
@@ -218,7 +218,9 @@ async fn deliver_wave(
     for variant in wave {
         let letter = Letter::new(transaction, variant).ok_or_else(bad_policy)?;
         let key = letter.key(mail);
-        if edge.delivered.contains(&key, clock::now()) {
+        if let Some(key) = key
+            && edge.delivered.contains(&key, clock::now())
+        {
             taken.push(key);
             continue;
         }
@@ -236,8 +238,10 @@ async fn deliver_wave(
         let reply = one.commit().await.unwrap_or_else(|failure| failure.reply());
         if reply.is_positive() {
             // At once, since this work may be given up at any wait.
-            edge.delivered.remember(key, clock::now());
-            taken.push(key);
+            if let Some(key) = key {
+                edge.delivered.remember(key, clock::now());
+                taken.push(key);
+            }
             last = reply;
             if let Some(earlier) = session.replace(one) {
                 earlier.quit().await;

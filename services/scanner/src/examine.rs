@@ -70,6 +70,8 @@ pub struct Examination {
     waiting: Vec<Content>,
     /// What looking at pictures and documents may still cost.
     budget: Budget,
+    /// What was read where the dialogue is held, by its cost.
+    spent_in_place: usize,
     /// Pictures and documents for which there was no room when the same mail came before.
     left_out_before: usize,
     /// Name of all its parts, once it is asked for.
@@ -121,6 +123,7 @@ impl Examination {
             own: Vec::new(),
             waiting: Vec::new(),
             budget: Budget::default(),
+            spent_in_place: 0,
             left_out_before: 0,
             all_parts: None,
             answers: Vec::new(),

@@ -10,13 +10,14 @@ use tamis_domain::outline::Part;
 use tamis_domain::reading::{PartFacts, PartReading, Tokens};
 use tamis_learning::hashing::SiteKey;
 use tamis_learning::tokens::of_part;
-use tamis_message::reading::{Budget, is_costly, read_part_within};
+use tamis_message::reading::{Budget, affordable, is_costly, read_part_within};
 use tamis_message::sketch::image::is_picture;
 
 use crate::snapshot::Snapshot;
 
-/// Content longer than this is read on a thread that may block; reading it takes more than about a millisecond.
-const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of a mail that are read where its dialogue is held, counted as what they cost: some milliseconds. What is longer, or
+/// comes after so much, is read on a thread that may block, so that a mail of a thousand parts holds up nobody else's.
+pub const IN_PLACE_BYTES_MAX: usize = 128 * 1024;
 
 /// Long or costly parts read at the same time, at least: one slow document alone must not hold up all others.
 pub const READERS_MIN: usize = 2;
@@ -47,21 +48,24 @@ pub fn put_in_order(contents: &mut [Content]) {
     });
 }
 
-/// Whether reading this takes long, or much memory: then it wants a place among the readers.
+/// What reading this costs of [`IN_PLACE_BYTES_MAX`], of which `spent` are gone. `None` if it takes long, or much memory: then
+/// it wants a place among the readers.
 #[must_use]
-pub fn is_long(content: &[u8]) -> bool {
-    content.len() > IN_PLACE_BYTES_MAX || is_costly(content)
+pub fn cost_in_place(content: &[u8], spent: usize) -> Option<usize> {
+    let (bytes, cost) = affordable(content, IN_PLACE_BYTES_MAX.saturating_sub(spent));
+    (bytes == content.len() && !is_costly(content)).then_some(cost)
 }
 
-/// Reads and judges one part's content; pictures and documents are looked at as long as the mail's budget lasts.
+/// Reads and judges one part's content, `in_place` or on a thread that may block; pictures and documents are looked at as long as the mail's budget lasts.
 pub async fn read(
     part: &Part,
     content: Vec<u8>,
     snapshot: &Arc<Snapshot>,
     key: Option<SiteKey>,
     budget: &mut Budget,
+    in_place: bool,
 ) -> Read {
-    if !is_long(&content) {
+    if in_place {
         let (read, left) = guarded(part, &content, snapshot, key, *budget);
         *budget = left;
         return read;

@@ -150,7 +150,9 @@ async fn with_split_the_other_groups_get_their_own_mail_by_smtp() {
     assert!(
         taken[0].1.contains("X-Tamis-Status: spam\r\n") && taken[0].1.contains("X-Spam-Flag: YES")
     );
-    assert!(taken[0].1.ends_with("From: a@example.org\r\nSubject: lunch\r\n\r\nsee you\r\n"));
+    assert!(taken[0].1.ends_with(
+        "From: a@example.org\r\nSubject: lunch\r\nMessage-ID: <1@example.org>\r\n\r\nsee you\r\n"
+    ));
     assert_eq!(taken[1].0, ["RCPT TO:<spam@example.net>"]);
     assert_eq!(taken.len(), 2);
 }
@@ -194,7 +196,7 @@ async fn the_same_mail_has_the_same_names_through_milter_and_lmtp() {
     let mut mta = Mta::connect(house.door(Door::Milter), ALL).await;
     mta.message(&["b@example.com"], "see you\r\n").await;
     let mut lmtp = super::talk::Talk::hello(house.door(Door::Lmtp), "LHLO").await;
-    let text = "Received: by mta.test\r\nFrom: a@example.org\r\nX-Tamis-Status: trusted\r\nSubject: lunch\r\nx-tamis-status: trusted\r\n\r\nsee you\r\n\r\n";
+    let text = "Received: by mta.test\r\nFrom: a@example.org\r\nX-Tamis-Status: trusted\r\nSubject: lunch\r\nMessage-ID: <1@example.org>\r\nx-tamis-status: trusted\r\n\r\nsee you\r\n\r\n";
     lmtp.mail(&["b@example.com"], text, 1).await;
     let offers = house.scanners[0].offers();
     assert_eq!(offers[0].outline.header_digest, offers[1].outline.header_digest);

@@ -18,6 +18,7 @@ pub const HEADER: &[(&str, &str)] = &[
     ("From", " a@example.org"),
     ("X-Tamis-Status", " trusted"),
     ("Subject", " lunch"),
+    ("Message-ID", " <1@example.org>"),
     ("x-tamis-status", " trusted"),
 ];
 

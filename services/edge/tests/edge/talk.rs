@@ -7,8 +7,7 @@ use tokio::net::TcpStream;
 
 pub struct Talk(BufReader<TcpStream>);
 
-pub const MAIL: &str =
-    "From: a@example.org\r\nSubject: lunch\r\nX-Tamis-Status: trusted\r\n\r\nsee you at noon\r\n";
+pub const MAIL: &str = "From: a@example.org\r\nSubject: lunch\r\nMessage-ID: <1@example.org>\r\nX-Tamis-Status: trusted\r\n\r\nsee you at noon\r\n";
 
 impl Talk {
     /// Connects and hears the greeting.

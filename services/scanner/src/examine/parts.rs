@@ -109,14 +109,18 @@ impl Examination {
             return Some((facts, false));
         }
         let mut reader = None;
-        if reading::is_long(&bytes) {
+        let in_place = reading::cost_in_place(&bytes, self.spent_in_place);
+        self.spent_in_place += in_place.unwrap_or_default();
+        if in_place.is_none() {
             reader = Some(timeout_at(until.into(), scanner.readers.acquire()).await.ok()?.ok()?);
             // Copies of one newsletter wait for each other here: one of them has read it meanwhile.
             if let Some(known) = scanner.memory.recall_near(&key) {
                 return Some((known, true));
             }
         }
-        let read = reading::read(part, bytes, &self.snapshot, self.key, &mut self.budget).await;
+        let in_place = in_place.is_some();
+        let read =
+            reading::read(part, bytes, &self.snapshot, self.key, &mut self.budget, in_place).await;
         drop(reader);
         if read.is_sound {
             scanner.memory.keep(key, Arc::clone(&read.facts));

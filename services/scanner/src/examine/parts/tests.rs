@@ -69,3 +69,26 @@ async fn copies_that_wait_for_a_reader_take_what_the_first_of_them_read() {
     let (Some(first), Some(second), Some(third)) = copies else { panic!("all are read") };
     assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&second, &third), "read once");
 }
+
+#[tokio::test]
+async fn a_mail_of_many_short_parts_holds_its_thread_no_longer_than_one_long_part_would() {
+    let scanner = scanner();
+    let all = u32::try_from(reading::readers()).expect("a few");
+    let places = scanner.readers.acquire_many(all).await.expect("places");
+    let count = 2 * reading::IN_PLACE_BYTES_MAX / 1024;
+    let text = |number: usize| format!("{number:01024}");
+    let part = |number| format!("--A\r\n\r\n{}\r\n", text(number));
+    let body: String = (0..count).map(part).collect();
+    let mail =
+        format!("Subject: x\r\nContent-Type: multipart/mixed; boundary=A\r\n\r\n{body}--A--\r\n");
+    let (mut offer, _) = offer(1);
+    offer.outline = tamis_message::digesting::dissect(mail.as_bytes()).outline;
+    let contents = (0..count)
+        .map(|number| Content { part: number as u16 + 1, bytes: text(number).into_bytes() })
+        .collect();
+    let mut mail = Examination::begin(scanner.snapshot.take(), &offer, 1_795_000_000);
+    mail.read(&scanner, &offer, contents, clock::now() + SOON).await;
+    let read = mail.facts.iter().flatten().count();
+    assert_eq!(read, reading::IN_PLACE_BYTES_MAX / 1024, "the rest wants a reader");
+    drop(places);
+}
