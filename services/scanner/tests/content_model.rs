@@ -108,7 +108,8 @@ fn report() -> String {
 #[tokio::test]
 async fn a_bounce_stays_formal_whatever_the_model_says_of_the_mail_that_comes_back() {
     let (with, without) = (scanner(true), scanner(false));
-    assert!(said(&with, offer(&report())).await.is_some_and(|said| said.weight >= 5.0));
+    let opinion = said(&with, offer(&report())).await.expect("an opinion");
+    assert!(opinion.weight >= 3.0, "it accuses: {opinion:?}");
     for scanner in [&with, &without] {
         let verdict = scanner.judge(offer(&report()), 1_795_000_000).await.unwrap();
         assert_eq!(verdict.status, Status::Formal, "{verdict:?}");
