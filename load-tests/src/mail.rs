@@ -16,7 +16,7 @@ pub mod wires;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::process::{cpu_seconds_of_family, memory_of_family, on_core};
 use crate::times::Times;
@@ -93,6 +93,20 @@ impl Measured {
     pub fn cpu_ms_each(&self) -> f64 {
         let all: f64 = self.costs.iter().map(|cost| cost.cpu_s).sum();
         1_000.0 * all / self.seen.answered() as f64
+    }
+
+    /// Whether each mail that was taken arrived, once.
+    ///
+    /// # Errors
+    /// One was lost or doubled: what was measured besides is worth nothing then.
+    pub fn none_is_lost(&self) -> Result<()> {
+        let (lost, doubled) = self.lost_and_doubled;
+        ensure!(
+            lost + doubled == 0,
+            "{}: {lost} mails were lost and {doubled} doubled",
+            self.filter
+        );
+        Ok(())
     }
 }
 

@@ -3,32 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, missing_docs)]
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use tamis_documents::document::{Document, Format, read};
 use tamis_documents::work::{Budget, Cut, DOCUMENT_WORK_MAX};
+use tamis_testkit::corpus;
 
-/// The archive; `None` if the environment says that there is none.
+/// The archive, decompressed; `None` if the environment says that there is none.
 fn archive() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let corpus = match std::env::var_os("TAMIS_TEST_CORPUS") {
-        Some(none) if none == "none" => return None,
-        Some(path) => PathBuf::from(path),
-        None => beside,
-    };
-    let archive = corpus.join("vectors.tar.xz");
-    assert!(archive.is_file(), "no {}; TAMIS_TEST_CORPUS=none does without", archive.display());
-    Some(archive)
+    let archive = corpus::archive("vectors.tar.xz")?;
+    Some(corpus::decompressed(&archive, Path::new(env!("CARGO_TARGET_TMPDIR"))))
 }
 
 /// Name and content of each file, unpacked in memory (ustar: POSIX.1-1988; long names as GNU and PAX write them).
 fn files(archive: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut xz = Command::new("xz").arg("-dc").arg(archive).stdout(Stdio::piped()).spawn().unwrap();
-    let mut tar = Vec::new();
-    xz.stdout.take().unwrap().read_to_end(&mut tar).unwrap();
-    assert!(xz.wait().unwrap().success(), "xz unpacks the archive");
+    let tar = fs::read(archive).unwrap();
     let text =
         |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').trim().to_owned();
     let (mut files, mut long, mut at) = (Vec::new(), None, 0);

@@ -16,4 +16,5 @@
 //! **If it fails** it panics with the reason and the end of the peer's log: to a test that is a failure. Peers die with
 //! their test, and with their namespace at the latest.
 
+pub mod corpus;
 pub mod peers;

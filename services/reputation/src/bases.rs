@@ -180,20 +180,38 @@ async fn look(
             if is_known { Ok(None) } else { directory.in_force() }
         });
         match looked.await {
-            Ok(Some(release)) => {
-                in_force.send_if_modified(|known| {
-                    let is_new = known.as_deref() != Some(&release);
-                    if is_new {
-                        *known = Some(Arc::new(release));
-                    }
-                    is_new
-                });
-            }
+            Ok(Some(release)) => announce(&in_force, release),
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "the bases in force cannot be read"),
         }
         if let Some(release) = &*in_force.borrow() {
             metrics.in_force(&release.signed.manifest, clock::unix_seconds());
+        }
+    }
+}
+
+/// Tells once that this is in force: who pulled it and who looks at the directory may each be the first to see it.
+fn announce<T: PartialEq>(in_force: &watch::Sender<Option<Arc<T>>>, now: T) {
+    in_force.send_if_modified(|known| {
+        let is_new = known.as_deref() != Some(&now);
+        if is_new {
+            *known = Some(Arc::new(now));
+        }
+        is_new
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_force_is_told_once_whoever_sees_it_first_so_no_release_is_taken_twice() {
+        let (in_force, mut followed) = watch::channel(None);
+        for (release, is_told) in [(1, true), (1, false), (2, true), (1, true), (1, false)] {
+            announce(&in_force, release);
+            assert_eq!(followed.has_changed().unwrap(), is_told, "{release}");
+            assert_eq!(followed.borrow_and_update().as_deref(), Some(&release));
         }
     }
 }

@@ -35,6 +35,10 @@ pub const PEERS_MAX: usize = 64;
 /// Replicas of Redis that may be waited for.
 pub const ACKS_MAX: u8 = 16;
 
+/// For calls in hand after the request to end. A write waits for a disk or for Redis, 2 s at most; who lets a call hang
+/// for longer loses its connection.
+pub const GRACE: Duration = Duration::from_secs(5);
+
 /// What was written. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -175,6 +179,8 @@ pub struct Config {
     pub rules: Rules,
     /// Rates of answers and challenges.
     pub limits: Limits,
+    /// For calls of administration in hand after the request to end: [`GRACE`].
+    pub grace: Duration,
     /// Signed bases, if this node has any: the section `[bases]`, which whoever starts the service puts here.
     pub bases: Option<crate::feed::Settings>,
 }
@@ -242,6 +248,7 @@ impl Typed {
                 },
                 challenges: Rate { per_second: self.challenges_per_second, ..defaults.challenges },
             },
+            grace: GRACE,
             bases: None,
         })
     }

@@ -44,10 +44,6 @@ const CALLS_PER_CONNECTION_MAX: usize = 64;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-/// For calls in hand after the request to end. A write waits for a disk or for Redis, 2 s at most; who lets a call hang
-/// for longer loses its connection.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// File of the state directory that says which values were held when it was last used.
 const SHARD_FILE: &str = "shard";
 
@@ -222,7 +218,9 @@ impl Service {
         is_ready.set(true);
         background.spawn(ready_while(is_fit.clone(), is_ready.clone(), shutdown.clone()));
         let served = match self.grpc {
-            Some(listener) => grpc(listener, tls, admin, is_fit, &shutdown).await,
+            Some(listener) => {
+                grpc(listener, tls, admin, is_fit, &shutdown, self.config.grace).await
+            }
             None => {
                 drop(admin);
                 shutdown.requested().await;
@@ -418,6 +416,7 @@ async fn grpc(
     admin: Admin,
     is_fit: Fit,
     shutdown: &Shutdown,
+    grace: Duration,
 ) -> Result<(), Failure> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ReputationServer<Admin>>().await;
@@ -442,9 +441,9 @@ async fn grpc(
     });
     let left = async {
         shutdown.requested().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(grace).await;
         tracing::warn!(
-            "connections of administration that did not end in {GRACE:?} are broken off"
+            "connections of administration that did not end in {grace:?} are broken off"
         );
         over.request();
         std::future::pending().await

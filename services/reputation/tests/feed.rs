@@ -7,6 +7,7 @@ mod bases;
 #[path = "feed/support.rs"]
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bases::Authority;
@@ -23,11 +24,31 @@ use tamis_runtime::metrics::Metrics;
 /// From a report at the hub to its answer at a site behind a region.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 
-const WRITES: usize = 30;
+/// Hubs, each with a region and a site of its own, that work side by side: nearly all the time is waiting.
+const CHAINS: usize = 3;
+
+/// Writes at each hub.
+const WRITES: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_reported_at_the_hub_is_answered_at_a_site_behind_a_region_in_time() {
-    let authority = Authority::new();
+    let authority = Arc::new(Authority::new());
+    let chains: Vec<_> = (0..CHAINS).map(|_| tokio::spawn(chain(Arc::clone(&authority)))).collect();
+    let mut times = Vec::new();
+    for chain in chains {
+        times.extend(chain.await.unwrap());
+    }
+    times.sort();
+    let (p50, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    let count = times.len();
+    println!(
+        "reported at the hub to answered at the site, {count} times: p50 {p50:?}, the longest {longest:?}"
+    );
+    assert!(longest < ANSWER_TIME_MAX, "{times:?}");
+}
+
+/// How long each write at a hub took to a site behind a region.
+async fn chain(authority: Arc<Authority>) -> Vec<Duration> {
     let mut hub = Node::hub(&authority, None).await;
     let mut region = Node::below(&authority, &hub).await;
     let mut site = Node::below(&authority, &region).await;
@@ -40,12 +61,6 @@ async fn what_is_reported_at_the_hub_is_answered_at_a_site_behind_a_region_in_ti
         hub.add(item, Class::Phishing).await;
         times.push(site.wait_for(item, Some(Class::Phishing)).await);
     }
-    times.sort();
-    let (p50, p99) = (times[WRITES / 2], times[WRITES * 99 / 100]);
-    println!(
-        "reported at the hub to answered at the site, {WRITES} times: p50 {p50:?}, p99 (the longest) {p99:?}"
-    );
-    assert!(p99 < ANSWER_TIME_MAX, "{times:?}");
     assert_eq!(region.class(link("0.example")).await, Some(Class::Phishing));
 
     let why = site.why(link("3.example")).await;
@@ -61,6 +76,7 @@ async fn what_is_reported_at_the_hub_is_answered_at_a_site_behind_a_region_in_ti
     println!("deleted at the hub to unknown at the site: {took:?}");
     assert!(took < ANSWER_TIME_MAX);
     assert!(!site.why(link("3.example")).await.listed);
+    times
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,7 +58,7 @@ fn scenario(program: &Path, name: &str, with_peers: bool) -> Result<Vec<Figure>>
     let file = root().join(format!("load-tests/scenarios/{name}.toml")).display().to_string();
     let mut words = vec![file.as_str(), "--seconds", SECONDS, "--out", &out];
     words.extend((!with_peers).then_some("--no-peers"));
-    Ok(lines(&run(program, &words, "written to ")?))
+    Ok(lines(&run(program, &words)?))
 }
 
 /// Whether a program of this name can be started.
@@ -68,13 +68,15 @@ pub(super) fn is_installed(program: &str) -> bool {
     tried.status().is_ok()
 }
 
-/// What a program said. It ends with a failure also where a goal was missed: `done` is said by one that came to its end.
-pub(super) fn run(program: &Path, words: &[&str], done: &str) -> Result<String> {
+/// With this a program of `load-tests` ends that measured to its end and missed a goal, which its figures say.
+const GOAL_MISSED: i32 = 3;
+
+/// What a program said that measured to its end. One that lost a mail did not, however much it had written by then.
+pub(super) fn run(program: &Path, words: &[&str]) -> Result<String> {
     let ran = Command::new(program).args(words).stdin(Stdio::null()).output();
     let ran = ran.with_context(|| format!("{} could not be started", program.display()))?;
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    let is_done = !done.is_empty() && said.lines().any(|line| line.starts_with(done));
-    if !ran.status.success() && !is_done {
+    if !ran.status.success() && ran.status.code() != Some(GOAL_MISSED) {
         bail!("{} {words:?}: {}", program.display(), String::from_utf8_lossy(&ran.stderr));
     }
     Ok(said)

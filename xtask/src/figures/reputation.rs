@@ -41,7 +41,7 @@ pub(super) fn visible(binaries: &Binaries) -> Result<Vec<Figure>> {
 /// Servers chosen by measured response time, in simulated worlds.
 pub(super) fn selection(binaries: &Binaries) -> Result<Vec<Figure>> {
     let [selection] = load_tests(["selection"], binaries.is_debug)?;
-    Ok(lines(&run(&selection, &["simulate"], "")?))
+    Ok(lines(&run(&selection, &["simulate"])?))
 }
 
 fn of(binaries: &Binaries, what: &str, how: &[&str]) -> Result<Vec<Figure>> {
@@ -49,5 +49,5 @@ fn of(binaries: &Binaries, what: &str, how: &[&str]) -> Result<Vec<Figure>> {
     let folder = super::machine::Folder::new()?;
     let out = folder.path().join("figures.md").display().to_string();
     let words = [&[what], &TAUGHT[..], how, &["--out", &out]].concat();
-    Ok(lines(&run(&program, &words, "written to ")?))
+    Ok(lines(&run(&program, &words)?))
 }

@@ -198,6 +198,38 @@ fn the_same_mail_through_every_door_has_the_same_header_name() {
 }
 
 #[test]
+fn mails_of_different_people_share_a_name_only_where_they_are_copies_of_one_mail() {
+    let head = "From: ann@example.org\nTo: list@example.com\nCc: c@example.com\nSubject: s\n\
+        Date: d\nMessage-ID: <1@example.org>\n";
+    let body = "Content-Type: multipart/mixed; boundary=B\n\n--B\n\none\n--B\n\ntwo\n--B--\n";
+    let name =
+        |head: &str, body: &str| mail_name(&dissect(format!("{head}{body}").as_bytes()).outline);
+    let mail = name(head, body);
+    // Who gets a copy stands in the envelope and in traces: what one copy felled counts for all of them.
+    let traces =
+        "Return-Path: <v+bob@example.com>\nDelivered-To: bob@example.com\nReceived: by x\n";
+    assert_eq!(mail, name(&format!("{traces}{head}"), body));
+    // Whoever writes himself, to others, about something else, at another time, or other words, writes another mail.
+    let lines: Vec<&str> = head.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        for changed in [format!("{line}x"), format!("{line}\n{line}"), "X: y".to_owned()] {
+            let mut lines: Vec<&str> = lines.clone();
+            lines[at] = &changed;
+            assert_ne!(mail, name(&format!("{}\n", lines.join("\n")), body), "{changed}");
+        }
+    }
+    let parts = ["--B\n\none\n", "--B\n\ntwo\n"];
+    for other in [
+        body.replace("one", "One"),
+        body.replace(&parts.concat(), &[parts[1], parts[0]].concat()),
+        body.replace(parts[1], ""),
+        body.replace(parts[1], &parts[1].repeat(2)),
+    ] {
+        assert_ne!(mail, name(head, &other), "{other}");
+    }
+}
+
+#[test]
 fn oddities_are_counted() {
     let read = dissect(b"Subject: \xe9\r\nSubject: b\r\nX: \0\n\r\na\rb\r\n");
     for (oddity, times) in [

@@ -1,5 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -180,4 +181,35 @@ async fn connections_come_as_a_sequence_too() {
         assert_eq!(stream.peer(), Peer::Tcp(client.local_addr().unwrap()));
         assert!(!stream.is_write_vectored(), "or a short answer takes a packet for each frame");
     }
+}
+
+/// The longest that the system holds an acknowledgement back is 40 ms, and it is the shortest, too.
+const HELD_BACK: Duration = Duration::from_millis(40);
+
+#[tokio::test]
+async fn a_peer_that_writes_its_turn_in_two_pieces_does_not_wait_for_a_late_acknowledgement() {
+    let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.address().tcp().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await;
+        let mut buffer = [0; 64];
+        while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+            if buffer[..length].ends_with(b"\n") {
+                stream.write_all(b"heard\n").await.unwrap();
+            }
+        }
+    });
+    // With Nagle's delay, as most programs have it.
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..15 {
+        let began = Instant::now();
+        for piece in ["a turn in", " two pieces\n"] {
+            peer.write_all(piece.as_bytes()).await.unwrap();
+        }
+        peer.read_exact(&mut [0; 6]).await.unwrap();
+        times.push(began.elapsed());
+    }
+    times.sort();
+    assert!(times[times.len() / 2] < HELD_BACK, "{times:?}");
 }

@@ -19,6 +19,15 @@ const RESTRICTED: [&str; 9] = [
     "--ulimit=nproc=4096:4096",
 ];
 
+/// What an image of `scratch` may have beside its program, in bytes: the C library and its loader, 3.2 MB today, and some
+/// lines of names. More is something that nobody meant to ship.
+const BESIDE_PROGRAM_BYTES_MAX: u64 = 4_000_000;
+
+/// Whether an image holds its program and not much else.
+fn is_lean(image_bytes: u64, program_bytes: u64) -> bool {
+    (program_bytes..=program_bytes + BESIDE_PROGRAM_BYTES_MAX).contains(&image_bytes)
+}
+
 /// A store of images of one test, and what runs from it.
 struct Store {
     folder: tempfile::TempDir,
@@ -124,6 +133,11 @@ fn images_of_scratch_run_without_root_or_a_root_to_write_to_and_end_in_good_orde
         assert_eq!(user, "65532:65532");
         let label = "{{index .Config.Labels \"org.opencontainers.image.version\"}}";
         assert_eq!(store.said(&["image", "inspect", "-f", label, &tagged]), "test");
+        let size = store.said(&["image", "inspect", "-f", "{{.Size}}", &tagged]);
+        let size = size.parse().expect("bytes");
+        let program = fs::metadata(own_program(image).get_program()).expect("a program").len();
+        println!("{image}: {size} bytes, {program} of them the program");
+        assert!(is_lean(size, program), "{image} has {size} bytes, its program {program}");
         let at = format!("127.0.0.1:{port}");
         let name = store.run(image, arguments, &["probe", "ready", "--at", &at]);
         let status = proc_of(&store, &name, "status");
@@ -150,4 +164,14 @@ fn images_of_scratch_run_without_root_or_a_root_to_write_to_and_end_in_good_orde
         assert!(before.elapsed() < Duration::from_secs(15), "SIGTERM was not heard");
         assert_eq!(store.said(&["inspect", "-f", "{{.State.ExitCode}}", &name]), "0");
     }
+}
+
+#[test]
+fn an_image_may_have_n_bytes_beside_its_program_and_not_one_more() {
+    for (beside, expect) in
+        [(0, true), (BESIDE_PROGRAM_BYTES_MAX, true), (BESIDE_PROGRAM_BYTES_MAX + 1, false)]
+    {
+        assert_eq!(is_lean(1_000 + beside, 1_000), expect, "{beside}");
+    }
+    assert!(!is_lean(999, 1_000), "part of the program is missing");
 }

@@ -38,6 +38,16 @@ fn scenario() -> Scenario {
 }
 
 #[test]
+fn a_run_that_lost_or_doubled_a_mail_has_failed_and_says_how_many() {
+    let run = |lost_and_doubled| Measured { lost_and_doubled, ..measured("Tamis", 1_000) };
+    run((0, 0)).none_is_lost().unwrap();
+    for (counts, said) in [((2, 0), "2 mails were lost"), ((0, 1), "and 1 doubled")] {
+        let error = run(counts).none_is_lost().unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn lines_say_the_cost_of_each_filter_and_the_share_of_each_wire() {
     let all = [measured("Tamis 0.1.0", 1_000), measured("Rspamd 3.4", 9_000)];
     let told: Vec<String> = lines(&scenario(), &all).iter().map(Figure::line).collect();

@@ -105,38 +105,55 @@ fn failing() -> Vec<(&'static str, Script)> {
     ]
 }
 
-#[tokio::test]
-async fn without_a_verdict_the_mail_stays_with_the_previous_hop_unless_somebody_chose_otherwise() {
-    for (name, script) in failing() {
-        for (unscanned, expect, taken) in
-            [("tempfail", "451 4.7.1", 0), ("accept", "250", 1), ("reject", "550 5.7.1", 0)]
-        {
-            let scanner = Scanner::saying(script.clone()).await;
-            let config = format!("deadline_ms = 200\nunscanned = \"{unscanned}\"");
-            let house = House::configured(scanner, Hop::willing().await, &config).await;
-            for (door, verb) in [(Door::Lmtp, "LHLO"), (Door::Smtp, "EHLO")] {
-                let mut mta = Talk::hello(house.door(door), verb).await;
-                let replies = mta.mail(&["b@example.com"], MAIL, 1).await;
-                assert!(replies[0].starts_with(expect), "{name} {unscanned} {door:?}: {replies:?}");
-            }
-            let all = house.hop.taken();
-            assert_eq!(all.len(), 2 * taken, "{name} {unscanned}");
-            for mail in all {
-                assert!(
-                    mail.text.contains("X-Tamis-Rung: not_scanned\r\n"),
-                    "{name}: {}",
-                    mail.text
-                );
-                assert!(!mail.text.contains("trusted"), "{name}");
-            }
-            assert_eq!(house.metric("tamis_edge_rungs_total{rung=\"not_scanned\"}"), 2);
-        }
+/// Plays each of them, all at once: nearly all of their time is waiting.
+async fn at_each_failure<P: Future<Output = ()> + Send + 'static>(
+    play: impl Fn(&'static str, Script) -> P,
+) {
+    let plays = failing().into_iter().map(|(name, script)| tokio::spawn(play(name, script)));
+    for play in plays.collect::<Vec<_>>() {
+        play.await.unwrap();
     }
 }
 
 #[tokio::test]
+async fn without_a_verdict_the_mail_stays_with_the_previous_hop_unless_somebody_chose_otherwise() {
+    at_each_failure(|name, script| async move {
+        for (unscanned, expect, taken) in
+            [("tempfail", "451 4.7.1", 0), ("accept", "250", 1), ("reject", "550 5.7.1", 0)]
+        {
+            without_a_verdict(name, script.clone(), unscanned, expect, taken).await;
+        }
+    })
+    .await;
+}
+
+async fn without_a_verdict(
+    name: &str,
+    script: Script,
+    unscanned: &str,
+    expect: &str,
+    taken: usize,
+) {
+    let scanner = Scanner::saying(script).await;
+    let config = format!("deadline_ms = 200\nunscanned = \"{unscanned}\"");
+    let house = House::configured(scanner, Hop::willing().await, &config).await;
+    for (door, verb) in [(Door::Lmtp, "LHLO"), (Door::Smtp, "EHLO")] {
+        let mut mta = Talk::hello(house.door(door), verb).await;
+        let replies = mta.mail(&["b@example.com"], MAIL, 1).await;
+        assert!(replies[0].starts_with(expect), "{name} {unscanned} {door:?}: {replies:?}");
+    }
+    let all = house.hop.taken();
+    assert_eq!(all.len(), 2 * taken, "{name} {unscanned}");
+    for mail in all {
+        assert!(mail.text.contains("X-Tamis-Rung: not_scanned\r\n"), "{name}: {}", mail.text);
+        assert!(!mail.text.contains("trusted"), "{name}");
+    }
+    assert_eq!(house.metric("tamis_edge_rungs_total{rung=\"not_scanned\"}"), 2);
+}
+
+#[tokio::test]
 async fn a_second_scanner_judges_where_the_first_fails() {
-    for (name, script) in failing() {
+    at_each_failure(|name, script| async move {
         let bad = Scanner::saying(script).await;
         let good = Scanner::accepting().await;
         let config = "deadline_ms = 2000".to_owned();
@@ -149,7 +166,8 @@ async fn a_second_scanner_judges_where_the_first_fails() {
             assert_eq!(replies, ["250 2.0.0 queued as ABC"], "{name}");
         }
         assert_eq!(house.metric("tamis_edge_rungs_total{rung=\"full\"}"), 3, "{name}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -174,7 +192,7 @@ async fn scanners_that_are_gone_are_passed_over_and_if_all_are_the_answer_comes_
 #[tokio::test]
 async fn every_scanner_is_tried_before_a_mail_goes_back_and_silent_ones_leave_time_for_the_others()
 {
-    for (name, script) in failing() {
+    at_each_failure(|name, script| async move {
         let mut scanners = vec![Scanner::accepting().await];
         for _ in 0..3 {
             scanners.push(Scanner::saying(script.clone()).await);
@@ -187,7 +205,8 @@ async fn every_scanner_is_tried_before_a_mail_goes_back_and_silent_ones_leave_ti
             assert_eq!(replies, ["250 2.0.0 queued as ABC"], "{name}");
         }
         assert_eq!(house.metric("tamis_edge_rungs_total{rung=\"full\"}"), 3, "{name}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tamis_runtime::shutdown::Shutdown;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::announce;
 use super::config::Upstream;
 use super::directory::{Directory, Release};
 use super::error::BasesError;
@@ -122,7 +123,7 @@ impl Subscribing {
         let release = pulling::pull(connection, *signed, &self.directory, &self.metrics).await?;
         tracing::info!(generation = release.generation(), "new bases are in force");
         self.metrics.in_force(&release.signed.manifest, tamis_runtime::clock::unix_seconds());
-        self.in_force.send_replace(Some(Arc::new(release)));
+        announce(&self.in_force, release);
         Ok(true)
     }
 

@@ -104,10 +104,7 @@ impl Dns {
         let config = servers(&plan)?;
         let servers = config.name_servers().len().max(1);
         let seats = Semaphore::new(plan.concurrent_per_server.saturating_mul(servers).max(1));
-        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options(&plan))
-            .build()
-            .map_err(|error| NoServers::Resolver(error.to_string()))?;
+        let resolver = resolver(config, options(&plan)).map_err(NoServers::Resolver)?;
         Ok(Self(Arc::new(Inner {
             cache: Cache::new(plan.cache_bytes_max),
             plan,
@@ -199,6 +196,25 @@ fn server(address: SocketAddr) -> NameServerConfig {
 }
 
 /// The resolver's own cache is off: ours also keeps failures, and one cache is enough.
+/// A resolver that believes no certificate. We ask in plain DNS, and the library would else read the system's whole store
+/// of authorities at each start and keep it.
+pub(super) fn resolver(
+    config: ResolverConfig,
+    options: ResolverOpts,
+) -> Result<TokioResolver, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+        .with_tls_config(tls)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
 fn options(plan: &Plan) -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = plan.timeout;

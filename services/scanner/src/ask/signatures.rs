@@ -22,7 +22,7 @@ use tamis_domain::authentication::{
 use tamis_domain::outline::{BodyForm, BodyHash};
 use tamis_domain::suffix::owner;
 
-use super::dns::Session;
+use super::dns::{self, Session};
 
 mod chain;
 mod records;
@@ -90,7 +90,7 @@ impl Verifier {
         let config = ResolverConfig::from_name_servers(Vec::new());
         let mut options = ResolverOpts::default();
         options.cache_size = 0;
-        MessageAuthenticator::new(config, options).map(Self).map_err(|error| error.to_string())
+        dns::resolver(config, options).map(|resolver| Self(MessageAuthenticator(resolver)))
     }
 
     /// Verifies all that the header says about itself, while SPF is checked beside it: servers of the sender that are slow

@@ -1,5 +1,4 @@
-//! Suites of the standards, read from beside the project: they are no part of it. `TAMIS_TEST_CORPUS` says where they
-//! are, `none` that there are none. Cases that fail stand in a list with the reason: one that newly fails breaks the
+//! Suites of the standards, read from beside the project: they are no part of it. Cases that fail stand in a list with the reason: one that newly fails breaks the
 //! test, and so does one that newly passes.
 
 use std::collections::BTreeMap;
@@ -7,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tamis_testkit::corpus;
 use tempfile::TempDir;
 
 /// Reads a YAML file of many documents; `SPF` records count as text unless the name has text of its own (as the
@@ -28,18 +28,12 @@ pub(crate) struct Unpacked {
 
 /// The file of the archive; `None` if the environment says that there is none.
 pub(crate) fn file(path: &str) -> Option<Unpacked> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let corpus = match std::env::var_os("TAMIS_TEST_CORPUS") {
-        Some(none) if none == "none" => return None,
-        Some(path) => PathBuf::from(path),
-        None => beside,
-    };
-    let archive = corpus.join("vectors.tar.xz");
-    assert!(archive.is_file(), "no {}; TAMIS_TEST_CORPUS=none does without", archive.display());
+    let archive = corpus::archive("vectors.tar.xz")?;
+    let archive = corpus::decompressed(&archive, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let folder = tempfile::tempdir().unwrap();
     let mut tar = Command::new("tar");
     let done =
-        tar.arg("-xJf").arg(&archive).arg("-C").arg(folder.path()).arg(path).status().unwrap();
+        tar.arg("-xf").arg(&archive).arg("-C").arg(folder.path()).arg(path).status().unwrap();
     assert!(done.success(), "{path} is in the archive");
     Some(Unpacked { path: folder.path().join(path), _folder: folder })
 }
