@@ -1,7 +1,7 @@
 //! The name of every piece of evidence that there is: what an administrator may set a weight for.
 
 /// All names, in alphabetical order.
-pub const ALL: [&str; 158] = [
+pub const ALL: [&str; 160] = [
     "account_trap",
     "advance_fee",
     "ambiguous",
@@ -94,8 +94,10 @@ pub const ALL: [&str; 158] = [
     "long_line",
     "mailbox_threat",
     "many_relays",
+    "message_external_body",
     "message_id_missing",
     "message_id_odd",
+    "message_partial",
     "mime_version_missing",
     "missing_boundary",
     "mixed_line_ends",

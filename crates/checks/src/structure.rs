@@ -16,7 +16,7 @@ const AMBIGUITIES_MIN: usize = 3;
 #[must_use]
 pub fn judge(outline: &Outline) -> Vec<Evidence> {
     let odd = outline.oddities.iter().map(|(odd, count)| oddity(*odd, *count));
-    let shape = [ambiguous(outline), html_only(outline), image_only(outline)];
+    let shape = [ambiguous(outline), html_only(outline), image_only(outline), elsewhere(outline)];
     odd.chain(shape.into_iter().flatten()).collect()
 }
 
@@ -67,6 +67,20 @@ fn ambiguous(outline: &Outline) -> Option<Evidence> {
     (kinds >= AMBIGUITIES_MIN).then(|| {
         let detail = format!("{kinds} kinds of faults that readers resolve differently");
         Evidence::new("ambiguous", 2.0, Source::Structure, detail)
+    })
+}
+
+/// Content that only the reader's program puts together (RFC 2046 sections 5.2.2 and 5.2.3): nobody on the way sees it whole.
+/// Programs of today send and read neither.
+fn elsewhere(outline: &Outline) -> Option<Evidence> {
+    let has = |media_type: &str| outline.parts.iter().any(|part| part.media_type == media_type);
+    if has("message/partial") {
+        let detail = "a fragment of a mail, of which the rest comes in others";
+        return Some(Evidence::new("message_partial", 1.5, Source::Structure, detail));
+    }
+    has("message/external-body").then(|| {
+        let detail = "a part whose content stands elsewhere";
+        Evidence::new("message_external_body", 1.0, Source::Structure, detail)
     })
 }
 

@@ -63,6 +63,9 @@ fn mail_without_words_is_a_sign() {
         (vec![text(401), image(8192)], vec![]),
         (vec![text(400), image(8191)], vec![]),
         (vec![text(0), image(9000), other], vec![]),
+        (vec![leaf(PartKind::Message, "message/partial", 9)], vec!["message_partial"]),
+        (vec![leaf(PartKind::Text, "message/external-body", 9)], vec!["message_external_body"]),
+        (vec![leaf(PartKind::Message, "message/rfc822", 9)], vec![]),
         (vec![], vec![]),
     ] {
         let outline = Outline { parts, ..Outline::default() };

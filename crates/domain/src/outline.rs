@@ -180,6 +180,12 @@ pub enum Oddity {
 }
 
 impl Oddity {
+    /// Whether something of the mail was not taken apart, so that nobody read it.
+    #[must_use]
+    pub const fn leaves_unread(self) -> bool {
+        matches!(self, Self::TooManyParts | Self::TooDeep | Self::HeaderTooLong)
+    }
+
     /// Every oddity, in wire order.
     pub const ALL: [Self; 19] = [
         Self::BareCr,

@@ -60,7 +60,6 @@ pub const OTHER_TEXTS_MAX: usize = 3;
 /// all other sets. `usual` is the text as [`decode`] made it.
 #[must_use]
 pub fn other_texts(bytes: &[u8], claims: [Option<&str>; 2], usual: &str) -> Vec<String> {
-    let is_wide = |label: &str| label.to_ascii_lowercase().starts_with("utf-16");
     let changes_ascii = |label: &str| is_stateful(label) || is_utf7(label);
     let nuls = bytes.iter().take(TEXT_BYTES_MAX).filter(|byte| **byte == 0).count();
     // Every program knows ISO-2022 where it is declared, and nothing else is; few know UTF-7.
@@ -96,6 +95,15 @@ pub fn other_texts(bytes: &[u8], claims: [Option<&str>; 2], usual: &str) -> Vec<
     others
 }
 
+/// Whether bytes of ASCII are what they are in ASCII, whatever of these claims is believed.
+#[must_use]
+pub(crate) fn keeps_ascii(bytes: &[u8], claims: [Option<&str>; 2]) -> bool {
+    let changes = |label: &str| {
+        is_stateful(label) || is_utf7(label) || label.to_ascii_lowercase().starts_with("utf-16")
+    };
+    marked(bytes).is_none() && !claims.into_iter().flatten().any(changes)
+}
+
 /// UTF-16 says so itself by its first two bytes, whatever was declared (WHATWG Encoding, section 6).
 fn marked(bytes: &[u8]) -> Option<&'static Encoding> {
     match bytes {
@@ -103,6 +111,17 @@ fn marked(bytes: &[u8]) -> Option<&'static Encoding> {
         [0xfe, 0xff, ..] => Some(encoding_rs::UTF_16BE),
         _ => None,
     }
+}
+
+/// The character set that the first two bytes name.
+#[must_use]
+pub(crate) fn marked_label(bytes: &[u8]) -> Option<&'static str> {
+    marked(bytes).map(Encoding::name)
+}
+
+/// Whether this is UTF-16, where other bytes are NUL.
+pub(crate) fn is_wide(label: &str) -> bool {
+    label.to_ascii_lowercase().starts_with("utf-16")
 }
 
 fn is_utf7(label: &str) -> bool {

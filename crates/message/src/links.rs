@@ -1,6 +1,6 @@
 //! Links: found in text, made absolute, and reduced to the host that answers for them.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use tamis_domain::limits::{LINK_BYTES_MAX, LINKS_MAX};
 use tamis_domain::reading::Link;
@@ -21,7 +21,18 @@ pub struct LinkList {
     attempts: usize,
     is_cut: bool,
     base: Option<Base>,
+    /// The last that were offered when the list was full, as they stand.
+    last: VecDeque<(String, Option<String>)>,
+    /// The first of those that lead elsewhere than they show, or to a bare address.
+    telling: Vec<(String, Option<String>)>,
 }
+
+/// Links kept of those that come when the list is full: the last, and those that tell the most. They take the places of
+/// others, so that two hundred harmless links do not hide the one that matters.
+const LAST_MAX: usize = LINKS_MAX / 4;
+
+/// Bytes of a target kept until the end; line ends and blanks go.
+const RAW_BYTES_MAX: usize = 2 * LINK_BYTES_MAX;
 
 impl LinkList {
     /// Says from which page relative targets are followed. The first call counts, as in browsers.
@@ -35,9 +46,29 @@ impl LinkList {
     /// `cid:`), or the list is full.
     pub fn add(&mut self, target: &str, shown: Option<String>) {
         if self.is_full() {
-            self.is_cut = true;
+            return self.add_late(target, shown);
+        }
+        self.add_now(target, shown);
+    }
+
+    fn add_late(&mut self, target: &str, shown: Option<String>) {
+        self.is_cut = true;
+        let target = target.trim_start();
+        let target = &target[..target.floor_char_boundary(RAW_BYTES_MAX)];
+        if self.telling.len() < LAST_MAX && is_telling(target, shown.as_deref()) {
+            let link = (target.to_owned(), shown);
+            if !self.telling.contains(&link) {
+                self.telling.push(link);
+            }
             return;
         }
+        if self.last.len() >= LAST_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back((target.to_owned(), shown));
+    }
+
+    fn add_now(&mut self, target: &str, shown: Option<String>) {
         self.attempts += 1;
         let target = absolute(clean(target), self.base.as_ref());
         let scheme = target.get(..4).unwrap_or_default();
@@ -66,9 +97,48 @@ impl LinkList {
 
     /// The links in the order they were added.
     #[must_use]
-    pub fn into_vec(self) -> Vec<Link> {
+    pub fn into_vec(mut self) -> Vec<Link> {
+        let before = self.links.len();
+        let telling = std::mem::take(&mut self.telling);
+        let last = std::mem::take(&mut self.last);
+        for (target, shown) in telling.into_iter().chain(last) {
+            self.add_now(&target, shown);
+        }
+        let mut late = self.links.split_off(before);
+        make_room(&mut self.links, late.len());
+        self.links.append(&mut late);
         self.links
     }
+}
+
+/// Drops links that tell nothing from the middle, or else the last, until there is room for so many more.
+pub(crate) fn make_room(links: &mut Vec<Link>, more: usize) {
+    let mut beyond = (links.len() + more).saturating_sub(LINKS_MAX);
+    let mut at = 0;
+    links.retain(|Link { target, shown, .. }| {
+        at += 1;
+        let goes = beyond > 0 && at > LINKS_MAX / 2 && !is_telling(target, shown.as_deref());
+        beyond -= usize::from(goes);
+        !goes
+    });
+    links.truncate(links.len().saturating_sub(beyond));
+}
+
+/// Whether a link leads to a bare address, or seems to lead elsewhere than it shows; cheap, as there may be many.
+fn is_telling(target: &str, shown: Option<&str>) -> bool {
+    let Some((_, rest)) = target.split_once("//") else { return false };
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let is_bare = host.starts_with('[')
+        || host.starts_with("0x")
+        || host.bytes().all(|it| it.is_ascii_digit() || b".:%".contains(&it));
+    let shows_other = shown.is_some_and(|shown| {
+        let shown = shown.trim();
+        let shown = shown.split_once("//").map_or(shown, |(_, rest)| rest);
+        let shown = shown.split(['/', ':', '?']).next().unwrap_or_default();
+        shown.contains('.') && !shown.contains(char::is_whitespace) && !host.contains(shown)
+    });
+    !host.is_empty() && (is_bare || shows_other)
 }
 
 /// What a browser makes of an attribute: blanks around and line ends and tabs inside go; cut at `LINK_BYTES_MAX`.
@@ -195,12 +265,7 @@ fn dotted(host: &str) -> Option<String> {
 
 /// Adds the addresses that mail programs find in plain text: `http://`, `https://`, `ftp://`, `www.`, `mailto:`, `a@b.c`.
 pub fn find_links(text: &str, links: &mut LinkList) {
-    let mut words = text.split(is_link_end);
-    while let Some(word) = words.next() {
-        if links.is_full() {
-            links.is_cut |= [word].into_iter().chain(words).any(|word| word.contains("://"));
-            return;
-        }
+    for word in text.split(is_link_end) {
         // Nearly all words have none of these inside.
         if !word.trim_end_matches(['.', ':']).bytes().any(|byte| b".:@".contains(&byte)) {
             continue;
@@ -212,7 +277,9 @@ pub fn find_links(text: &str, links: &mut LinkList) {
         } else if let Some(at) = start_of_www(&lower_start).filter(|&at| word.is_char_boundary(at))
         {
             links.add(&format!("http://{}", trim_link(&word[at..])), None);
-        } else if let Some(address) = mail_address(word) {
+        } else if !links.is_full()
+            && let Some(address) = mail_address(word)
+        {
             links.add(&format!("mailto:{address}"), None);
         }
     }

@@ -7,6 +7,7 @@ mod fold;
 mod html;
 mod paint;
 mod sheet;
+mod squeeze;
 mod style;
 mod view;
 
@@ -17,15 +18,17 @@ pub use html::{ELEMENTS_OPEN_MAX, Rendered, SHOWN_BYTES_MAX, render};
 pub use sheet::{CLASSES_MAX, SELECTORS_MAX, SHEET_BYTES_MAX};
 pub use style::STYLE_BYTES_MAX;
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 use tamis_domain::digest::{SignatureKind, hex};
 use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::outline::{Part, PartKind};
-use tamis_domain::reading::{PartName, PartReading, Text};
+use tamis_domain::reading::{Link, PartName, PartReading, Text};
 
 use crate::charset;
 use crate::digesting::part_digest;
-use crate::links::{LinkList, find_links};
+use crate::links::{LinkList, find_links, make_room};
 use crate::magic::{FileType, file_type};
 use crate::sketch::text::text_name;
 
@@ -37,6 +40,9 @@ pub const BINARY_BYTES_MAX: usize = 96 * 1024;
 
 /// Bytes of those that are read in other ways, too: each way costs as much as the first, and there may be three.
 pub const BINARY_OTHER_BYTES_MAX: usize = 16 * 1024;
+
+/// Of a text that is too long, its end is read besides: this part of what is read of it, so that nothing hides behind it.
+const END_SHARE: usize = 4;
 
 /// One control character in so many bytes is no text: compressed data has one in eleven.
 const BINARY_SHARE: usize = 32;
@@ -102,26 +108,19 @@ fn read_text(
     let charset = part.charset.as_deref();
     // Addresses in headers and reports are those of the mail's way, not links that a person follows.
     let finds_links = !matches!(part.kind, PartKind::HeaderBlock | PartKind::Report);
-    let is_wide = charset.is_some_and(|it| it.to_ascii_lowercase().starts_with("utf-16"));
-    let is_binary = !is_wide && is_binary(content);
-    let most = if is_binary { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
-    let alone = affordable(&content[..content.len().min(most)], TEXT_BYTES_MAX).0;
-    // What the mail's budget cuts is told by the budget: alone the same text is read further.
-    reading.is_cut = alone < content.len();
-    let cut = &content[..budget.take(&content[..alone])];
-    let meta = if is_html { meta_charset(cut) } else { None };
-    let decoded = charset::decode(cut, charset.or(meta.as_deref()));
-    let others = match cut.get(..BINARY_OTHER_BYTES_MAX).filter(|_| is_binary) {
-        None => charset::other_texts(cut, [charset, meta.as_deref()], &decoded.text),
-        Some(start) => {
-            let usual = charset::decode(start, charset.or(meta.as_deref())).text;
-            charset::other_texts(start, [charset, meta.as_deref()], &usual)
-        }
-    };
+    let is_binary = !charset.is_some_and(charset::is_wide) && is_binary(content);
+    let meta = if is_html { meta_charset(content) } else { None };
+    let claims = [charset, meta.as_deref()];
+    let read = excerpt(content, (is_html, is_binary), claims, budget);
+    let Excerpt { start: cut, end, is_all, .. } = &read;
+    reading.is_cut = read.is_cut;
+    let label = charset.or(meta.as_deref());
+    let decoded = charset::decode(cut, label);
+    let others = other_texts(cut, claims, is_binary, &decoded.text);
     reading.is_cut |= is_binary && !others.is_empty() && cut.len() > BINARY_OTHER_BYTES_MAX;
     // A character cut in two at the limit is our doing, not the sender's.
-    let broken_charset = decoded.broken
-        && (content.len() == cut.len() || charset::decode(trim_cut(cut), charset).broken);
+    let broken_charset =
+        decoded.broken && (*is_all || charset::decode(trim_cut(cut), charset).broken);
     let (visible, hidden_chars, links, skeleton) = if is_html {
         let Rendered { visible, hidden_chars, page, links, is_cut, skeleton } =
             render(&decoded.text);
@@ -155,6 +154,11 @@ fn read_text(
         let fits = other.floor_char_boundary(budget.take(other.as_bytes()));
         add_other(reading, &mut folded, &other[..fits], is_html, finds_links);
     }
+    if !end.is_empty() {
+        let label = charset::marked_label(content).or(label);
+        let end = charset::decode(end, label).text;
+        add_other(reading, &mut folded, &end, is_html, finds_links);
+    }
     reading.text = Some(Text {
         visible,
         folded,
@@ -163,6 +167,57 @@ fn read_text(
         homoglyphs,
         broken_charset,
     });
+}
+
+/// What else the bytes say, of those that are no text only at their start.
+fn other_texts(cut: &[u8], claims: [Option<&str>; 2], is_binary: bool, usual: &str) -> Vec<String> {
+    match cut.get(..BINARY_OTHER_BYTES_MAX).filter(|_| is_binary) {
+        None => charset::other_texts(cut, claims, usual),
+        Some(start) => {
+            let usual = charset::decode(start, claims[0].or(claims[1])).text;
+            charset::other_texts(start, claims, &usual)
+        }
+    }
+}
+
+/// What is read of a text.
+struct Excerpt<'a> {
+    /// Its beginning; of a long one without what says nothing.
+    start: Cow<'a, [u8]>,
+    /// Its end, where there is more between them.
+    end: &'a [u8],
+    /// Whether less is read than there is, however much the budget of the mail allows.
+    is_cut: bool,
+    /// Whether nothing was cut off at all.
+    is_all: bool,
+}
+
+fn excerpt<'a>(
+    content: &'a [u8],
+    (is_html, is_binary): (bool, bool),
+    claims: [Option<&str>; 2],
+    budget: &mut Texts,
+) -> Excerpt<'a> {
+    let most = if is_binary { BINARY_BYTES_MAX } else { TEXT_BYTES_MAX };
+    let fits = |text: &[u8]| affordable(&text[..text.len().min(most)], TEXT_BYTES_MAX).0;
+    let (mut start, mut is_squeezed_all) = (Cow::Borrowed(content), true);
+    let mut alone = fits(content);
+    if alone < content.len() && !is_binary && charset::keeps_ascii(content, claims) {
+        let (squeezed, is_all) = budget.squeeze(content, is_html, TEXT_BYTES_MAX);
+        (start, is_squeezed_all) = (Cow::Owned(squeezed), is_all);
+        alone = fits(&start);
+    }
+    // What the mail's budget cuts is told by the budget: alone the same text is read further.
+    let is_cut = alone < start.len() || !is_squeezed_all;
+    let given = budget.take(&start[..alone]);
+    let is_all = given == start.len() && !is_cut;
+    match &mut start {
+        Cow::Borrowed(bytes) => *bytes = &bytes[..given],
+        Cow::Owned(bytes) => bytes.truncate(given),
+    }
+    let end = if is_cut { last_words(content, alone, most / END_SHARE) } else { &[] };
+    let end = &end[..budget.take(end)];
+    Excerpt { start, end, is_cut, is_all }
 }
 
 /// Whether bytes that call themselves text are none: control characters that no text has (but those that switch between
@@ -205,14 +260,31 @@ fn add_other(
         }
         (visible, links.into_vec())
     };
-    for link in links {
-        if reading.links.len() < LINKS_MAX && !reading.links.contains(&link) {
-            reading.links.push(link);
-        }
-    }
+    let known = &reading.links;
+    let mut new: Vec<Link> = links.into_iter().filter(|link| !known.contains(link)).collect();
+    // As much of these as of those: none may push the others out.
+    let many = new.len().saturating_sub(LINKS_MAX / 2);
+    new.drain(..many.min(new.len()));
+    reading.is_cut |= many > 0 || reading.links.len() + new.len() > LINKS_MAX;
+    make_room(&mut reading.links, new.len());
+    reading.links.extend(new);
     let words = fold(&visible).text;
+    let room = FOLDED_BYTES_MAX.saturating_sub(folded.len() + 1);
     folded.push('\n');
-    folded.push_str(&words);
+    folded.push_str(&words[..words.floor_char_boundary(room)]);
+}
+
+/// The last `most` bytes of a text, blanks at its end aside, behind the first `read`; fewer where they cost more.
+fn last_words(content: &[u8], read: usize, most: usize) -> &[u8] {
+    let behind = content.get(read..).unwrap_or_default().trim_ascii_end();
+    let (length, _) = affordable(&behind[behind.len().saturating_sub(most)..], most);
+    let last = &behind[behind.len() - length..];
+    // A character that was cut in two is left out, where it is one of UTF-8; those of UTF-16 begin at even places.
+    let broken = last.iter().take(3).take_while(|byte| (0x80..0xc0).contains(*byte)).count();
+    let start = content.len() - content.trim_ascii_end().len() + last.len() - broken;
+    let is_wide = last.contains(&0);
+    let odd = usize::from(is_wide && (content.len() - start) % 2 == 1);
+    last.get(broken + odd..).unwrap_or_default()
 }
 
 /// The content without its last few bytes.

@@ -461,7 +461,10 @@ impl Examination {
         let known = leaves(offer).filter(|(number, _)| self.facts(*number).is_some()).count();
         let is_complete = known == leaves(offer).count();
         // A budget that ended the reading of a part lowers the rung, now and whenever the facts are remembered.
-        let is_whole = self.left_out() == 0 && self.facts.iter().flatten().all(|it| !it.is_cut);
+        let oddities = &offer.outline.oddities;
+        let is_whole = self.left_out() == 0
+            && self.facts.iter().flatten().all(|it| !it.is_cut)
+            && oddities.iter().all(|(oddity, _)| !oddity.leaves_unread());
         match self.heard {
             Heard::Silent if is_complete || known == 0 => Rung::Local,
             Heard::Partly => Rung::Cached,

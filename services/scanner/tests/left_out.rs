@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tamis_domain::dialogue::{Content, Offer};
 use tamis_domain::digest::{MailId, SignatureKind};
 use tamis_domain::envelope::{Door, Envelope};
-use tamis_domain::limits::{LINKS_MAX, TEXT_BYTES_MAX};
+use tamis_domain::limits::{LINKS_MAX, PARTS_MAX, TEXT_BYTES_MAX};
 use tamis_domain::reputation::{Class, Listing};
 use tamis_domain::status::Rung;
 use tamis_domain::verdict::Verdict;
@@ -191,6 +191,23 @@ async fn of_many_pictures_the_largest_are_looked_at_and_the_rest_is_said_and_not
             let is_known = mail.facts_for_others(number).is_some();
             assert_eq!(is_known, largest.contains(&number), "nobody else shall believe it");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_taken_apart_lowers_the_rung() {
+    let many = |count: usize| vec![("text/plain", b"a".to_vec()); count];
+    let deep: String = (0..40)
+        .map(|at| format!("Content-Type: multipart/mixed; boundary=c{at}\r\n\r\n--c{at}\r\n"))
+        .collect();
+    let deep = format!("x\r\n--b\r\n{deep}\r\nhello\r\n").into_bytes();
+    for (name, parts, rung) in [
+        ("parts", many(PARTS_MAX - 1), Rung::Full),
+        ("parts beyond the limit", many(PARTS_MAX), Rung::Cached),
+        ("containers beyond the limit", vec![("text/plain", deep)], Rung::Cached),
+    ] {
+        let verdict = scanner(Vec::new()).judge(offer(&parts), 1_795_000_000).await.unwrap();
+        assert_eq!(verdict.rung, rung, "{name}");
     }
 }
 

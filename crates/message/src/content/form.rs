@@ -27,9 +27,10 @@ impl Shaper {
         let mut rest = bytes;
         while text && let Some(cr) = memchr::memchr(b'\r', rest) {
             self.without_returns(&rest[..cr], out);
-            self.held_line_feeds += 1;
+            let run = rest[cr..].iter().take_while(|byte| **byte == b'\r').count();
+            self.held_line_feeds += run as u64;
             self.after_cr = true;
-            rest = &rest[cr + 1..];
+            rest = &rest[cr + run..];
         }
         self.without_returns(rest, out);
     }

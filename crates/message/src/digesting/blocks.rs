@@ -41,6 +41,13 @@ impl Blocks {
     pub(super) fn push(&mut self, decoded: &[u8]) {
         let mut rest = decoded;
         while !rest.is_empty() {
+            if self.open.is_none() && self.length == 0 && rest[0] == b'\n' {
+                // Empty lines, of which there may be as many as bytes.
+                let run = rest.iter().take_while(|byte| **byte == b'\n').count();
+                self.before += run as u64;
+                rest = &rest[run..];
+                continue;
+            }
             let length = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let piece;
             (piece, rest) = rest.split_at(length);

@@ -51,13 +51,18 @@ impl Book {
     /// Adds a part; `None` (and an oddity) if there are too many.
     pub(super) fn open(&mut self, part: Part) -> Option<u16> {
         let index = u16::try_from(self.parts.len()).ok();
-        let Some(index) = index.filter(|_| self.parts.len() < PARTS_MAX) else {
+        let Some(index) = index.filter(|_| !self.is_full()) else {
             self.note(Oddity::TooManyParts);
             return None;
         };
         self.parts.push(part);
         self.spans.push(None);
         Some(index)
+    }
+
+    /// Whether there is no room for another part.
+    pub(super) const fn is_full(&self) -> bool {
+        self.parts.len() >= PARTS_MAX
     }
 
     /// The parts so far, for another reading of what follows.

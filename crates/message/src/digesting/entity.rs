@@ -244,7 +244,11 @@ impl Entity {
     /// How the body is to be taken. `may_nest` is false where children would be too deep.
     pub(super) fn shape(&self, may_nest: bool, book: &mut Book) -> Shape {
         let is_multipart = self.media_type.starts_with("multipart/");
-        let is_message = matches!(self.media_type.as_str(), "message/rfc822" | "message/global");
+        let is_message = matches!(
+            self.media_type.as_str(),
+            // The first fragment of a mail begins with its header; the others have none.
+            "message/rfc822" | "message/global" | "message/partial"
+        );
         if !is_multipart && !is_message {
             return Shape::Leaf(kind(&self.media_type));
         }
@@ -328,6 +332,8 @@ fn kind(media_type: &str) -> PartKind {
         | "message/global-headers"
         | "message/global-delivery-status"
         | "message/global-disposition-notification" => PartKind::Report,
+        // What leads elsewhere is told as the fields of a header.
+        "message/external-body" => PartKind::Text,
         text if text.starts_with("text/") => PartKind::Text,
         image if image.starts_with("image/") => PartKind::Image,
         _ => PartKind::Other,

@@ -1,5 +1,6 @@
 //! One header block while its lines come.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use tamis_domain::limits::HEADER_BLOCK_BYTES_MAX;
@@ -8,6 +9,12 @@ use tamis_domain::outline::Oddity;
 use super::book::Book;
 use super::delimiter::{DELIMITER_LINE_BYTES_MAX, Delimiter, View, find};
 use crate::fields::{split_name, without_line_end};
+
+/// Bytes kept of the fields that say how to read the body, where they stand behind `HEADER_BLOCK_BYTES_MAX`.
+const LATE_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of lines that are no fields at the top of a part's header, held until a field says that it is one.
+const HELD_BYTES_MAX: usize = 4096;
 
 /// Whose header it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +56,12 @@ pub(super) struct Head {
     streaming: Option<Fate>,
     /// Whether lines were dropped so far.
     dropped: bool,
-    /// A first line that is no field, until the next one says whether it belongs to the mail.
+    /// First lines that are no fields, until the next one says whether they belong to the mail, or to a header at all.
     held: Option<Vec<u8>>,
+    /// Fields behind what is kept that say how to read the body.
+    late: Vec<u8>,
+    /// Whether the present field is one of these.
+    is_late: bool,
     fields: u32,
     lines: u32,
     eight_bit_line: bool,
@@ -75,6 +86,8 @@ impl Head {
             streaming: None,
             dropped: false,
             held: None,
+            late: Vec::new(),
+            is_late: false,
             fields: 0,
             lines: 0,
             eight_bit_line: false,
@@ -132,6 +145,11 @@ impl Head {
     fn decide(&mut self, whole: bool, view: View<'_>, book: &mut Book) -> Step {
         let line = std::mem::take(&mut self.line);
         let text = without_line_end(&line);
+        if self.owner != Owner::Top
+            && let Some(held) = self.held.take()
+        {
+            return self.decide_held(held, &line, whole, view, book);
+        }
         if let Some(mut held) = self.held.take() {
             if !is_trace(text) {
                 held.extend_from_slice(&line);
@@ -149,7 +167,8 @@ impl Head {
         let fate = self.fate(text);
         if fate == Fate::Kept && !self.is_header_line(&line) {
             if self.fields == 0 {
-                if whole && self.owner == Owner::Top && !self.dropped {
+                let is_part = self.owner != Owner::Top && !line.starts_with(b"--");
+                if whole && (is_part || self.owner == Owner::Top && !self.dropped) {
                     self.held = Some(line);
                     return Step::More;
                 }
@@ -164,14 +183,38 @@ impl Head {
         self.take(fate, line)
     }
 
+    /// What lines are at the top of a part's header of which the first is no field. Some programs pass over that one, so
+    /// where one that says how to read the body comes before an empty line, both are examined.
+    fn decide_held(
+        &mut self,
+        mut held: Vec<u8>,
+        line: &[u8],
+        whole: bool,
+        view: View<'_>,
+        book: &mut Book,
+    ) -> Step {
+        held.extend_from_slice(line);
+        let text = without_line_end(line);
+        if is_mime(text) {
+            book.note(Oddity::BrokenHeader);
+            return if view.doubts { Step::Doubt(held) } else { self.resolve(held, view.loose) };
+        }
+        if !whole || text.is_empty() || text.starts_with(b"--") || held.len() > HELD_BYTES_MAX {
+            return Step::Ended(held);
+        }
+        self.held = Some(held);
+        Step::More
+    }
+
     /// What becomes of a line that is no field, behind some fields: it ends the header of a mail, as MTAs end it, and is
-    /// passed over in others, as mail programs do; loose ones do it the other way round.
+    /// passed over in others, as mail programs do, but for the first; loose ones do it the other way round.
     pub(super) fn resolve(&mut self, line: Vec<u8>, loose: bool) -> Step {
         // What looks like a delimiter ends the header of a mail to all.
         let loose = loose && !line.starts_with(b"--");
-        if (self.owner == Owner::Top) != loose {
+        if (self.owner == Owner::Top || self.fields == 0) != loose {
             return Step::Ended(line);
         }
+        self.fields = self.fields.max(1);
         self.take(Fate::Kept, line)
     }
 
@@ -179,6 +222,10 @@ impl Head {
     fn take(&mut self, fate: Fate, line: Vec<u8>) -> Step {
         self.streaming = (!line.ends_with(b"\n")).then_some(fate);
         self.lines = self.lines.saturating_add(u32::from(fate == Fate::Kept));
+        if self.block.len() + line.len() > HEADER_BLOCK_BYTES_MAX {
+            let continues = matches!(line.first(), Some(b' ' | b'\t'));
+            self.is_late = is_mime(&line) || continues && self.is_late;
+        }
         self.keep(fate, &line);
         self.line = line;
         self.line.clear();
@@ -225,6 +272,19 @@ impl Head {
         }
         let room = HEADER_BLOCK_BYTES_MAX.saturating_sub(self.block.len()).min(piece.len());
         self.block.extend_from_slice(&piece[..room]);
+        if self.is_late {
+            let room = LATE_BYTES_MAX.saturating_sub(self.late.len()).min(piece.len());
+            self.late.extend_from_slice(&piece[..room]);
+        }
+    }
+
+    /// The block as far as it says how to read the body: a block that was cut does not hide that.
+    pub(super) fn declarations(&self) -> Cow<'_, [u8]> {
+        if self.late.is_empty() {
+            return Cow::Borrowed(&self.block);
+        }
+        let lines = memchr::memrchr(b'\n', &self.block).map_or(0, |at| at + 1);
+        Cow::Owned([&self.block[..lines], &self.late].concat())
     }
 
     /// Writes down what was odd, once the block is over.
@@ -237,6 +297,14 @@ impl Head {
             book.note(Oddity::NoHeader);
         }
     }
+}
+
+/// Whether a line is a field that says how to read a body.
+fn is_mime(text: &[u8]) -> bool {
+    split_name(text).is_some_and(|(name, _)| {
+        name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+            || name.eq_ignore_ascii_case(b"mime-version")
+    })
 }
 
 /// Whether a line is a field that only mail servers write, above all others: what stands before it is no mail.

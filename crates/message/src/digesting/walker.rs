@@ -234,23 +234,13 @@ impl Walker {
         }
     }
 
-    /// Takes a line that the header stage gave back: the first of the body, or of the next header.
+    /// Takes lines that the header stage gave back: the first of the body, or of the next header.
     fn again(&mut self, line: &[u8], book: &mut Book) {
         if line.is_empty() {
             return;
         }
-        let Self { stage, frames, habits, begun, .. } = self;
-        let view = view(frames, *habits, begun);
-        match stage {
-            Stage::Head(head) => {
-                let (_, step) = head.push(line, view, book);
-                self.step(step, book);
-            }
-            Stage::Body(body) => {
-                let (_, found) = body.push(line, view, book);
-                self.found(found, book);
-            }
-        }
+        self.offset -= line.len() as u64;
+        self.feed(line, book);
     }
 
     /// The header block is complete: its part begins, and what takes the body with it.
@@ -271,9 +261,10 @@ impl Walker {
         };
         let place = Place { parent, depth, start: body_start };
         let is_message = !matches!(head.owner, Owner::Part { .. });
-        let declared = Declared::read(&head.block, (is_message, in_digest), self.habits, book);
+        let block = head.declarations();
+        let declared = Declared::read(&block, (is_message, in_digest), self.habits, book);
         if declared.is_doubtful {
-            self.doubt(&declared.entity, &head.block, (is_message, in_digest), place, book);
+            self.doubt(&declared.entity, &block, (is_message, in_digest), place, book);
         }
         if head.owner == Owner::Top {
             book.header = head.block;
@@ -399,6 +390,12 @@ impl Walker {
             self.stage = Stage::body(Taker::Nobody);
         } else {
             frame.has_parts = true;
+            if book.is_full() {
+                // Only delimiters matter from here on.
+                book.note(Oddity::TooManyParts);
+                self.stage = Stage::body(Taker::Nobody);
+                return;
+            }
             let owner = Owner::Part {
                 container: frame.part,
                 depth: frame.child_depth,

@@ -71,12 +71,18 @@ fn targets_are_followed_from_the_first_base() {
 }
 
 #[test]
-fn a_list_is_offered_n_links_and_hears_no_more_at_n_plus_1() {
-    for (attempts, kept) in [(ATTEMPTS_MAX - 1, 2), (ATTEMPTS_MAX, 1)] {
+fn a_list_is_offered_n_links_and_keeps_the_last_few_from_n_plus_1_on() {
+    for (attempts, behind, is_kept) in [
+        (ATTEMPTS_MAX - 1, LAST_MAX + 1, true),
+        (ATTEMPTS_MAX, LAST_MAX - 1, true),
+        (ATTEMPTS_MAX, LAST_MAX, false),
+    ] {
         let mut links = LinkList::default();
         (0..attempts).for_each(|_| links.add("http://a.test/", None));
         links.add("http://b.test/", None);
-        assert_eq!(links.into_vec().len(), kept, "{attempts}");
+        (0..behind).for_each(|_| links.add("http://a.test/", None));
+        let kept = links.into_vec().iter().any(|link| link.host == "b.test");
+        assert_eq!(kept, is_kept, "{attempts} and {behind}");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::sketch::file::file_sketch;
 use crate::sketch::image::{self, is_picture, see_within};
 use crate::sketch::text::text_name;
 
+use super::squeeze::{SQUEEZED_BYTES_MAX, Squeezed, squeeze};
 use super::{Folded, collapse, fold};
 
 /// Pictures inside documents of which the codes are read, for each document: the mail's own come first.
@@ -51,6 +52,8 @@ pub fn affordable(content: &[u8], cost: usize) -> (usize, usize) {
 pub struct Texts {
     spent: usize,
     left_out: usize,
+    /// Raw bytes in which what says nothing was passed over.
+    squeezed: usize,
 }
 
 impl Texts {
@@ -60,6 +63,19 @@ impl Texts {
         self.spent += spent;
         self.left_out += usize::from(given < wanted.len());
         given
+    }
+
+    /// A long text without what says nothing, until `most` bytes are left, and whether that is all of it.
+    pub(super) fn squeeze(&mut self, raw: &[u8], is_html: bool, most: usize) -> (Vec<u8>, bool) {
+        let room = (SQUEEZED_BYTES_MAX - self.squeezed).min(raw.len());
+        let Squeezed { mut bytes, looked_at } = squeeze(&raw[..room], is_html, most);
+        self.squeezed += looked_at;
+        // What was passed over by a mail that had its share of that is read as it stands.
+        if bytes.len() < most.min(room) && looked_at == room {
+            let rest = &raw[room..];
+            bytes.extend_from_slice(&rest[..rest.len().min(most)]);
+        }
+        (bytes, looked_at == raw.len())
     }
 }
 

@@ -58,6 +58,7 @@ pub fn render(page: &str) -> Rendered {
 const HIDDEN: Style = Style { gone: Some(true), ..NEUTRAL };
 const NEUTRAL: Style = Style {
     gone: None,
+    firm: false,
     faded: None,
     away: None,
     invisible: None,

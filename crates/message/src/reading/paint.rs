@@ -43,10 +43,13 @@ impl Paint {
     pub(super) fn read(value: &str) -> Self {
         let value = value.trim_end_matches("!important");
         if let Some(digits) = value.strip_prefix('#') {
-            return hexadecimal(digits).map_or(Self::Unknown, Self::Plain);
+            return with_alpha(digits);
         }
         if let Some(rest) = value.strip_prefix("rgba(").or_else(|| value.strip_prefix("rgb(")) {
             return by_numbers(rest);
+        }
+        if let Some(rest) = value.strip_prefix("hsla(").or_else(|| value.strip_prefix("hsl(")) {
+            return by_lightness(rest);
         }
         if value == "transparent" {
             return Self::Nothing;
@@ -83,17 +86,68 @@ fn hexadecimal(digits: &str) -> Option<[u8; 3]> {
     }
 }
 
-/// `255,255,255)` or `255,255,255,0.5)`, after the bracket.
+/// Digits behind `#`; four or eight have the alpha last (CSS Color 4, section 5.2).
+fn with_alpha(digits: &str) -> Paint {
+    let (colour, alpha) = match digits.len() {
+        4 | 8 if digits.is_ascii() => digits.split_at(digits.len() / 4 * 3),
+        _ => (digits, "f"),
+    };
+    match (hexadecimal(colour), alpha) {
+        (Some(_), "0" | "00" | "01" | "02") => Paint::Nothing,
+        (Some(colour), "f" | "ff") => Paint::Plain(colour),
+        _ => Paint::Unknown,
+    }
+}
+
+/// `255,255,255)`, `100%,100%,100%)`, `255 255 255/0.5)` or `255,255,255,0.5)`, after the bracket. Blanks are commas here.
 fn by_numbers(rest: &str) -> Paint {
-    let mut numbers = rest.trim_end_matches(')').split([',', '/']).map(str::parse::<f32>);
-    let mut next = || numbers.next().and_then(Result::ok);
-    let (Some(red), Some(green), Some(blue)) = (next(), next(), next()) else {
+    let Some(([red, green, blue], alpha)) = numbers(rest) else { return Paint::Unknown };
+    let channel = |(number, is_share): (f32, bool)| {
+        // `as` cuts what is out of range, as CSS does.
+        (if is_share { (number * 2.55).round() } else { number }) as u8
+    };
+    seen_through(alpha, [red, green, blue].map(channel))
+}
+
+/// `0,0%,100%)` and so on: black, white and grey are told by their lightness, other hues are not known here.
+fn by_lightness(rest: &str) -> Paint {
+    let Some(([_, (saturation, _), (light, _)], alpha)) = numbers(rest) else {
         return Paint::Unknown;
     };
-    match next() {
-        Some(alpha) if alpha < 0.05 => Paint::Nothing,
-        Some(alpha) if alpha < 1.0 => Paint::Unknown,
-        // `as` cuts what is out of range, as CSS does.
-        _ => Paint::Plain([red, green, blue].map(|channel| channel as u8)),
+    let is_grey = saturation <= 0.0 || light <= 0.0 || light >= 100.0;
+    if is_grey || alpha < 0.05 {
+        seen_through(alpha, [(light * 2.55).round() as u8; 3])
+    } else {
+        Paint::Unknown
     }
+}
+
+fn seen_through(alpha: f32, colour: [u8; 3]) -> Paint {
+    if alpha < 0.05 {
+        Paint::Nothing
+    } else if alpha < 1.0 {
+        Paint::Unknown
+    } else {
+        Paint::Plain(colour)
+    }
+}
+
+/// Three numbers, and whether each is a share of a hundred; and the alpha, which is 1 where nothing is said.
+fn numbers(rest: &str) -> Option<([(f32, bool); 3], f32)> {
+    let rest = rest.trim_end_matches(')');
+    let mut all = rest.split([',', '/']).filter(|number| !number.is_empty()).map(|number| {
+        let (digits, is_share) = match number.strip_suffix('%') {
+            Some(digits) => (digits, true),
+            None => (number.strip_suffix("deg").unwrap_or(number), false),
+        };
+        digits.parse::<f32>().ok().map(|number| (number, is_share))
+    });
+    let colour = [all.next()??, all.next()??, all.next()??];
+    let alpha = match all.next() {
+        None => 1.0,
+        Some(alpha) => {
+            alpha.map(|(number, is_share)| if is_share { number / 100.0 } else { number })?
+        }
+    };
+    Some((colour, alpha))
 }

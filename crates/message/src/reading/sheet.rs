@@ -1,6 +1,6 @@
 //! Style sheets in the page: rules for names, classes and ids of single elements.
 //!
-//! What a browser does more (rules for elements within elements, for devices, of other files) is not followed; where
+//! What a browser does more (rules for elements within elements, for some devices, of other files) is not followed; where
 //! such a rule paints a ground, the colours of this page are not known.
 
 use std::collections::HashMap;
@@ -34,8 +34,21 @@ impl Sheet {
         self.paints_unseen |= read.len() < text.len() || read.contains("@import");
         let plain = without_comments(read);
         let mut rest = plain.as_str();
+        let mut open = 0_usize;
         while let Some((selectors, behind)) = rest.split_once('{') {
-            let selectors = selectors.rsplit(';').next().unwrap_or_default().trim();
+            let mut selectors = selectors.rsplit(';').next().unwrap_or_default().trim();
+            while open > 0
+                && let Some(inside) = selectors.strip_prefix('}')
+            {
+                selectors = inside.trim_start();
+                open -= 1;
+            }
+            if is_for_screens(selectors) {
+                // What it holds follows as rules; the bracket that ends it stands before some selector then.
+                open += 1;
+                rest = behind;
+                continue;
+            }
             if selectors.starts_with('@') && !selectors.starts_with("@font-face") {
                 rest = behind_block(behind);
                 continue;
@@ -90,6 +103,13 @@ impl Sheet {
         }
         style
     }
+}
+
+/// Whether a block of rules holds for every screen.
+fn is_for_screens(selectors: &str) -> bool {
+    let Some(media) = selectors.strip_prefix("@media") else { return false };
+    let is = |wanted: &str| media.trim().eq_ignore_ascii_case(wanted);
+    is("screen") || is("all") || is("only screen")
 }
 
 fn without_comments(text: &str) -> String {

@@ -21,6 +21,8 @@ pub(super) fn never_shown(name: &str) -> bool {
 pub(super) struct Style {
     /// `display: none`.
     pub gone: Option<bool>,
+    /// Whether that is `!important`, which only the same overrides.
+    pub firm: bool,
     /// What else takes an element and all within away: `opacity: 0`, a scale of nothing, no extent.
     pub faded: Option<bool>,
     /// Off the screen, or clipped to nothing.
@@ -48,12 +50,19 @@ impl Style {
         if extent.is_nothing() {
             read.faded = Some(true);
         }
+        // What is cut out of the ground by transparent letters is seen.
+        if read.ink == Some(Paint::Nothing) && text.contains("background-clip:text") {
+            read.ink = Some(Paint::Unknown);
+        }
         read
     }
 
     fn declare(&mut self, property: &str, value: &str) {
         match property {
-            "display" => self.gone = Some(value.starts_with("none")),
+            "display" => {
+                self.gone = Some(value.starts_with("none"));
+                self.firm = value.ends_with("!important");
+            }
             "opacity" => self.faded = Some(tiny(value, 0.1)),
             "visibility" => {
                 self.invisible = Some(value.starts_with("hidden") || value.starts_with("collapse"));
@@ -61,6 +70,9 @@ impl Style {
             "font-size" => self.tiny = Some(tiny(value, 1.5)),
             "font" => self.tiny = font_size(value).map(|size| tiny(size, 1.5)).or(self.tiny),
             "color" => self.ink = Some(Paint::read(value)),
+            "-webkit-text-fill-color" if Paint::read(value) == Paint::Nothing => {
+                self.ink = Some(Paint::Nothing);
+            }
             "background-color" => self.ground = Some(Paint::read(value)),
             "background-image" if !value.starts_with("none") => self.ground = Some(Paint::Unknown),
             "background" => self.ground = ground(value).or(self.ground),
@@ -79,6 +91,10 @@ impl Style {
                 self.away = Some(true);
             }
             "transform" if value.contains("scale(0)") => self.faded = Some(true),
+            "transform" | "translate" if translated(value).any(far) => self.away = Some(true),
+            "filter" if value.strip_prefix("opacity(").is_some_and(|it| tiny(it, 0.1)) => {
+                self.faded = Some(true);
+            }
             _ => {}
         }
     }
@@ -86,7 +102,8 @@ impl Style {
     /// This style, where `stronger` says nothing else.
     pub(super) fn under(self, stronger: &Self) -> Self {
         Self {
-            gone: stronger.gone.or(self.gone),
+            gone: if self.firm && !stronger.firm { self.gone } else { stronger.gone.or(self.gone) },
+            firm: self.firm || stronger.firm,
             faded: stronger.faded.or(self.faded),
             away: stronger.away.or(self.away),
             invisible: stronger.invisible.or(self.invisible),
@@ -150,18 +167,83 @@ fn normal(style: &[u8]) -> String {
         rest = behind.split_once("*/").map_or("", |(_, after)| after);
     }
     out.push_str(rest);
+    if out.contains('\\') {
+        out = unescaped(&out);
+    }
+    if out.contains('(') {
+        out = with_commas(&out);
+    }
     out.retain(|c| !c.is_whitespace());
     out.make_ascii_lowercase();
+    out
+}
+
+/// Blanks between the numbers of a colour as commas: `rgb(255 255 255)`.
+fn with_commas(style: &str) -> String {
+    let mut out = String::with_capacity(style.len());
+    let (mut is_colour, mut is_after_number) = (false, false);
+    for c in style.chars() {
+        match c {
+            '(' => is_colour = is_colour_function(&out),
+            ')' => is_colour = false,
+            _ if is_colour && c.is_whitespace() && is_after_number => out.push(','),
+            _ => {}
+        }
+        is_after_number = c.is_ascii_alphanumeric() || c == '%';
+        out.push(c);
+    }
+    out
+}
+
+fn is_colour_function(before: &str) -> bool {
+    let ends = |name: &str| {
+        let at = before.len().checked_sub(name.len());
+        at.and_then(|at| before.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(name))
+    };
+    ["rgb", "rgba", "hsl", "hsla"].into_iter().any(ends)
+}
+
+/// What escapes stand for (CSS Syntax 3, section 4.3.7): up to six digits and one blank, or any other character.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('\\') {
+        out.push_str(before);
+        let digits = behind.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
+        let (number, after) = behind.split_at(digits);
+        if digits == 0 {
+            let mut letters = behind.chars();
+            out.extend(letters.next());
+            rest = letters.as_str();
+            continue;
+        }
+        let letter = u32::from_str_radix(number, 16).ok().and_then(char::from_u32);
+        // What would end a declaration ends none here, as it ends none there.
+        out.push(
+            letter.filter(|it| it.is_alphanumeric() || "-_".contains(*it)).unwrap_or('\u{fffd}'),
+        );
+        rest = after.strip_prefix(char::is_whitespace).unwrap_or(after);
+    }
+    out.push_str(rest);
     out
 }
 
 /// Whether a length is a number below `limit`, in no unit, `px`, `pt` or `%`; other units are larger.
 fn tiny(value: &str, limit: f32) -> bool {
     number(value).is_some_and(|(number, unit)| {
-        let unit = unit.split(['!', '/']).next().unwrap_or_default();
+        let unit = unit.split(['!', '/', ')']).next().unwrap_or_default();
         let absolute = ["", "px", "pt", "%"].contains(&unit);
         number < if absolute { limit } else { 0.1 }
     })
+}
+
+/// The lengths in `translate(-9999px,0)`, and those of the property of this name.
+fn translated(value: &str) -> impl Iterator<Item = &str> {
+    let inside = value.split_once("translate").map_or("", |(_, behind)| behind);
+    let inside = inside.split_once('(').map_or("", |(_, behind)| behind);
+    let inside = inside.split(')').next().unwrap_or_default();
+    let inside = if value.starts_with(['-', '+']) { value } else { inside };
+    inside.split([',', '('])
 }
 
 /// Whether a length leads off any screen.

@@ -71,6 +71,17 @@ fn text_in_the_colour_of_its_ground_is_not_seen() {
         "<span style='color: rgb(255, 255, 255) !important'>xx</span>",
         "<span style='color:transparent'>xx</span>",
         "<span style='color:rgba(0,0,0,0)'>xx</span>",
+        "<span style='color:rgb(100%, 100% ,100%)'>xx</span>",
+        "<span style='color:RGB(255 255  255)'>xx</span>",
+        "<span style='color:rgb(0 0 0 / 0%)'>xx</span>",
+        "<span style='color:hsl(0,0%,100%)'>xx</span>",
+        "<span style='color:hsla(120deg 50% 50% / 0)'>xx</span>",
+        "<span style='color:#0000'>xx</span>",
+        "<span style='color:#12345600'>xx</span>",
+        "<span style='color:#ffffffff'>xx</span>",
+        "<span style='-webkit-text-fill-color: transparent'>xx</span>",
+        "<span style='c\\6flor:\\77 hite'>xx</span>",
+        "<style>@media screen{.w{color:#fff} .v{color:red}} @media all {}</style><b class=w>xx</b>",
         "<table bgcolor=black><td style='color:#000'>xx</td></table>",
         "<div style='background:#123456 none'><i style='color:#123456'>xx</i></div>",
         "<style>.w{color:#FFF}</style><b class='a w'>xx</b>",
@@ -90,6 +101,16 @@ fn text_in_the_colour_of_its_ground_is_not_seen() {
         "<style>@media (max-width:9px){.w{color:#fff}}</style><i class=w>xx</i>",
         "<style>.w{color:#fff}</style><i class=w style='color:#000'>xx</i>",
         "<body bgcolor=black text=white>xx</body>",
+        "<span style='color:rgb(0 0 0)'>xx</span>",
+        "<b style='background:linear-gradient(a,b);-webkit-background-clip: text;color:transparent'>xx</b>",
+        "<style>.a{} } .w{color:#fff}</style><i class=w>xx</i>",
+        "<span style='color:hsl(0,0%,0%)'>xx</span>",
+        "<span style='color:hsl(200 90% 95%)'>xx</span>",
+        "<span style='color:#000f'>xx</span>",
+        "<span style='color:#ffffff80'>xx</span>",
+        "<style>@media screen{.w{color:#000}}</style><i class=w>xx</i>",
+        "<style>@media screen and (max-width:9px){.w{color:#fff}} @media print{.w{color:#fff}}</style><i class=w>xx</i>",
+        "<style>@media screen{@media print{.w{color:#fff}}}</style><i class=w>xx</i>",
         "<div bgcolor=blue><a style='x:y' href=http://a.test>xx</a></div>",
     ] {
         tricks(shown, "xx", (0, 0, 0));
@@ -115,10 +136,14 @@ fn text_too_small_or_off_the_screen_is_not_seen() {
         "margin:-2000px 0 0 0",
         "position:absolute;clip:rect(0 0 0 0)",
         "clip-path:inset(100%)",
+        "transform:translateX(-9999px)",
+        "transform: rotate(0deg) translate(0, -5000px)",
+        "translate:-9999px 0",
     ] {
         tricks(&format!("a<b style='{away}'>x</b>"), "a", (0, 0, 1));
     }
     tricks("a<b style='margin-left:-20px;clip:rect(0,10px,10px,0)'>x</b>", "ax", (0, 0, 0));
+    tricks("a<b style='transform:translate(-50%, -50%) scale(1)'>x</b>", "ax", (0, 0, 0));
     see("a<b style='opacity:0'>x</b><b style='transform:scale(0)'>y</b>", "a", 2);
     see(
         "<style>.h{display:none}</style>a<b class=h>x</b><b class=h style='display:inline'>b</b>",
