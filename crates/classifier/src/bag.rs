@@ -6,6 +6,9 @@ use crate::group::Group;
 /// 2,048 bytes each).
 pub const FEATURES_MAX: usize = 32 * 1024;
 
+/// Characters of one run, see [`Bag::add_letters`].
+pub(crate) const RUN: usize = 4;
+
 /// Features by number, with repetitions while they are gathered.
 #[derive(Clone, Debug, Default)]
 pub struct Bag {
@@ -42,14 +45,21 @@ impl Bag {
         self.push(hash);
     }
 
-    /// Adds a run of characters as one feature.
+    /// Adds each run of [`RUN`] characters as one feature.
     pub(crate) fn add_letters(&mut self, group: Group, letters: &[char]) {
-        let mut hash = Hash::of(group);
-        for pair in letters.chunks(2) {
-            let second = pair.get(1).map_or(0, |c| u64::from(u32::from(*c)) + 1);
-            hash.word(u64::from(u32::from(pair[0])) << 32 | second);
-        }
-        self.push(hash);
+        let start = Hash::of(group);
+        let number = |c: char| u64::from(u32::from(c));
+        let feature = |run: &[char]| match run {
+            [a, b, c, d] => {
+                let mut hash = start;
+                hash.word(number(*a) << 32 | (number(*b) + 1));
+                hash.word(number(*c) << 32 | (number(*d) + 1));
+                hash.feature()
+            }
+            _ => start.feature(),
+        };
+        let room = FEATURES_MAX - self.features.len();
+        self.features.extend(letters.windows(RUN).take(room).map(feature));
     }
 
     fn push(&mut self, hash: Hash) {
@@ -66,9 +76,15 @@ impl Bag {
 
     /// The same one by one.
     pub(crate) fn sorted(&mut self) -> impl Iterator<Item = (u64, u32)> {
-        self.features.sort_unstable();
+        sort(&mut self.features);
         // There are at most `FEATURES_MAX`.
         self.features.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u32))
+    }
+
+    /// How many different features there are so far.
+    pub(crate) fn different(&mut self) -> usize {
+        sort(&mut self.features);
+        self.features.chunk_by(|a, b| a == b).count()
     }
 
     /// Features so far, repetitions included.
@@ -81,6 +97,53 @@ impl Bag {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.features.is_empty()
+    }
+}
+
+/// Features from which on it pays to part them by their first bits before they are sorted.
+const PARTED_MIN: usize = 96;
+
+/// Sorts features. Those of a text come group after group, and names within a group are hashes: spread evenly.
+fn sort(features: &mut [u64]) {
+    if features.len() < PARTED_MIN || !features.is_sorted_by_key(|it| it >> NAME_BITS) {
+        features.sort_unstable();
+        return;
+    }
+    let mut room = Vec::new();
+    for group in features.chunk_by_mut(|a, b| a >> NAME_BITS == b >> NAME_BITS) {
+        sort_names(group, &mut room);
+    }
+}
+
+/// Sorts features of one group: into as many parts as there are features by their first bits, then each part by itself,
+/// which has one or two, or as many as somebody took pains to put there.
+fn sort_names(names: &mut [u64], room: &mut Vec<u64>) {
+    if names.len() < PARTED_MIN || names.is_sorted() {
+        names.sort_unstable();
+        return;
+    }
+    let bits = names.len().ilog2();
+    let part = |name: &u64| (name >> (NAME_BITS - bits)) as usize & ((1 << bits) - 1);
+    let mut ends = vec![0_usize; 1 << bits];
+    names.iter().for_each(|name| ends[part(name)] += 1);
+    let mut before = 0;
+    for end in &mut ends {
+        before += std::mem::replace(end, before);
+    }
+    room.clear();
+    room.extend_from_slice(names);
+    for name in room.iter() {
+        // What was the start of the part becomes its end.
+        let end = &mut ends[part(name)];
+        names[*end] = *name;
+        *end += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        if end - start > 1 {
+            names[start..end].sort_unstable();
+        }
+        start = end;
     }
 }
 
@@ -115,10 +178,10 @@ impl Hash {
     }
 
     fn text(&mut self, text: &str) {
-        for chunk in text.as_bytes().chunks(8) {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(bytes));
+        let (eights, rest) = text.as_bytes().as_chunks::<8>();
+        eights.iter().for_each(|eight| self.word(u64::from_le_bytes(*eight)));
+        if !rest.is_empty() {
+            self.word(few(rest));
         }
         // The length parts `("ab", "c")` from `("a", "bc")`.
         self.word(text.len() as u64 | 1 << 63);
@@ -130,9 +193,58 @@ impl Hash {
     }
 }
 
+/// One to seven bytes as the lowest of a number. Those in the middle may come twice, to the same place.
+fn few(bytes: &[u8]) -> u64 {
+    let last_at = 8 * (bytes.len() - 1);
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>(), bytes) {
+        (Some(first), Some(last), _) => {
+            let [first, last] = [first, last].map(|it| u64::from(u32::from_le_bytes(*it)));
+            first | last << (last_at - 24)
+        }
+        (_, _, [first, second, .., last]) => {
+            u64::from(*first) | u64::from(*second) << 8 | u64::from(*last) << last_at
+        }
+        (_, _, [first, .., last]) => u64::from(*first) | u64::from(*last) << last_at,
+        (_, _, [only]) => u64::from(*only),
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_bytes_are_the_lowest_of_a_number() {
+        for length in 1..8 {
+            let mut bytes = [0; 8];
+            bytes[..length].copy_from_slice(&b"\x81\x02\x83\x04\x85\x06\x87"[..length]);
+            assert_eq!(few(&bytes[..length]), u64::from_le_bytes(bytes), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn features_are_sorted_whatever_their_order_and_however_alike_they_are() {
+        let mut state = 7_u64;
+        for length in [0, 1, 95, 96, 97, 400, 5000] {
+            for alike in [1, 3, 1 << 20, u64::MAX] {
+                let mut name = || {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ((state >> 16) % alike) & ((1 << NAME_BITS) - 1)
+                };
+                let features: Vec<u64> = (0..length)
+                    .map(|at| name() | ((3 * at / length.max(1)) as u64) << NAME_BITS)
+                    .collect();
+                let turned: Vec<u64> = features.iter().rev().copied().collect();
+                for features in [features, turned] {
+                    let (mut sorted, mut expected) = (features.clone(), features);
+                    sort(&mut sorted);
+                    expected.sort_unstable();
+                    assert_eq!(sorted, expected, "{length} of {alike}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_feature_keeps_its_number_or_every_trained_base_is_worthless() {

@@ -160,22 +160,30 @@ impl<'a> Base<'a> {
     /// The weight of a feature; 0 if the base does not know it.
     #[must_use]
     pub fn weight(&self, group: Group, feature: u64) -> f32 {
+        f32::from(self.quantised(feature)) * self.head.units[usize::from(group.code())]
+    }
+
+    /// The weight as the table says it; 0 if the base does not know the feature.
+    fn quantised(&self, feature: u64) -> i8 {
         let (bucket, check) = place(feature, self.mask);
         let bucket =
             self.table.get(bucket * BUCKET_BYTES..).and_then(<[u8]>::first_chunk::<BUCKET_BYTES>);
-        let Some([a, b, c, d, e, f, g, h, weights @ ..]) = bucket else { return 0.0 };
-        // All four checks at once: nearly all features are unknown, and say so without a branch for each place.
+        let Some([a, b, c, d, e, f, g, h, weights @ ..]) = bucket else { return 0 };
+        // All four checks at once and without a branch: to guess wrong costs more than all of it.
         let differing = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
             ^ (u64::from(u16::from_le_bytes(check)) * EACH_CHECK);
-        if differing.wrapping_sub(EACH_CHECK) & !differing & (EACH_CHECK << 15) == 0 {
-            return 0.0;
-        }
+        let equal = differing.wrapping_sub(EACH_CHECK) & !differing & (EACH_CHECK << 15);
         let weights: &[u8; PLACES] = weights;
-        let known =
-            (0..PLACES).find(|at| (differing >> (16 * at)) as u16 == 0 && weights[*at] != 0);
-        known.map_or(0.0, |at| {
-            f32::from(weights[at].cast_signed()) * self.head.units[usize::from(group.code())]
-        })
+        // The lowest that is marked is equal; behind the last place stands 0.
+        let at = equal.trailing_zeros() / u16::BITS;
+        let weight = (u64::from(u32::from_le_bytes(*weights)) >> (u8::BITS * at)) as u8;
+        if weight == 0 && equal & equal.wrapping_sub(1) != 0 {
+            // An empty place has a check, too.
+            let known =
+                (0..PLACES).find(|at| (differing >> (16 * at)) as u16 == 0 && weights[*at] != 0);
+            return known.map_or(0, |at| weights[at].cast_signed());
+        }
+        weight.cast_signed()
     }
 
     /// What a mail without any feature scores.

@@ -27,15 +27,33 @@ impl Sums {
     #[must_use]
     pub fn of_counted(counted: impl IntoIterator<Item = (u64, u32)>, base: &Base<'_>) -> Self {
         let mut sums = Self::default();
-        for (feature, count) in counted {
-            let Some(group) = group_of(feature) else { continue };
-            let at = usize::from(group.code());
-            let value = value_of(count);
-            sums.squares[at] += value * value;
-            sums.weights[at] += value * base.weight(group, feature);
+        let (mut some, mut gathered) = ([(0, 0); TOGETHER], 0);
+        for one in counted {
+            some[gathered] = one;
+            gathered += 1;
+            if gathered == TOGETHER {
+                sums.add(&some, base);
+                gathered = 0;
+            }
         }
+        sums.add(&some[..gathered], base);
         sums.read = words_in(&sums.squares);
         sums
+    }
+
+    /// Adds features, at most [`TOGETHER`]: first all are looked up.
+    fn add(&mut self, counted: &[(u64, u32)], base: &Base<'_>) {
+        let mut found = [0.0; TOGETHER];
+        for (weight, (feature, _)) in found.iter_mut().zip(counted) {
+            *weight = group_of(*feature).map_or(0.0, |group| base.weight(group, *feature));
+        }
+        for (weight, (feature, count)) in found.iter().zip(counted) {
+            let Some(group) = group_of(*feature) else { continue };
+            let at = usize::from(group.code());
+            let value = value_of(*count);
+            self.squares[at] += value * value;
+            self.weights[at] += value * weight;
+        }
     }
 
     /// The same, read back from what was remembered. `None` if a number is none, or squares are negative.
@@ -101,6 +119,9 @@ impl Sums {
 fn words_in(squares: &[f32; GROUPS]) -> f32 {
     WORDS.iter().map(|group| squares[usize::from(group.code())]).sum()
 }
+
+/// Features that are looked up together: none waits for the memory of the one before.
+const TOGETHER: usize = 32;
 
 /// Groups whose features are words: how many there are says how much there was to read.
 const WORDS: [Group; 3] = [Group::Words, Group::Subject, Group::LinkWords];

@@ -94,13 +94,19 @@ fn read_marked(picture: Marked, mut corners: Vec<Corner>) -> Vec<String> {
 fn counted(samples: &[u8]) -> [u64; 256] {
     // Neighbours are often equal, and adding to one place twice waits for the first time: four tables take turns.
     let mut counts = [[0_u32; 256]; 4];
-    let fours = samples.chunks_exact(4);
-    for sample in fours.remainder() {
+    let (eights, rest) = samples.as_chunks::<8>();
+    for sample in rest {
         counts[0][usize::from(*sample)] += 1;
     }
-    for four in fours {
-        for (counts, sample) in counts.iter_mut().zip(four) {
-            counts[usize::from(*sample)] += 1;
+    for eight in eights {
+        // Paper is mostly blank.
+        let together = u64::from_le_bytes(*eight);
+        if together == together.rotate_left(8) {
+            counts[0][usize::from(eight[0])] += 8;
+            continue;
+        }
+        for (at, sample) in eight.iter().enumerate() {
+            counts[at % 4][usize::from(*sample)] += 1;
         }
     }
     std::array::from_fn(|value| counts.iter().map(|it| u64::from(it[value])).sum())
@@ -203,41 +209,65 @@ fn corners(picture: Grey, threshold: u8) -> [Vec<Corner>; 2] {
     // The heart of a corner is three modules high, so every second row meets it; in tall pictures fewer do.
     let step = (1 + picture.height / 700).max(2);
     for (y, row) in picture.luma.chunks_exact(picture.width).enumerate().step_by(step) {
-        let (mut runs, mut end) = ([0_usize; 5], 0);
-        while end < row.len() {
-            let is_dark = row[end] <= threshold;
-            let length = run(&row[end..], threshold);
-            end += length;
-            runs.rotate_left(1);
-            runs[4] = length;
-            let (corners, left) = &mut found[usize::from(!is_dark)];
-            if *left > 0 && has_heart(runs) && proportioned(runs).is_some() {
-                *left -= 1;
-                measure(marked[usize::from(!is_dark)], runs, end, y, corners);
+        // The end of the present run, and of the five before it.
+        let (mut ends, mut is_dark) = ([0; 6], row.first().is_some_and(|it| *it <= threshold));
+        each_run(row, threshold, |end| {
+            ends = [ends[1], ends[2], ends[3], ends[4], ends[5], end];
+            if has_heart(&ends) {
+                let runs = std::array::from_fn(|at| ends[at + 1] - ends[at]);
+                let (corners, left) = &mut found[usize::from(!is_dark)];
+                if *left > 0 && proportioned(runs).is_some() {
+                    *left -= 1;
+                    measure(marked[usize::from(!is_dark)], runs, end, y, corners);
+                }
             }
-        }
+            is_dark = !is_dark;
+        });
     }
     found.map(|(corners, _)| ranked(corners))
 }
 
-/// Samples from the first on that are dark as it is, or light as it is.
-fn run(samples: &[u8], threshold: u8) -> usize {
-    /// Samples compared together.
-    const TOGETHER: usize = 16;
-    let is_dark = samples.first().is_some_and(|luma| *luma <= threshold);
-    let is_other = |luma: &u8| (*luma <= threshold) != is_dark;
-    let whole = samples
-        .chunks_exact(TOGETHER)
-        .take_while(|some| !some.iter().fold(false, |is_any, luma| is_any | is_other(luma)));
-    let equal = TOGETHER * whole.count();
-    let other = samples[equal..].iter().position(is_other);
-    other.map_or(samples.len(), |at| equal + at)
+/// Calls `ends` with the end of each run of samples that are all dark, or all light.
+fn each_run(row: &[u8], threshold: u8, mut ends: impl FnMut(usize)) {
+    let is_light = |sample: &u8| u64::from(*sample > threshold);
+    let mut before = row.first().map_or(0, is_light);
+    for (number, some) in row.chunks(64).enumerate() {
+        let (eights, rest) = some.as_chunks::<8>();
+        let mut light = 0;
+        for (at, eight) in eights.iter().enumerate() {
+            light |= light_of(u64::from_le_bytes(*eight), threshold) << (8 * at);
+        }
+        for (at, sample) in rest.iter().enumerate() {
+            light |= is_light(sample) << (8 * eights.len() + at);
+        }
+        // A bit for each sample that is not as the one before it.
+        let mut changes = (light ^ (light << 1 | before)) & (u64::MAX >> (64 - some.len()));
+        before = light >> (some.len() - 1) & 1;
+        while changes != 0 {
+            ends(64 * number + changes.trailing_zeros() as usize);
+            changes &= changes - 1;
+        }
+    }
+    if !row.is_empty() {
+        ends(row.len());
+    }
+}
+
+/// A bit for each of eight samples that is brighter than the threshold.
+const fn light_of(samples: u64, threshold: u8) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // The sum of the lower seven bits reaches the eighth if they are above those of the threshold.
+    let sums = (samples & !HIGH) + EACH * (127 - (threshold & 127)) as u64;
+    let light = if threshold < 128 { sums | samples } else { sums & samples };
+    // One factor brings the eight bits together.
+    ((light & HIGH) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 /// Whether the middle run is as long as [`proportioned`] wants it at least: most are not, and this is a cheap question.
-const fn has_heart(runs: [usize; 5]) -> bool {
-    let total = runs[0] + runs[1] + runs[2] + runs[3] + runs[4];
-    14 * runs[2] + 6 >= 3 * total
+const fn has_heart(ends: &[usize; 6]) -> bool {
+    let (heart, total) = (ends[3] - ends[2], ends[5] - ends[0]);
+    14 * heart + 6 >= 3 * total
 }
 
 fn ranked(mut found: Vec<Corner>) -> Vec<Corner> {

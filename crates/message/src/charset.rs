@@ -2,6 +2,8 @@
 
 mod utf7;
 
+use std::borrow::Cow;
+
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use tamis_domain::limits::TEXT_BYTES_MAX;
 
@@ -33,7 +35,7 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
     }
     if bytes.is_ascii() && !label.is_some_and(is_stateful) {
         let known = label.is_none_or(|label| find(label).is_some());
-        return Decoded { text: String::from_utf8_lossy(bytes).into_owned(), broken: !known };
+        return Decoded { text: lossy(bytes).into_owned(), broken: !known };
     }
     let ascii = label.is_some_and(is_ascii);
     let encoding = label.filter(|_| !ascii).and_then(find);
@@ -52,6 +54,12 @@ pub fn decode(bytes: &[u8], declared: Option<&str>) -> Decoded {
     Decoded { text: without_mark(&text).to_owned(), broken: true }
 }
 
+/// UTF-8, what is none of it as U+FFFD. Nearly all is valid: asking so first takes many bytes at a time, where replacing
+/// takes one.
+pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 /// Other readings of one text.
 pub const OTHER_TEXTS_MAX: usize = 3;
 
@@ -61,7 +69,11 @@ pub const OTHER_TEXTS_MAX: usize = 3;
 #[must_use]
 pub fn other_texts(bytes: &[u8], claims: [Option<&str>; 2], usual: &str) -> Vec<String> {
     let changes_ascii = |label: &str| is_stateful(label) || is_utf7(label);
-    let nuls = bytes.iter().take(TEXT_BYTES_MAX).filter(|byte| **byte == 0).count();
+    let looked_at = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
+    let nuls = match memchr::memchr(0, looked_at) {
+        Some(first) => looked_at[first..].iter().filter(|byte| **byte == 0).count(),
+        None => 0,
+    };
     // Every program knows ISO-2022 where it is declared, and nothing else is; few know UTF-7.
     let [declared, meta] = claims;
     let differ = declared.is_some() && meta.is_some() && declared != meta;
@@ -177,7 +189,7 @@ fn without_mark(text: &str) -> &str {
 
 /// Whether UTF-8 was only claimed: more bad bytes than good characters beyond ASCII.
 fn mostly_invalid(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
+    let text = lossy(bytes);
     let bad = text.chars().filter(|&c| c == '\u{fffd}').count();
     let good = text.chars().filter(|&c| !c.is_ascii() && c != '\u{fffd}').count();
     bad > good

@@ -13,6 +13,7 @@ pub use received::relay;
 
 use tamis_domain::reading::{Field, HeaderReading};
 
+use crate::charset::lossy;
 use crate::fields::{fields, unfolded};
 use crate::words;
 
@@ -41,7 +42,7 @@ pub fn read(block: &[u8]) -> HeaderReading {
     for field in fields(block).filter(|field| !field.name.is_empty()) {
         let flat = unfolded(field.value);
         let value = words::decode(&flat);
-        let name = String::from_utf8_lossy(field.name).into_owned();
+        let name = lossy(field.name).into_owned();
         let known = KNOWN.into_iter().find(|it| it.eq_ignore_ascii_case(&name));
         match known.unwrap_or_default() {
             "from" => add_mailboxes(&mut reading.from, &flat),

@@ -6,6 +6,7 @@ use tamis_domain::limits::{LINK_BYTES_MAX, LINKS_MAX};
 use tamis_domain::reading::Link;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::charset::lossy;
 use crate::parameters::unpercent;
 use crate::reading::is_invisible;
 
@@ -238,7 +239,7 @@ fn without_port(host: &str) -> &str {
 
 fn normal_host(host: &str) -> String {
     let bytes = unpercent(host.as_bytes());
-    let text = String::from_utf8_lossy(&bytes);
+    let text = lossy(&bytes);
     let folded: String = text
         .chars()
         .filter(|&c| !is_invisible(c) && !c.is_whitespace())

@@ -1,6 +1,7 @@
 //! A structured MIME field: one word and parameters (RFC 2045 section 5.1, RFC 2231), read the way mail programs do.
 
 use crate::charset;
+use crate::charset::lossy;
 
 /// Parameters read of one field. Real fields have fewer than ten; RFC 2231 pieces count one each.
 pub const PARAMETERS_MAX: usize = 128;
@@ -27,7 +28,7 @@ impl Structured {
             let Some(parameter) = reader.parameter() else { break };
             raw.push(parameter);
         }
-        Self { word: String::from_utf8_lossy(&word).to_ascii_lowercase(), raw }
+        Self { word: lossy(&word).to_ascii_lowercase(), raw }
     }
 
     /// The plain value of a parameter; the first one counts. RFC 2231 pieces are joined, percent escapes resolved.
@@ -117,7 +118,7 @@ impl Structured {
 fn split_charset(value: &[u8]) -> (Option<String>, &[u8]) {
     let mut marks = value.iter().enumerate().filter(|(_, byte)| **byte == b'\'').map(|(at, _)| at);
     let (Some(first), Some(second)) = (marks.next(), marks.next()) else { return (None, value) };
-    let charset = String::from_utf8_lossy(&value[..first]).into_owned();
+    let charset = lossy(&value[..first]).into_owned();
     ((!charset.is_empty()).then_some(charset), &value[second + 1..])
 }
 
@@ -190,7 +191,7 @@ impl Reader<'_> {
             if let Some(behind) = self.rest.strip_prefix(b"=") {
                 self.rest = behind;
                 self.skip_blanks_and_comments();
-                let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+                let name = lossy(name).to_ascii_lowercase();
                 let value = self.value(is_file_name(&name));
                 return Some((name, value));
             }

@@ -27,6 +27,7 @@ use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{Link, PartName, PartReading, Text};
 
 use crate::charset;
+use crate::charset::lossy;
 use crate::digesting::part_digest;
 use crate::links::{LinkList, find_links, make_room};
 use crate::magic::{FileType, file_type};
@@ -314,7 +315,7 @@ fn collapse(text: &str) -> String {
 /// What `<meta charset=...>` or `<meta ... content="...charset=...">` near the top declares.
 fn meta_charset(content: &[u8]) -> Option<String> {
     let top = &content[..content.len().min(CHARSET_SEARCH_BYTES)];
-    let top = String::from_utf8_lossy(top).to_ascii_lowercase();
+    let top = lossy(top).to_ascii_lowercase();
     let (_, behind) = top.split_once("charset=")?;
     let behind = behind.trim_start_matches(['"', '\'', ' ']);
     let length = behind

@@ -1,6 +1,7 @@
 //! Encoded words (RFC 2047) and raw 8-bit text in header values.
 
 use crate::charset;
+use crate::charset::lossy;
 use crate::content::Transfer;
 use tamis_domain::outline::TransferEncoding;
 
@@ -79,7 +80,7 @@ fn read_word(bytes: &[u8]) -> Option<Word> {
     if charset.is_empty() || charset.contains(&b' ') {
         return None;
     }
-    let charset = String::from_utf8_lossy(charset);
+    let charset = lossy(charset);
     let charset = charset.split('*').next().unwrap_or_default().to_ascii_lowercase();
     Some(Word { charset, bytes: decoded, length: 2 + charset_length + 3 + payload_length + 2 })
 }

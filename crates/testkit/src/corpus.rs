@@ -2,6 +2,7 @@
 //! are none.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::UNIX_EPOCH;
@@ -30,22 +31,29 @@ pub fn archive(name: &str) -> Option<PathBuf> {
 /// If `xz` is not there or refuses the archive, or nothing can be written.
 #[must_use]
 pub fn decompressed(archive: &Path, cache: &Path) -> PathBuf {
-    let about = fs::metadata(archive).expect("an archive");
+    let made = decompress(archive, cache);
+    made.unwrap_or_else(|error| panic!("{} cannot be decompressed: {error}", archive.display()))
+}
+
+fn decompress(archive: &Path, cache: &Path) -> io::Result<PathBuf> {
+    let about = fs::metadata(archive)?;
     let age = about.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    let name = archive.file_stem().expect("a name").display();
+    let name = archive.file_stem().unwrap_or_default().display();
     // Another archive under the same name is another file.
     let name = format!("{}-{}-{name}", about.len(), age.unwrap_or_default().as_secs());
     let (made, partial) = (cache.join(&name), cache.join(format!("{name}.partial")));
-    fs::create_dir_all(cache).expect("a directory");
-    let turn = File::create(cache.join(format!("{name}.lock"))).expect("a lock");
-    turn.lock().expect("a turn");
+    fs::create_dir_all(cache)?;
+    let turn = File::create(cache.join(format!("{name}.lock")))?;
+    turn.lock()?;
     if !made.is_file() {
-        let to = File::create(&partial).expect("a file");
-        let status = Command::new("xz").arg("-dc").arg(archive).stdout(to).status();
-        assert!(status.expect("xz").success(), "xz decompresses {}", archive.display());
-        fs::rename(&partial, &made).expect("a name for the whole of it");
+        let to = File::create(&partial)?;
+        let status = Command::new("xz").arg("-dc").arg(archive).stdout(to).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("xz: {status}")));
+        }
+        fs::rename(&partial, &made)?;
     }
-    made
+    Ok(made)
 }
 
 #[cfg(test)]

@@ -126,9 +126,7 @@ fn subject(bag: &mut Bag, header: &HeaderReading) {
     for pair in found.windows(2) {
         bag.add(Group::Subject, pair);
     }
-    for run in letters(core, SUBJECT_LETTERS_MAX).windows(4) {
-        bag.add_letters(Group::SubjectLetters, run);
-    }
+    bag.add_letters(Group::SubjectLetters, &letters(core, SUBJECT_LETTERS_MAX));
     bag.add_number(Group::Header, "subject words", found.len().min(12));
     let letters = written.chars().filter(|c| c.is_alphabetic()).count().max(1);
     let capitals = written.chars().filter(|c| c.is_uppercase()).count();

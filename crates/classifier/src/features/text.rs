@@ -17,9 +17,6 @@ pub const TEXT_TAIL_BYTES: usize = 3 * 1024;
 /// Characters whose runs are features. After a page of text spelling says nothing new.
 pub const LETTERS_MAX: usize = 3000;
 
-/// Characters of one run.
-const RUN: usize = 4;
-
 /// Words from which on the share of different ones says something.
 const WORDS_MIN: usize = 20;
 
@@ -38,15 +35,14 @@ pub fn read_text(text: &Text) -> Bag {
     for word in &found {
         bag.add(Group::Words, &[word]);
     }
+    let different = bag.different();
     for pair in found.windows(2) {
         bag.add(Group::Pairs, pair);
     }
-    for run in letters(head, LETTERS_MAX).windows(RUN) {
-        bag.add_letters(Group::Letters, run);
-    }
+    bag.add_letters(Group::Letters, &letters(head, LETTERS_MAX));
     characters(&mut bag, text);
     lines(&mut bag, text);
-    variety(&mut bag, found);
+    variety(&mut bag, found.len(), different);
     hidden(&mut bag, text);
     bag
 }
@@ -57,21 +53,31 @@ fn visible_head(text: &Text) -> &str {
 
 /// Shares of kinds of characters.
 fn characters(bag: &mut Bag, text: &Text) {
-    let (mut capitals, mut small, mut digits, mut signs, mut foreign) = (0, 0, 0, 0, 0);
-    let (mut blanks, mut shouts) = (0, 0);
-    for c in visible_head(text).chars() {
-        match c {
-            c if c.is_uppercase() => capitals += 1,
-            c if is_alphabetic(c) => small += 1,
-            c if c.is_numeric() => digits += 1,
-            c if c.is_whitespace() => blanks += 1,
-            c => {
-                signs += 1;
-                shouts += usize::from(c == '!');
+    let head = visible_head(text);
+    let (mut capitals, mut small, mut digits, mut blanks) = (0, 0, 0, 0);
+    let (mut all, mut foreign) = (0, 0);
+    if head.is_ascii() {
+        let head = head.as_bytes();
+        all = head.len();
+        capitals = count(head, |byte| byte.is_ascii_uppercase());
+        small = count(head, |byte| byte.is_ascii_lowercase());
+        digits = count(head, |byte| byte.is_ascii_digit());
+        blanks = count(head, |byte| matches!(byte, b'\t'..=b'\r' | b' '));
+    } else {
+        for c in head.chars() {
+            all += 1;
+            match c {
+                c if c.is_uppercase() => capitals += 1,
+                c if is_alphabetic(c) => small += 1,
+                c if c.is_numeric() => digits += 1,
+                c if c.is_whitespace() => blanks += 1,
+                _ => {}
             }
+            foreign += usize::from(!c.is_ascii() && is_alphabetic(c));
         }
-        foreign += usize::from(!c.is_ascii() && is_alphabetic(c));
     }
+    let shouts = count(head.as_bytes(), |byte| byte == b'!');
+    let signs = all - capitals - small - digits - blanks;
     let all: usize = (capitals + small + digits + signs).max(1);
     let mut share = |kind, count: usize, of: usize, most: usize| {
         bag.add_number(Group::Style, kind, (count * of / all).min(most));
@@ -83,6 +89,12 @@ fn characters(bag: &mut Bag, text: &Text) {
     share("blanks", blanks, 20, 10);
     bag.add_number(Group::Style, "shouts", magnitude(shouts).min(5));
     bag.add_number(Group::Style, "length", magnitude(text.visible.len()));
+}
+
+/// How many bytes are such; sums of few are added by the processor in one step.
+fn count(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> usize {
+    let few = |few: &[u8]| few.iter().map(|byte| u8::from(is_such(*byte))).sum::<u8>();
+    bytes.chunks(128).map(|some| usize::from(few(some))).sum()
 }
 
 /// Quoting, attribution, signature: the habits of people who answer each other.
@@ -110,14 +122,10 @@ fn lines(bag: &mut Bag, text: &Text) {
     }
 }
 
-fn variety(bag: &mut Bag, mut found: Vec<&str>) {
-    let all = found.len();
-    if all < WORDS_MIN {
-        return;
+fn variety(bag: &mut Bag, all: usize, different: usize) {
+    if all >= WORDS_MIN {
+        bag.add_number(Group::Style, "variety", different * 10 / all);
     }
-    found.sort_unstable();
-    found.dedup();
-    bag.add_number(Group::Style, "variety", found.len() * 10 / all);
 }
 
 fn hidden(bag: &mut Bag, text: &Text) {

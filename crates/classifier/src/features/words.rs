@@ -23,17 +23,99 @@ const LONG: &str = "\u{1}long";
 const NUMBERS: [&str; NUMBER_DIGITS_MAX] =
     ["\u{1}1", "\u{1}2", "\u{1}3", "\u{1}4", "\u{1}5", "\u{1}6"];
 
+/// White space of ASCII.
+const BLANK: u8 = 1;
+/// A letter of ASCII.
+const LETTER: u8 = 2;
+/// Any other character of ASCII.
+const OTHER: u8 = 4;
+/// A colon or an at sign: may make a chunk an address.
+const LINKING: u8 = 8;
+/// Part of a character that is not ASCII.
+const FOREIGN: u8 = 16;
+
+/// What each byte of UTF-8 is.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'\t'..=b'\r' | b' ' => BLANK,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b':' | b'@' => OTHER | LINKING,
+            128.. => FOREIGN,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// Calls `take` with each run of characters that are not white space and the kinds of its bytes, as long as it says so.
+fn chunks<'a>(text: &'a str, mut take: impl FnMut(&'a str, u8) -> bool) {
+    let (mut start, mut kinds) = (0, 0);
+    let ends = text.bytes().map(|byte| KINDS[usize::from(byte)]).chain([BLANK]).enumerate();
+    for (at, kind) in ends {
+        if kind & BLANK == 0 {
+            kinds |= kind;
+            continue;
+        }
+        let chunk = &text[start..at];
+        let goes_on = match kinds {
+            0 => true,
+            // There is white space beyond ASCII.
+            _ if kinds & FOREIGN != 0 => {
+                chunk.split_whitespace().all(|chunk| take(chunk, FOREIGN | LINKING))
+            }
+            _ => take(chunk, kinds),
+        };
+        if !goes_on {
+            return;
+        }
+        (start, kinds) = (at + 1, 0);
+    }
+}
+
+fn is_mail_address(chunk: &str) -> bool {
+    chunk.contains('@') && chunk.contains('.')
+}
+
 /// Calls `out` with each word of a folded text, in order. Numbers are told by their length alone; of scripts without
 /// blanks each character is a word; apostrophes join.
 pub(super) fn words<'a>(folded: &'a str, out: &mut Vec<&'a str>) {
-    for chunk in folded.split_whitespace() {
-        if is_web_address(chunk) {
+    chunks(folded, |chunk, kinds| {
+        if kinds == LETTER {
+            out.push(if chunk.len() > WORD_CHARS_MAX { LONG } else { chunk });
+        } else if is_web_address(chunk) {
             out.push(WEB_ADDRESS);
-        } else if chunk.contains('@') && chunk.contains('.') {
+        } else if kinds & LINKING != 0 && is_mail_address(chunk) {
             out.push(MAIL_ADDRESS);
+        } else if kinds & FOREIGN == 0 {
+            ascii_words(chunk, out);
         } else {
             chunk_words(chunk, out);
         }
+        true
+    });
+}
+
+/// As [`chunk_words`], of ASCII.
+fn ascii_words<'a>(chunk: &'a str, out: &mut Vec<&'a str>) {
+    let mut start = 0;
+    for (at, byte) in chunk.bytes().enumerate() {
+        if byte.is_ascii_alphanumeric() || byte == b'\'' {
+            continue;
+        }
+        if start < at {
+            out.extend(word(&chunk[start..at]));
+        }
+        start = at + 1;
+        if matches!(byte, b'$' | b'%' | b'!' | b'?') {
+            out.push(&chunk[at..start]);
+        }
+    }
+    if start < chunk.len() {
+        out.extend(word(&chunk[start..]));
     }
 }
 
@@ -59,8 +141,11 @@ fn chunk_words<'a>(chunk: &'a str, out: &mut Vec<&'a str>) {
 
 fn word(run: &str) -> Option<&str> {
     let run = run.trim_matches(['\'', '’']);
-    let digits = run.chars().filter(|c| c.is_numeric()).count();
-    let chars = run.chars().count();
+    let (chars, digits) = if run.is_ascii() {
+        (run.len(), run.bytes().filter(u8::is_ascii_digit).count())
+    } else {
+        (run.chars().count(), run.chars().filter(|c| c.is_numeric()).count())
+    };
     match (chars, digits) {
         (0, _) => None,
         (_, 0) if chars > WORD_CHARS_MAX => Some(LONG),
@@ -79,18 +164,25 @@ fn is_unspaced(c: char) -> bool {
 
 /// The first `max` characters: white space collapsed, digits as `0`, addresses as `~`.
 pub(super) fn letters(folded: &str, max: usize) -> Vec<char> {
-    let mut letters = vec![' '];
-    for chunk in folded.split_whitespace() {
+    let mut letters = Vec::with_capacity(max.min(folded.len()) + 2);
+    letters.push(' ');
+    chunks(folded, |chunk, kinds| {
         if letters.len() >= max {
-            break;
+            return false;
         }
-        if is_web_address(chunk) || (chunk.contains('@') && chunk.contains('.')) {
+        let room = max - letters.len();
+        if is_web_address(chunk) || (kinds & LINKING != 0 && is_mail_address(chunk)) {
             letters.push('~');
+        } else if kinds & FOREIGN == 0 {
+            let bytes = chunk.as_bytes()[..chunk.len().min(room)].iter();
+            letters
+                .extend(bytes.map(|it| char::from(if it.is_ascii_digit() { b'0' } else { *it })));
         } else {
-            letters.extend(chunk.chars().take(max).map(|c| if c.is_numeric() { '0' } else { c }));
+            letters.extend(chunk.chars().take(room).map(|c| if c.is_numeric() { '0' } else { c }));
         }
         letters.push(' ');
-    }
+        true
+    });
     letters.truncate(max);
     letters
 }

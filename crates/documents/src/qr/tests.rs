@@ -62,8 +62,34 @@ fn a_heart_that_is_too_small_for_proportions_is_the_cheap_question() {
             for first in 1..(total - heart).min(20) {
                 let rest = total - heart - first;
                 let runs = [first, rest / 3, heart, rest / 3, rest - 2 * (rest / 3)];
-                assert!(has_heart(runs) || proportioned(runs).is_none(), "{runs:?}");
+                let mut ends = [0; 6];
+                (0..5).for_each(|at| ends[at + 1] = ends[at] + runs[at]);
+                assert!(has_heart(&ends) || proportioned(runs).is_none(), "{runs:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn runs_end_where_samples_change_sides_whatever_the_threshold() {
+    let mut state = 3_u64;
+    for length in 0..300 {
+        for threshold in [0, 1, 126, 127, 128, 129, 254] {
+            let row: Vec<u8> = (0..length)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let at = state >> 33;
+                    [threshold, threshold + 1, 0, 255, (at >> 8) as u8][at as usize % 5]
+                })
+                .collect();
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            each_run(&row, threshold, |end| found.push(end));
+            for at in 1..=length {
+                if at == length || (row[at] > threshold) != (row[at - 1] > threshold) {
+                    expected.push(at);
+                }
+            }
+            assert_eq!(found, expected, "{row:?} {threshold}");
         }
     }
 }

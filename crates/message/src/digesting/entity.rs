@@ -6,6 +6,7 @@ use tamis_domain::outline::{Disposition, Oddity, Part, PartKind, TransferEncodin
 use super::book::Book;
 use super::delimiter::BOUNDARY_BYTES_MAX;
 use super::habits::Habits;
+use crate::charset::lossy;
 use crate::fields::{RawField, fields};
 use crate::filename::extension;
 use crate::parameters::Structured;
@@ -308,7 +309,7 @@ fn encoding(word: &str) -> TransferEncoding {
 
 /// The encoding that a word like `base64,` or `x-base64` seems to mean.
 fn resembling(value: &[u8]) -> TransferEncoding {
-    let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let value = lossy(value).to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| value.contains(word));
     if has(&["quoted", "qp"]) {
         TransferEncoding::QuotedPrintable

@@ -10,6 +10,7 @@ use super::paint::Paint;
 use super::sheet::Sheet;
 use super::style::{self, Style};
 use super::view::{How, View};
+use crate::charset::lossy;
 use crate::links::{LinkList, find_links};
 use crate::sketch::skeleton::{Build, Skeleton, is_frame};
 
@@ -136,17 +137,15 @@ impl Rendering {
             match token {
                 Token::StartTag(tag) => self.start(&tag),
                 Token::EndTag(tag) => self.end(&tag),
-                Token::String(text) => {
-                    self.words(&String::from_utf8_lossy(&text.value), is_noscript)
-                }
-                Token::Comment(text) => self.comment(&String::from_utf8_lossy(&text.value)),
+                Token::String(text) => self.words(&lossy(&text.value), is_noscript),
+                Token::Comment(text) => self.comment(&lossy(&text.value)),
                 Token::Doctype(_) | Token::Error(_) => {}
             }
         }
     }
 
     fn start(&mut self, tag: &StartTag<()>) {
-        let name = String::from_utf8_lossy(&tag.name).into_owned();
+        let name = lossy(&tag.name).into_owned();
         self.close_implied(&name);
         self.break_before(&name);
         let mut parents = self.open.iter().rev().map(|element| element.name.as_str());
@@ -226,8 +225,7 @@ impl Rendering {
         if style::never_shown(name) {
             return HIDDEN;
         }
-        let paint =
-            |value: &[u8]| Paint::read(&String::from_utf8_lossy(value).trim().to_ascii_lowercase());
+        let paint = |value: &[u8]| Paint::read(&lossy(value).trim().to_ascii_lowercase());
         let mut style = NEUTRAL;
         style.gone = attribute(b"hidden").map(|_| true);
         match name {
@@ -259,7 +257,7 @@ impl Rendering {
     }
 
     fn end(&mut self, tag: &EndTag<()>) {
-        let name = String::from_utf8_lossy(&tag.name).into_owned();
+        let name = lossy(&tag.name).into_owned();
         if name == "a" {
             self.end_anchor();
         }
@@ -421,7 +419,7 @@ impl Rendering {
 
 fn text_of(tag: &StartTag<()>, wanted: &str) -> Option<String> {
     let value = tag.attributes.get(wanted.as_bytes())?;
-    Some(String::from_utf8_lossy(&value.value).into_owned())
+    Some(lossy(&value.value).into_owned())
 }
 
 /// A fetched picture that nobody can see: it tells its server that the mail was opened.

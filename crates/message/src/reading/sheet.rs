@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use super::style::{STYLE_BYTES_MAX, Style};
 
+use crate::charset::lossy;
+
 /// Bytes of all style sheets of one page looked at. Newsletters have 20 KB.
 pub const SHEET_BYTES_MAX: usize = 128 * 1024;
 
@@ -91,9 +93,8 @@ impl Sheet {
         };
         take("*");
         take(name);
-        let lower = |bytes: &[u8]| {
-            String::from_utf8_lossy(&bytes[..bytes.len().min(STYLE_BYTES_MAX)]).to_ascii_lowercase()
-        };
+        let lower =
+            |bytes: &[u8]| lossy(&bytes[..bytes.len().min(STYLE_BYTES_MAX)]).to_ascii_lowercase();
         for class in classes.map(lower).unwrap_or_default().split_whitespace().take(CLASSES_MAX) {
             take(&format!(".{class}"));
             take(&format!("{name}.{class}"));

@@ -2,6 +2,8 @@
 
 use super::paint::Paint;
 
+use crate::charset::lossy;
+
 /// Bytes of an inline style, or of one rule of a style sheet, looked at.
 pub const STYLE_BYTES_MAX: usize = 4096;
 
@@ -159,7 +161,7 @@ fn ground(value: &str) -> Option<Paint> {
 
 /// Lower case, without white space and comments.
 fn normal(style: &[u8]) -> String {
-    let text = String::from_utf8_lossy(style);
+    let text = lossy(style);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_ref();
     while let Some((before, behind)) = rest.split_once("/*") {

@@ -1,5 +1,6 @@
 //! What is known of the parts of a mail: remembered, or read now.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,6 +64,8 @@ impl Examination {
         until: Instant,
     ) {
         reading::put_in_order(&mut contents);
+        // What was read here and holds for all who have its bytes: a mail may have one part a thousand times.
+        let mut twins: HashMap<Key, Arc<PartFacts>> = HashMap::new();
         for Content { part: number, bytes } in contents {
             if clock::now() >= until {
                 return;
@@ -77,13 +80,16 @@ impl Examination {
             }
             let key = reading_key(&held, self.facts_generation());
             // The same bytes may come twice in one mail: a picture is decoded once.
-            if let Some(known) = scanner.memory.recall_near(&key) {
+            let twin = twins.get(&key).cloned();
+            if let Some(known) = twin.or_else(|| scanner.memory.recall_near(&key)) {
                 self.facts[usize::from(number)] = Some(known);
                 continue;
             }
             let read = self.read_one(scanner, offer, part, bytes, key, until).await;
             let Some((facts, is_everybodys)) = read else { return };
-            if !is_everybodys {
+            if is_everybodys {
+                twins.insert(key, Arc::clone(&facts));
+            } else {
                 self.own.push(number);
             }
             self.facts[usize::from(number)] = Some(facts);

@@ -55,7 +55,8 @@ impl Brightness {
     pub(super) fn sum(&self, row: usize, columns: Range<usize>) -> u64 {
         let span = row * self.width + columns.start..row * self.width + columns.end;
         match &self.fine {
-            None => 255 * self.luma[span].iter().map(|it| u64::from(*it)).sum::<u64>(),
+            // A row has fewer samples than a `u32` has room for.
+            None => 255 * u64::from(self.luma[span].iter().map(|it| u32::from(*it)).sum::<u32>()),
             Some(fine) => fine[span].iter().map(|it| u64::from(*it)).sum(),
         }
     }

@@ -11,7 +11,11 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 
 fn scanner() -> Scanner {
-    let typed = Typed { reputation: Vec::new(), ..Typed::default() };
+    scanner_with(Typed::default().memory_bytes_max)
+}
+
+fn scanner_with(memory_bytes_max: u64) -> Scanner {
+    let typed = Typed { reputation: Vec::new(), memory_bytes_max, ..Typed::default() };
     let snapshot = Snapshot::load(Policy::default(), None).expect("our own bases");
     Scanner::new(&typed.check().expect("defaults"), snapshot, Metrics::new(&Page::new()))
 }
@@ -94,4 +98,28 @@ async fn a_mail_of_many_short_parts_holds_its_thread_no_longer_than_one_long_par
     drop((reading, places));
     let read = mail.facts.iter().flatten().count();
     assert_eq!(read, reading::IN_PLACE_BYTES_MAX / 1024, "the rest wants a reader");
+}
+
+#[tokio::test]
+async fn a_part_that_comes_twice_in_a_mail_is_read_once_although_nothing_is_remembered() {
+    let scanner = scanner_with(0);
+    let part = "--b\r\nContent-Type: text/html\r\n\r\n<p>Now <b>cheaper</b></p>\r\n";
+    let other = part.replace("Now", "Then");
+    let mail =
+        format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{part}{other}{part}--b--\r\n");
+    let dissected = tamis_message::digesting::dissect(mail.as_bytes());
+    let spans = (0_u16..).zip(&dissected.spans);
+    let contents = spans.filter_map(|(part, span)| {
+        let span = span.as_ref()?;
+        let bytes = tamis_message::content::decode(span, span.of(mail.as_bytes()));
+        Some(Content { part, bytes })
+    });
+    let contents: Vec<Content> = contents.collect();
+    let offer = Offer { outline: dissected.outline, ..offer(SHORT).0 };
+    let mut judged = Examination::begin(scanner.snapshot.take(), &offer, 1_795_000_000);
+    judged.read(&scanner, &offer, contents, clock::now() + LATE).await;
+    let [_, Some(first), Some(other), Some(again)] = &judged.facts[..] else {
+        panic!("a container and three parts, all read: {:?}", judged.facts)
+    };
+    assert!(Arc::ptr_eq(first, again) && !Arc::ptr_eq(first, other));
 }
