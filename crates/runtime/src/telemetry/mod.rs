@@ -8,6 +8,7 @@
 mod bounded;
 mod export;
 mod line;
+pub mod panics;
 pub mod propagation;
 #[cfg(test)]
 mod tests;
@@ -87,6 +88,7 @@ impl Telemetry {
     /// # Errors
     /// A level that cannot be read; a second start. Traces that cannot be set up are only warned of: mail goes on.
     pub fn start(config: &TelemetryConfig, service_name: &str) -> Result<Guard, TelemetryError> {
+        panics::report_within_memory();
         let environment = |name: &str| std::env::var(name).ok();
         let filter = log_filter(config, environment)?;
         let traces = Traces::asked_by(environment);

@@ -5,5 +5,6 @@
 
 mod admin;
 mod metrics;
+mod panics;
 mod tls;
 mod traces;

@@ -102,9 +102,10 @@ fn data_bytes(process: &Tamis) -> u64 {
 #[ignore = "needs the peers that ./test installs"]
 fn a_scanner_that_its_memory_limit_kills_under_large_mails_costs_no_mail_and_no_judgement() {
     let config = "[scanner]\nreputation = []\n";
+    // Asked for backtraces, as every program under test: there is no memory for one, and none is waited for.
+    let asked = [("RUST_BACKTRACE", "1")];
     let mut scanners: Vec<Tamis> =
-        // Without memory the library cannot print where it was, and would wait for its own lock.
-        (0..2).map(|_| Tamis::start_with("scanner", config, &[("RUST_BACKTRACE", "0")])).collect();
+        (0..2).map(|_| Tamis::start_with("scanner", config, &asked)).collect();
     let urls: Vec<String> = scanners
         .iter()
         .map(|scanner| format!("\"http://{}\"", scanner.address("scanner", "listen")))
