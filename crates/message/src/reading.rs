@@ -262,8 +262,10 @@ fn add_other(
     reading.links.extend(new);
     let words = fold(&visible).text;
     let room = FOLDED_BYTES_MAX.saturating_sub(folded.len() + 1);
-    folded.push('\n');
-    folded.push_str(&words[..words.floor_char_boundary(room)]);
+    if room > 0 {
+        folded.push('\n');
+        folded.push_str(&words[..words.floor_char_boundary(room)]);
+    }
 }
 
 /// The last `most` bytes of a text, blanks at its end aside, behind the first `read`; fewer where they cost more.
