@@ -71,7 +71,7 @@ fn ambiguous(outline: &Outline) -> Option<Evidence> {
 }
 
 /// Content that only the reader's program puts together (RFC 2046 sections 5.2.2 and 5.2.3): nobody on the way sees it whole.
-/// Programs of today send and read neither.
+/// Programs of today send and read neither; lists that announced documents used to send the second.
 fn elsewhere(outline: &Outline) -> Option<Evidence> {
     let has = |media_type: &str| outline.parts.iter().any(|part| part.media_type == media_type);
     if has("message/partial") {
@@ -80,7 +80,7 @@ fn elsewhere(outline: &Outline) -> Option<Evidence> {
     }
     has("message/external-body").then(|| {
         let detail = "a part whose content stands elsewhere";
-        Evidence::new("message_external_body", 1.0, Source::Structure, detail)
+        Evidence::new("message_external_body", 0.5, Source::Structure, detail)
     })
 }
 

@@ -129,11 +129,7 @@ fn read_text(
         reading.is_cut |= is_cut;
         (visible, hidden_chars, links, skeleton)
     } else {
-        let mut links = LinkList::default();
-        let visible = collapse(&decoded.text);
-        if finds_links {
-            find_links(&visible, &mut links);
-        }
+        let (visible, links) = read_plain(&decoded.text, finds_links);
         reading.is_cut |= links.is_cut();
         (visible, 0, links.into_vec(), None)
     };
@@ -254,11 +250,7 @@ fn add_other(
         let Rendered { visible, links, .. } = render(other);
         (visible, links)
     } else {
-        let mut links = LinkList::default();
-        let visible = collapse(other);
-        if finds_links {
-            find_links(&visible, &mut links);
-        }
+        let (visible, links) = read_plain(other, finds_links);
         (visible, links.into_vec())
     };
     let known = &reading.links;
@@ -271,8 +263,10 @@ fn add_other(
     reading.links.extend(new);
     let words = fold(&visible).text;
     let room = FOLDED_BYTES_MAX.saturating_sub(folded.len() + 1);
-    folded.push('\n');
-    folded.push_str(&words[..words.floor_char_boundary(room)]);
+    if room > 0 {
+        folded.push('\n');
+        folded.push_str(&words[..words.floor_char_boundary(room)]);
+    }
 }
 
 /// The last `most` bytes of a text, blanks at its end aside, behind the first `read`; fewer where they cost more.
@@ -292,6 +286,16 @@ fn last_words(content: &[u8], read: usize, most: usize) -> &[u8] {
 fn trim_cut(cut: &[u8]) -> &[u8] {
     let end = cut.iter().rposition(u8::is_ascii).map_or(0, |at| at + 1);
     &cut[..end]
+}
+
+/// A text without markup, and the links in it.
+fn read_plain(text: &str, finds_links: bool) -> (String, LinkList) {
+    let mut links = LinkList::default();
+    let visible = collapse(text);
+    if finds_links {
+        find_links(&visible, &mut links);
+    }
+    (visible, links)
 }
 
 /// White space runs become one blank, or one line feed if they hold a line end.
