@@ -201,9 +201,7 @@ pub fn judge(
     let leads_away = |text: &str| hosts().next().is_some() && !leads_home(text);
     let is_alarming = ALARMS.iter().any(|alarm| subject.contains(alarm));
     let is_luring = || is_alarming || LURES.iter().any(|lure| subject.contains(lure));
-    let is_talk = ["list-post", "x-mailing-list", "in-reply-to", "references"]
-        .iter()
-        .any(|field| header.value(field).is_some());
+    let is_talk = is_talk(header);
     let poses = has("brand_in_name") || has("sender_look_alike") || has("name_poses_as_ours");
     let alarmed = has("mailbox_threat") || (poses && is_luring());
     let is_free = is_free_mail(&domain);
@@ -249,4 +247,10 @@ pub fn judge(
     ];
     let found = found.into_iter().filter(|(there, ..)| *there);
     found.map(|(_, name, weight, what)| Evidence::new(name, weight, Source::Link, what)).collect()
+}
+
+/// Whether people write to each other here: a list, or an answer.
+fn is_talk(header: &HeaderReading) -> bool {
+    let fields = ["list-post", "x-mailing-list", "in-reply-to", "references"];
+    fields.iter().any(|field| header.value(field).is_some())
 }
