@@ -6,175 +6,12 @@ use std::sync::LazyLock;
 use tamis_domain::letters::is_alphanumeric;
 use tamis_domain::suffix::owner;
 
+use list::{BRANDS, NATIVE};
+
+use crate::domains::is_free_mail;
 use crate::known;
 
-/// A name that people trust: how it is written in lower case, and the first labels of the domains it owns.
-struct Brand {
-    words: &'static [&'static str],
-    labels: &'static [&'static str],
-}
-
-const fn brand(words: &'static [&'static str], labels: &'static [&'static str]) -> Brand {
-    Brand { words, labels }
-}
-
-/// Names that phishing and affiliate spam borrow most (own selection). Names that are also common words, first names or
-/// surnames stand here only with a second word.
-const BRANDS: [Brand; 98] = [
-    brand(&["paypal"], &["paypal", "paypal-communication", "paypalcorp", "xoom", "synchrony"]),
-    brand(
-        &["amazon", "amazon prime"],
-        &[
-            "amazon",
-            "aws",
-            "amazonses",
-            "amazonaws",
-            "primevideo",
-            "audible",
-            "amazon-adsystem",
-            "media-amazon",
-            "ssl-images-amazon",
-            "a2z",
-        ],
-    ),
-    brand(
-        &["microsoft", "office 365", "office365", "onedrive", "sharepoint", "microsoft account"],
-        &[
-            "microsoft",
-            "microsoftonline",
-            "microsoftemail",
-            "office",
-            "office365",
-            "outlook",
-            "sharepoint",
-            "sharepointonline",
-            "live",
-            "msn",
-            "onmicrosoft",
-            "linkedin",
-            "xbox",
-            "skype",
-            "hotmail",
-            "microsoftsupport",
-        ],
-    ),
-    brand(&["icloud", "apple id", "itunes", "apple support"], &["apple", "icloud", "itunes", "me"]),
-    brand(
-        &["google", "gmail team"],
-        &[
-            "google",
-            "gmail",
-            "googlemail",
-            "youtube",
-            "googlegroups",
-            "google-analytics",
-            "googleusercontent",
-            "blogger",
-        ],
-    ),
-    brand(&["netflix"], &["netflix"]),
-    brand(&["facebook"], &["facebook", "facebookmail", "meta", "fb"]),
-    brand(&["instagram"], &["instagram", "facebookmail", "meta"]),
-    brand(&["whatsapp"], &["whatsapp", "facebookmail", "meta"]),
-    brand(&["linkedin"], &["linkedin"]),
-    brand(&["dhl", "dhl express"], &["dhl", "dhl-news", "deutschepost", "dpdhl", "dhlecommerce"]),
-    brand(&["fedex"], &["fedex", "fedexfreight"]),
-    brand(&["usps", "us postal service"], &["usps"]),
-    brand(&["royal mail"], &["royalmail"]),
-    brand(&["ebay"], &["ebay", "ebaymail"]),
-    brand(&["docusign"], &["docusign"]),
-    brand(&["dropbox"], &["dropbox", "dropboxmail", "hellosign", "docsend"]),
-    brand(&["wetransfer"], &["wetransfer"]),
-    brand(&["adobe"], &["adobe", "adobesign", "adobe-campaign", "echosign", "behance"]),
-    brand(&["bank of america", "bankofamerica"], &["bankofamerica", "bofa", "bofasecurities"]),
-    brand(
-        &["wells fargo", "wellsfargo"],
-        &["wellsfargo", "wellsfargoadvisors", "wellsfargorewards", "wfadvisors"],
-    ),
-    brand(&["chase bank", "chase online", "jpmorgan chase"], &["chase", "jpmorgan", "jpmchase"]),
-    brand(&["citibank"], &["citi", "citibank", "citigroup"]),
-    brand(&["hsbc"], &["hsbc", "hsbcnet"]),
-    brand(&["barclays"], &["barclays", "barclayscorp", "barclaysus", "barclaycard"]),
-    brand(&["santander"], &["santander", "gruposantander", "santanderbank"]),
-    brand(&["lloyds bank"], &["lloydsbank", "lloydsbanking"]),
-    brand(&["natwest"], &["natwest", "rbs"]),
-    brand(&["sparkasse"], &["sparkasse", "sparkassen", "dsgv"]),
-    brand(&["volksbank"], &["volksbank", "vr", "volksbanken"]),
-    brand(&["commerzbank"], &["commerzbank"]),
-    brand(&["deutsche bank"], &["db", "deutschebank", "deutsche-bank"]),
-    brand(&["postbank"], &["postbank"]),
-    brand(&["credit agricole"], &["credit-agricole", "creditagricole"]),
-    brand(&["bnp paribas"], &["bnpparibas"]),
-    brand(&["societe generale"], &["societegenerale", "socgen"]),
-    brand(&["la banque postale"], &["labanquepostale", "laposte"]),
-    brand(&["caixabank"], &["caixabank", "lacaixa"]),
-    brand(&["bbva"], &["bbva", "bbvauk"]),
-    brand(&["intesa sanpaolo"], &["intesasanpaolo"]),
-    brand(&["poste italiane", "posteitaliane"], &["poste", "posteitaliane"]),
-    brand(&["american express"], &["americanexpress", "aexp", "amex"]),
-    brand(&["mastercard"], &["mastercard", "mastercard-email"]),
-    brand(&["western union"], &["westernunion"]),
-    brand(&["moneygram"], &["moneygram"]),
-    brand(&["coinbase"], &["coinbase"]),
-    brand(&["binance"], &["binance"]),
-    brand(&["metamask"], &["metamask", "consensys"]),
-    brand(&["mcafee"], &["mcafee"]),
-    brand(
-        &["norton antivirus", "norton lifelock", "nortonlifelock", "norton security"],
-        &["norton", "nortonlifelock", "symantec", "gendigital"],
-    ),
-    brand(&["geek squad"], &["geeksquad", "bestbuy"]),
-    brand(&["walmart"], &["walmart", "samsclub"]),
-    brand(&["costco"], &["costco"]),
-    brand(&["home depot"], &["homedepot"]),
-    brand(&["state farm"], &["statefarm"]),
-    brand(&["cvs pharmacy"], &["cvs", "cvshealth"]),
-    brand(&["verizon"], &["verizon", "verizonwireless", "vzw"]),
-    brand(&["xfinity", "comcast"], &["xfinity", "comcast", "xfinitymobile"]),
-    brand(&["t-mobile"], &["t-mobile", "telekom"]),
-    brand(&["spotify"], &["spotify", "byspotify"]),
-    brand(&["roblox"], &["roblox"]),
-    brand(&["godaddy"], &["godaddy", "secureserver"]),
-    brand(&["coca cola", "coca-cola"], &["coca-cola", "cocacola"]),
-    brand(&["revolut"], &["revolut"]),
-    brand(&["klarna"], &["klarna"]),
-    brand(&["booking.com"], &["booking"]),
-    brand(&["trust wallet", "trustwallet"], &["trustwallet"]),
-    brand(&["ledger live", "ledger wallet"], &["ledger"]),
-    brand(&["trezor"], &["trezor", "satoshilabs"]),
-    brand(&["blockchain.com"], &["blockchain"]),
-    brand(&["crypto.com"], &["crypto"]),
-    brand(&["opensea"], &["opensea"]),
-    brand(&["bradesco"], &["bradesco", "bradescoseguros", "infobradesco", "bradescocartoes"]),
-    brand(&["banco do brasil"], &["bb"]),
-    brand(&["itau unibanco", "itaú", "banco itau"], &["itau", "itau-unibanco"]),
-    brand(&["nubank"], &["nubank"]),
-    brand(&["livelo"], &["livelo", "pontoslivelo"]),
-    brand(&["serasa"], &["serasa", "serasaexperian", "experian"]),
-    brand(
-        &["mercado livre", "mercadolivre", "mercado libre", "mercadolibre"],
-        &["mercadolivre", "mercadolibre", "mercadopago"],
-    ),
-    brand(&["mercado pago", "mercadopago"], &["mercadopago", "mercadolivre", "mercadolibre"]),
-    brand(&["magazine luiza", "magalu"], &["magazineluiza", "magalu"]),
-    brand(&["chronopost"], &["chronopost", "laposte"]),
-    brand(&["colissimo"], &["colissimo", "laposte"]),
-    brand(&["correos express"], &["correosexpress", "correos"]),
-    brand(&["postnl"], &["postnl"]),
-    brand(&["inpost"], &["inpost"]),
-    brand(&["evri"], &["evri", "hermesworld"]),
-    brand(&["lloyds banking", "halifax bank"], &["lloydsbank", "lloydsbanking", "halifax"]),
-    brand(&["consorsbank"], &["consorsbank", "bnpparibas"]),
-    brand(&["comdirect"], &["comdirect", "commerzbank"]),
-    brand(&["ing-diba"], &["ing", "ing-diba"]),
-    brand(&["smbc"], &["smbc", "smbc-card", "vpass"]),
-    brand(&["mercari"], &["mercari"]),
-    brand(&["webroot"], &["webroot", "opentext"]),
-    brand(&["totalav"], &["totalav"]),
-    brand(&["harbor freight"], &["harborfreight"]),
-    brand(&["ace hardware"], &["acehardware"]),
-    brand(&["omaha steaks"], &["omahasteaks"]),
-];
+mod list;
 
 /// Letters of a trusted label from which on digits for letters are no accident.
 const LOOK_ALIKE_LETTERS_MIN: usize = 6;
@@ -187,10 +24,32 @@ const WRONG_LETTER_LETTERS_MIN: usize = 8;
 #[must_use]
 pub fn is_borrowed_in(text: &str, host: &str) -> bool {
     // A host that belongs to any of them may speak of the others.
-    names_brand(text) && {
-        let label = first_label(host);
-        !BRANDS.iter().any(|brand| brand.labels.contains(&label))
-    }
+    names_brand(text) && !is_owned(host)
+}
+
+/// As [`is_borrowed_in`], for the name beside an address at `host`: providers of mailboxes do not write from the mailboxes
+/// that they give to everybody.
+#[must_use]
+pub fn is_borrowed_name(name: &str, host: &str) -> bool {
+    names_brand(name) && (is_free_mail(host) || !is_owned(host))
+}
+
+/// How labels of the hundreds of houses begin that share a trusted name.
+const HOUSES: [&str; 3] = ["sparkasse-", "volksbank-", "vr-bank-"];
+
+/// Whether a host belongs to any of those whom people trust, and not to whoever rented a place there.
+#[must_use]
+pub fn is_owned(host: &str) -> bool {
+    let label = first_label(host);
+    let mut all = BRANDS.iter().chain(&NATIVE);
+    let is_house = HOUSES.iter().any(|begin| label.starts_with(begin));
+    (is_house || all.any(|brand| brand.labels.contains(&label))) && !known::is_rented(host)
+}
+
+/// The first name of somebody trusted that a text in lower case has.
+#[must_use]
+pub fn named_in(text: &str) -> Option<&'static str> {
+    first_name(text)
 }
 
 /// Words of brands by their first letter, which is a small Latin one.
@@ -202,16 +61,28 @@ static WORDS: LazyLock<[Vec<&'static str>; 26]> = LazyLock::new(|| {
 
 /// Whether a text has the words of any brand, as whole words.
 fn names_brand(text: &str) -> bool {
+    first_name(text).is_some()
+}
+
+fn first_name(text: &str) -> Option<&'static str> {
     let mut is_inside = false;
-    text.char_indices().any(|(at, c)| {
+    text.char_indices().find_map(|(at, c)| {
         let begins = !std::mem::replace(&mut is_inside, is_alphanumeric(c));
-        begins
-            && c.is_ascii_lowercase()
-            && WORDS[usize::from(c as u8 - b'a')].iter().any(|words| {
-                let behind = text[at..].strip_prefix(words);
-                behind.is_some_and(|it| it.chars().next().is_none_or(|c| !c.is_alphanumeric()))
-            })
+        let starting = WORDS.get(usize::from((c as u32 as u8).wrapping_sub(b'a')));
+        let starting = starting.filter(|_| begins && c.is_ascii_lowercase())?;
+        starting.iter().copied().find(|words| {
+            let behind = text[at..].strip_prefix(words);
+            behind.is_some_and(|it| it.chars().next().is_none_or(|c| !c.is_alphanumeric()))
+        })
     })
+}
+
+/// Whether a name as written, in lower case, is one of a trusted house in a script of its own, and `host` is not its.
+#[must_use]
+pub fn is_native_borrowed(name: &str, host: &str) -> bool {
+    !name.is_ascii()
+        && NATIVE.iter().any(|brand| brand.words.iter().any(|words| name.contains(words)))
+        && (is_free_mail(host) || !is_owned(host))
 }
 
 /// Whether `host` belongs to somebody trusted whom a text in lower case names.
@@ -219,7 +90,8 @@ fn names_brand(text: &str) -> bool {
 pub fn is_named_in(text: &str, host: &str) -> bool {
     let label = first_label(host);
     let owned = BRANDS.iter().filter(|brand| brand.labels.contains(&label));
-    owned.into_iter().any(|brand| brand.words.iter().any(|words| has_words(text, words)))
+    !known::is_rented(host)
+        && owned.into_iter().any(|brand| brand.words.iter().any(|words| has_words(text, words)))
 }
 
 /// Whether the words stand in the text, and not within other words.
@@ -355,6 +227,18 @@ mod tests {
         ] {
             assert_eq!(is_borrowed_in(text, host), expect, "{text} {host}");
         }
+        for (name, host, expect) in [
+            ("google support", "gmail.com", true),
+            ("microsoft", "hotmail.com", true),
+            ("microsoft", "a.onmicrosoft.com", true),
+            ("microsoft", "email.microsoft.com", false),
+            ("anna", "gmail.com", false),
+            ("sparkasse am see", "sparkasse-am-see.example", false),
+        ] {
+            assert_eq!(is_borrowed_name(name, host), expect, "{name} {host}");
+        }
+        assert!(!is_borrowed_in("google", "gmail.com"), "who has a mailbox there may speak of it");
+        assert!(is_named_in("google", "docs.google.com") && !is_named_in("google", "a.web.app"));
         for (host, expect) in [
             ("paypal.com.evil.example", true),
             ("paypal-login.example", true),

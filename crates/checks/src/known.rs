@@ -105,6 +105,33 @@ const PAGE_BUILDERS: [&str; 44] = [
     "workers.dev",
 ];
 
+/// Stores where anybody puts files, by the name that they share (own selection).
+const STORES: [&str; 20] = [
+    "aliyuncs.com",
+    "amazonaws.com",
+    "backblazeb2.com",
+    "blob.core.windows.net",
+    "cloudflare-ipfs.com",
+    "cloudflarestorage.com",
+    "digitaloceanspaces.com",
+    "dweb.link",
+    "firebasestorage.googleapis.com",
+    "idrivee2.com",
+    "ipfs.io",
+    "linodeobjects.com",
+    "myqcloud.com",
+    "oraclecloud.com",
+    "r2.dev",
+    "storage.googleapis.com",
+    "vultrobjects.com",
+    "wasabisys.com",
+    "web.core.windows.net",
+    "your-objectstorage.com",
+];
+
+/// Houses below whose names anybody rents one of his own, mailboxes included, as public suffixes do not say.
+const RENTED: [&str; 2] = ["firebaseapp.com", "onmicrosoft.com"];
+
 /// Lines in ascending order, each a domain.
 struct Lines {
     text: &'static str,
@@ -190,6 +217,18 @@ pub fn is_page_builder(host: &str) -> bool {
     above(host).any(|name| PAGE_BUILDERS.contains(&name))
 }
 
+/// Whether a host is a store where anybody puts files.
+#[must_use]
+pub fn is_store(host: &str) -> bool {
+    above(host).any(|name| STORES.contains(&name))
+}
+
+/// Whether a host is a name that its owner rents from a house with a better one.
+#[must_use]
+pub fn is_rented(host: &str) -> bool {
+    above(host).any(|name| RENTED.contains(&name) || PAGE_BUILDERS.contains(&name))
+}
+
 /// Whether anybody can have a mailbox of this domain.
 #[must_use]
 pub fn gives_mailboxes(domain: &str) -> bool {
@@ -243,6 +282,9 @@ mod tests {
         assert!(gives_mailboxes("yahoo.com") && !gives_mailboxes("com"));
         assert!(is_throw_away("a.icu") && !is_throw_away("icu") && !is_throw_away("a.org"));
         assert!(is_page_builder("a-b.pages.dev") && !is_page_builder("developers.example"));
+        assert!(is_store("bucket.s3.amazonaws.com") && is_store("storage.googleapis.com"));
+        assert!(!is_store("googleapis.com") && !is_store("fonts.googleapis.com"));
+        assert!(is_rented("a.onmicrosoft.com") && !is_rented("microsoft.com"));
         assert!(is_high_trust("mail.paypal.com") && !is_high_trust("paypal.example"));
     }
 

@@ -8,7 +8,7 @@ use tamis_domain::outline::{Part, PartKind};
 use tamis_domain::reading::{PartFacts, PartReading};
 
 use crate::bases::Bases;
-use crate::{documents, formal, gtube, links, malware, page, text};
+use crate::{documents, formal, gtube, links, malware, page, phishing, text};
 
 /// Weight of a program: rare in honest mail, yet software firms do send it.
 const PROGRAM: f32 = 3.0;
@@ -25,6 +25,7 @@ pub fn judge(part: &Part, reading: &PartReading, bases: &Bases) -> PartFacts {
         evidence.extend(gtube::judge(read));
         if matches!(part.kind, PartKind::Text | PartKind::Html) {
             evidence.extend(text::judge(read));
+            evidence.extend(phishing::told(read, &reading.links));
         } else if reading.document.is_some() {
             evidence.extend(text::judge_document(read));
         }

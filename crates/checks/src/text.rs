@@ -100,13 +100,33 @@ fn charset(text: &Text) -> Option<Evidence> {
 
 /// A wallet to pay into, and the word for it beside.
 fn wallet(text: &Text) -> Option<Evidence> {
-    let named = ["bitcoin", " btc ", "btc:"].iter().any(|word| text.folded.contains(word));
+    let names = |words: &[&str]| words.iter().any(|word| text.folded.contains(word));
     // Between blanks: inside a link such a word is a tracking code.
-    let bare = |word: &str| is_wallet(word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-    if !named || !text.visible.split_whitespace().any(bare) {
-        return None;
+    let has = |is_wallet: fn(&str) -> bool| {
+        let words = text.visible.split_whitespace();
+        let mut bare = words.map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+        bare.any(is_wallet)
+    };
+    if names(&["bitcoin", " btc ", "btc:"]) && has(is_wallet) {
+        return sign("wallet", 2.5, "the address of a wallet to pay into".to_owned());
     }
-    sign("wallet", 2.5, "the address of a wallet to pay into".to_owned())
+    // People who write programs for such coins write such addresses.
+    let other = names(&["usdt", "tether", "litecoin", "ethereum", "trc20"]) && has(is_other_wallet);
+    if other { sign("wallet", 1.0, "the address of a wallet".to_owned()) } else { None }
+}
+
+/// Addresses of Ethereum (`0x` and 40 hexadecimal digits, EIP-55), Tron (base58 of 34 from T) and Litecoin (`ltc1`,
+/// BIP 173).
+fn is_other_wallet(word: &str) -> bool {
+    let is_hex = |data: &str| data.len() == 40 && data.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_random = |word: &str| {
+        word.bytes().all(|b| b.is_ascii_alphanumeric() && !matches!(b, b'0' | b'O' | b'I' | b'l'))
+            && word.contains(|c: char| c.is_ascii_lowercase())
+            && word.contains(|c: char| c.is_ascii_digit())
+    };
+    word.strip_prefix("0x").is_some_and(is_hex)
+        || (word.len() == 34 && word.starts_with('T') && is_random(word))
+        || (word.strip_prefix("ltc1").is_some_and(|data| data.len() == 39))
 }
 
 /// Bitcoin addresses: base58 (26 to 35 characters from 1 or 3) or bech32 (`bc1`, BIP 173).

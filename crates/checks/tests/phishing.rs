@@ -1,8 +1,8 @@
 //! Phishing: a trusted name, an alarm and a way elsewhere; and honest mail that has two of the three.
 
-use tamis_checks::phishing::judge;
+use tamis_checks::phishing::{judge, told};
 use tamis_domain::evidence::{Evidence, Source};
-use tamis_domain::reading::{Field, HeaderReading, Mailbox, PartFacts};
+use tamis_domain::reading::{Field, HeaderReading, Link, Mailbox, PartFacts, Text};
 
 fn header(name: &str, address: &str, subject: &str) -> HeaderReading {
     HeaderReading {
@@ -71,7 +71,8 @@ fn an_alarm_in_a_trusted_name_by_somebody_else_is_told_in_many_languages() {
 #[test]
 fn an_alarm_about_an_account_needs_a_way_to_a_place_that_anybody_can_have() {
     let plain = header("IT", "x@news.example", "Mailbox");
-    for place in ["link_page_builder", "qr_link", "page_attached", "link_names_mailbox"] {
+    let places = ["link_page_builder", "link_stored_page", "qr_link", "page_attached"];
+    for place in places.into_iter().chain(["link_names_mailbox", "link_redirected"]) {
         assert_eq!(
             found(&plain, &[], &["mailbox_threat", place], &["a.example"]),
             ["account_trap"]
@@ -84,4 +85,63 @@ fn an_alarm_about_an_account_needs_a_way_to_a_place_that_anybody_can_have() {
         found(&posing, &["sender_look_alike"], &["qr_link"], &["a.example"]),
         ["account_trap"]
     );
+}
+
+#[test]
+fn a_trusted_name_in_the_text_counts_beside_an_alarm_and_no_link_to_its_owner() {
+    let link = |host: &str| Link {
+        target: format!("https://{host}/a"),
+        host: host.to_owned(),
+        ..Link::default()
+    };
+    let text = |folded: String| Text { folded, ..Text::default() };
+    let notice = text("your paypal account".to_owned());
+    let name = |text: &Text, links: &[Link]| told(text, links).map(|found| found.name.into_owned());
+    assert_eq!(name(&notice, &[link("a.example")]).as_deref(), Some("brand_told"));
+    for links in [&[link("a.example"), link("www.paypal.com")][..], &[]] {
+        assert_eq!(name(&notice, links), None);
+    }
+    let late = |before: usize| text(format!("{} paypal", "x".repeat(before)));
+    assert!(told(&late(1024 - 7), &[link("a.example")]).is_some());
+    assert!(told(&late(1024 - 6), &[link("a.example")]).is_none());
+
+    let alarm = header("Service", "x@news.example", "Your account is suspended");
+    let part = &["brand_told"][..];
+    assert_eq!(found(&alarm, &[], part, &["a.example"]), ["brand_told_alarm"]);
+    assert!(found(&alarm, &[], &[], &["a.example"]).is_empty());
+    let owner = header("Service", "x@paypal.com", "Your account is suspended");
+    assert!(found(&owner, &[], part, &["a.example"]).is_empty(), "of a trusted sender");
+    let calm = header("Shop", "x@news.example", "Your order");
+    assert!(found(&calm, &[], part, &["a.example"]).is_empty(), "no alarm");
+    let mut news = alarm.clone();
+    let (name, value) = ("List-Unsubscribe".to_owned(), "<https://a.example>".to_owned());
+    news.fields.push(Field { name, value });
+    assert!(found(&news, &[], part, &["a.example"]).is_empty(), "a newsletter");
+}
+
+#[test]
+fn an_invoice_to_be_cancelled_by_telephone_is_told_from_free_mailboxes_alone() {
+    for (address, part, expect) in [
+        ("billing.4711@gmail.com", &["callback_invoice"][..], &["callback_trap"][..]),
+        ("billing@shop.example", &["callback_invoice"], &[]),
+        ("billing.4711@gmail.com", &[], &[]),
+    ] {
+        assert_eq!(
+            found(&header("Billing", address, "Order"), &[], part, &[]),
+            expect,
+            "{address}"
+        );
+    }
+}
+
+#[test]
+fn a_lure_counts_beside_a_name_that_is_not_the_senders_and_never_alone() {
+    let lure = header("Costco", "x@news.example", "Your reward");
+    assert_eq!(
+        found(&lure, &["brand_in_name"], &["link_stored_page"], &["a.example"]),
+        ["brand_links_elsewhere", "account_trap"]
+    );
+    assert!(found(&lure, &[], &["link_stored_page"], &["a.example"]).is_empty());
+    let named = header("Team", "x@news.example", "Your N\u{e9}tflix refund");
+    assert_eq!(found(&named, &[], &[], &["a.example"]), ["brand_alarm"]);
 }

@@ -72,6 +72,13 @@ fn names_that_people_trust_belong_to_their_owners() {
         ("workshop.example support", "x@sender.example", &["name_poses_as_ours"]),
         ("workshop.example support", "x@mail.workshop.example", &[]),
         ("PayPal", "", &["from_without_domain"]),
+        ("P\u{430}yP\u{430}l", "x@sender.example", &["brand_in_name"]),
+        ("\u{697d}\u{5929}\u{5e02}\u{5834}", "x@sender.example", &["brand_in_name"]),
+        ("\u{697d}\u{5929}\u{5e02}\u{5834}", "x@rakuten.co.jp", &[]),
+        ("A", "x@sender.onmicrosoft.com", &["sender_rented"]),
+        ("Account Security", "x@gmail.com", &["free_mail_borrowed", "free_mail_office"]),
+        ("Account Security", "x@sender.example", &[]),
+        ("Anna Bankhead", "x@gmail.com", &["free_mail_borrowed"]),
     ] {
         header_signs(|header| header.from = vec![mailbox(name, address)], expect);
     }
@@ -189,6 +196,20 @@ fn links_that_hide_a_mailbox_or_write_a_mail_are_told_from_ordinary_ones() {
         ("https://a.example/#part@", "a.example", None, &[]),
         ("https://a.example/#chapter", "a.example", None, &[]),
         (
+            "https://a.example/x#dXNlckB3b3Jrc2hvcC5leGFtcGxl",
+            "a.example",
+            None,
+            &["link_names_mailbox"],
+        ),
+        (
+            "https://a.example/x#e=dXNlckB3b3Jrc2hvcC5leGFtcGxl==",
+            "a.example",
+            None,
+            &["link_names_mailbox"],
+        ),
+        ("https://a.example/x#YSBjaGFwdGVyIG9mIGEgYm9vaw", "a.example", None, &[]),
+        ("https://a.example/x#installation-guide", "a.example", None, &[]),
+        (
             "mailto:x@gmail.com?subject=Report",
             "gmail.com",
             Some("Report"),
@@ -201,6 +222,28 @@ fn links_that_hide_a_mailbox_or_write_a_mail_are_told_from_ordinary_ones() {
         let shown = shown.map(str::to_owned);
         let link = Link { target: target.to_owned(), host: host.to_owned(), shown };
         assert_eq!(names(&links::judge(&[link])), expect, "{target}");
+    }
+}
+
+#[test]
+fn pages_in_stores_and_redirections_are_told_from_pictures_and_searches() {
+    for (target, expect) in [
+        ("https://storage.googleapis.com/box/offer.html?x=1", &["link_stored_page"][..]),
+        ("https://storage.googleapis.com/box/a#b", &["link_stored_page"]),
+        ("https://box.s3.amazonaws.com/a/index.HTM", &["link_stored_page"]),
+        ("https://storage.googleapis.com/box/logo.png", &[]),
+        ("https://shop.example/offer.html", &[]),
+        ("https://www.google.com/url?sa=t&q=https://a.example/", &["link_redirected"]),
+        ("https://www.google.com/search?q=a", &[]),
+        ("https://www.youtube.com/redirect?q=http%3A%2F%2Fa.example", &["link_redirected"]),
+        ("https://www.youtube.com/watch?v=a", &[]),
+        ("https://www.shop.example/url?q=a", &[]),
+    ] {
+        let host = target.split('/').nth(2).unwrap_or_default().to_owned();
+        let found = links::judge(&[Link { target: target.to_owned(), host, shown: None }]);
+        let found: Vec<&str> =
+            names(&found).into_iter().filter(|it| *it != "link_free_host").collect();
+        assert_eq!(found, expect, "{target}");
     }
 }
 

@@ -136,7 +136,9 @@ fn where_links_lead(bag: &mut Bag, known: &Known, all: &[(&str, u32)]) {
 pub fn is_signed_bulk(header: &HeaderReading) -> bool {
     let Some(from) = header.from.first().map(|from| domain(&from.address)) else { return false };
     let mut signed = header.values("dkim-signature").take(SIGNATURES_MAX).filter_map(signer);
-    header.value("list-unsubscribe").is_some() && signed.any(|name| same_owner(&name, &from))
+    header.value("list-unsubscribe").is_some()
+        && signed.any(|name| same_owner(&name, &from))
+        && !is_to_list(header)
 }
 
 /// Whether a discussion list distributed the mail, and it is plain text, as people write to lists: newsletters that name
@@ -146,6 +148,33 @@ pub fn is_discussion(header: &HeaderReading) -> bool {
     let is_list = ["list-post", "x-mailing-list"].iter().any(|name| header.value(name).is_some());
     let is_plain = |value: &str| value.trim_start().to_ascii_lowercase().starts_with("text/plain");
     is_list && header.value("content-type").is_none_or(is_plain)
+}
+
+/// Bytes of a field that are searched for an address.
+const ADDRESSES_BYTES_MAX: usize = 4096;
+
+/// Whether the list that distributed the mail stands in To or Cc: somebody wrote to the list. What the list adds then, how to
+/// unsubscribe from it first of all, is no merit of the author's.
+fn is_to_list(header: &HeaderReading) -> bool {
+    let fields = ["list-post", "x-mailing-list", "x-beenthere", "mailing-list"];
+    let lists = fields.iter().filter_map(|name| header.value(name).and_then(first_address));
+    let cut = |value: &str| value[..value.floor_char_boundary(ADDRESSES_BYTES_MAX)].to_lowercase();
+    let mut lists = lists.peekable();
+    if lists.peek().is_none() {
+        return false;
+    }
+    let to: Vec<String> = ["to", "cc"].iter().filter_map(|it| header.value(it).map(cut)).collect();
+    lists.any(|list| to.iter().any(|to| to.contains(&list)))
+}
+
+/// The first address that stands in a field, in lower case.
+fn first_address(value: &str) -> Option<String> {
+    let value = &value[..value.floor_char_boundary(ADDRESSES_BYTES_MAX)];
+    let parted =
+        |c: char| matches!(c, '<' | '>' | ',' | ';' | ':' | '?' | '"') || c.is_whitespace();
+    let word = value.split(parted).find(|word| word.contains('@'))?;
+    let (local, host) = word.split_once('@')?;
+    (!local.is_empty() && host.contains('.')).then(|| word.to_lowercase())
 }
 
 fn signatures(bag: &mut Bag, known: &Known) {

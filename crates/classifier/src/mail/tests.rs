@@ -62,6 +62,29 @@ fn bulk_mail_that_stands_by_its_name_is_never_spam_by_content_alone() {
     assert!(points_at(100.0, 3.0, true) <= BULK_POINTS_MAX);
 }
 
+/// A list says for its members how to unsubscribe from it: that is no merit of whoever writes to it.
+#[test]
+fn mail_to_a_list_is_not_bulk_of_its_author() {
+    let with = |fields: &[(&str, &str)]| {
+        let mut header = header("shop.example", true);
+        let field = |(name, value): &(&str, &str)| Field {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+        };
+        header.fields.extend(fields.iter().map(field));
+        is_signed_bulk(&header)
+    };
+    let post = ("List-Post", "<mailto:Devel@lists.workshop.example>");
+    assert!(!with(&[post, ("To", "Devel <devel@lists.workshop.example>")]));
+    assert!(!with(&[
+        ("X-BeenThere", "devel@lists.workshop.example"),
+        ("Cc", "a@b.example, devel@lists.workshop.example")
+    ]));
+    assert!(with(&[post, ("To", "reader@workshop.example")]), "a newsletter to its reader");
+    assert!(with(&[("List-Post", "NO"), ("To", "reader@workshop.example")]));
+    assert!(with(&[("To", "devel@lists.workshop.example")]));
+}
+
 #[test]
 fn a_mail_whose_text_is_not_known_is_not_judged() {
     let bytes = base();
