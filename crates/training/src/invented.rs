@@ -14,17 +14,20 @@ use page::page;
 pub use phrases::Phrases;
 
 /// Mails invented for training: few beside tens of thousands, and evened out like every source.
-pub const COUNT: usize = 3000;
+pub const COUNT: usize = 6000;
 
 /// Languages of [`Phrases`], the frequent ones more than once.
-const LANGUAGES: [&str; 19] = [
+const LANGUAGES: [&str; 23] = [
     "en", "en", "en", "en", "en", "en", "en", "en", "de", "de", "fr", "es", "pt", "it", "nl", "ru",
-    "zh", "ja", "pl",
+    "zh", "zh", "ja", "pl", "ko", "tr", "cs",
 ];
 
 /// Services that send for others; their names say nothing, only that they are others' names.
 const SENDERS: [&str; 6] =
     ["mailhaus", "sendfleet", "postrelay", "campaignly", "bulkline", "mxcloud"];
+
+/// Notices of a hundred that are letters.
+const LETTERS_PERCENT: usize = 35;
 
 /// What kind of mail is invented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,8 @@ pub fn mail(phrases: &Phrases, number: usize) -> (Vec<u8>, bool) {
     let mut draw =
         Draw { phrases, random: Random::new(number as u64 + 1), house: House::default() };
     let kind = match draw.below(20) {
-        0..=4 => Kind::News,
-        5..=8 => Kind::Note,
+        0..=3 => Kind::News,
+        4..=8 => Kind::Note,
         9..=12 => Kind::Talk,
         13..=16 => Kind::False,
         _ => Kind::Pitch,
@@ -187,8 +190,15 @@ impl Draw<'_> {
         let name = kind.name();
         let subject = self.say(language, &format!("{name}.subject"));
         let mut text = vec![self.say(language, "greeting")];
-        for _ in 0..2 + self.below(if kind == Kind::News { 7 } else { 3 }) {
-            text.push(self.say(language, &format!("{name}.body")));
+        // Houses write letters, too: longer, and with nothing to follow.
+        let is_letter = kind == Kind::Note && self.chance(LETTERS_PERCENT);
+        let (said, more) = match kind {
+            Kind::Note if is_letter => ("letter", 6),
+            Kind::News => (name, 7),
+            _ => (name, 3),
+        };
+        for _ in 0..2 + self.below(more) {
+            text.push(self.say(language, &format!("{said}.body")));
         }
         let button = self.say(language, &format!("{name}.button"));
         let footer = match kind {
@@ -196,7 +206,14 @@ impl Draw<'_> {
             _ => format!("{}\n{}", self.say(language, "bye"), self.say(language, "footer")),
         };
         let head = self.head(kind, &subject);
-        let page = page(self, kind == Kind::News, &text, &button, &footer);
+        let page = page(self, kind, &text, &button, &footer);
+        if is_letter {
+            let bye = self.say(language, "bye");
+            let plain = format!("{}\n\n{bye}\n", text.join("\n\n"));
+            let page =
+                format!("<html><body><p>{}</p><p>{bye}</p></body></html>", text.join("</p>\n<p>"));
+            return self.body(kind, head, &plain, &page);
+        }
         let link = self.link("t");
         let plain = format!("{}\n\n{button}: {link}\n\n{footer}\n", text.join("\n\n"));
         self.body(kind, head, &plain, &page)
@@ -231,7 +248,7 @@ impl Draw<'_> {
         let list = match kind {
             Kind::News => 95,
             Kind::Note => 35,
-            _ => 8,
+            _ => 20,
         };
         if self.chance(list) {
             let link = self.link("unsubscribe");

@@ -1,15 +1,16 @@
 //! The page of an invented mail.
 
-use super::Draw;
+use super::{Draw, Kind};
 
 /// A page with these paragraphs, a button and a footer; of a newsletter also pictures and several links.
 pub(super) fn page(
     draw: &mut Draw<'_>,
-    is_news: bool,
+    kind: Kind,
     text: &[String],
     button: &str,
     footer: &str,
 ) -> String {
+    let (is_news, is_false) = (kind == Kind::News, kind == Kind::False);
     let mut page = String::from(
         "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><title></title></head><body>",
     );
@@ -27,7 +28,12 @@ pub(super) fn page(
             "<a href=\"{link}\"><img src=\"{picture}\" alt=\"\" width=\"120\"></a>"
         ));
     }
-    for paragraph in text {
+    let is_picture = is_false && draw.chance(15);
+    if is_picture {
+        let (link, picture) = (draw.link("go"), draw.link("offer.png"));
+        page.push_str(&format!("<a href=\"{link}\"><img src=\"{picture}\"></a>"));
+    }
+    for paragraph in text.iter().filter(|_| !is_picture) {
         page.push_str(&format!("<p>{paragraph}</p>"));
         if is_news && draw.chance(50) {
             let (link, picture) = (draw.link("item"), draw.link("item.jpg"));
