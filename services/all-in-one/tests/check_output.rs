@@ -59,12 +59,12 @@ fn each_group_of_recipients_has_its_status_beside_the_global_one() {
         String::from_utf8(out.unwrap().stdout).unwrap()
     };
     let line = say(&[]);
-    assert!(line.contains(": spam ") && line.ends_with(" [abuse: not_detected]\n"), "{line}");
+    assert!(line.contains(": spam ") && line.ends_with(" [abuse: trusted]\n"), "{line}");
     let verdict: serde_json::Value = serde_json::from_str(&say(&["--json"])).unwrap();
     assert_eq!(verdict["status"], "spam");
     let groups = serde_json::json!([
         { "group": "default", "recipients": [0], "status": "spam", "action": "accept" },
-        { "group": "abuse", "recipients": [1], "status": "not_detected", "action": "accept" },
+        { "group": "abuse", "recipients": [1], "status": "trusted", "action": "accept" },
     ]);
     assert_eq!(verdict["groups"], groups, "{verdict}");
 }

@@ -197,7 +197,7 @@ async fn every_scanner_is_tried_before_a_mail_goes_back_and_silent_ones_leave_ti
         for _ in 0..3 {
             scanners.push(Scanner::saying(script.clone()).await);
         }
-        let config = "deadline_ms = 6000".to_owned();
+        let config = "deadline_ms = 9000".to_owned();
         let house = House::open(Wish { scanners, hop: None, config, more_urls: vec![] }).await;
         let mut mta = Talk::hello(house.door(Door::Smtp), "EHLO").await;
         for _ in 0..3 {
