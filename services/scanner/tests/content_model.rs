@@ -109,7 +109,7 @@ fn report() -> String {
 async fn a_bounce_stays_formal_whatever_the_model_says_of_the_mail_that_comes_back() {
     let (with, without) = (scanner(true), scanner(false));
     let opinion = said(&with, offer(&report())).await.expect("an opinion");
-    assert!(opinion.weight >= 3.0, "it accuses: {opinion:?}");
+    assert!(opinion.weight >= 1.0, "it accuses: {opinion:?}");
     for scanner in [&with, &without] {
         let verdict = scanner.judge(offer(&report()), 1_795_000_000).await.unwrap();
         assert_eq!(verdict.status, Status::Formal, "{verdict:?}");
