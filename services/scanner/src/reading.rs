@@ -56,7 +56,8 @@ pub fn cost_in_place(content: &[u8], spent: usize) -> Option<usize> {
     (bytes == content.len() && !is_costly(content)).then_some(cost)
 }
 
-/// Reads and judges one part's content, `in_place` or on a thread that may block; pictures and documents are looked at as long as the mail's budget lasts.
+/// Reads and judges one part's content, `in_place` or on a thread that may block; pictures and documents are looked at as long
+/// as the mail's budget lasts.
 pub async fn read(
     part: &Part,
     content: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use tamis_domain::letters::is_alphabetic;
+use tamis_domain::letters::{is_alphabetic, is_alphanumeric};
 use tamis_domain::limits::TEXT_BYTES_MAX;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
@@ -234,10 +234,6 @@ static LOW: LazyLock<Vec<Low>> = LazyLock::new(|| ('\0'..LOW_END).map(Low::of).c
 /// Letters and digits below this are those of Latin, Greek and Cyrillic scripts.
 const LETTERS_END: char = '\u{530}';
 
-/// Which characters below [`LETTERS_END`] are letters or digits.
-static LETTERS: LazyLock<Vec<bool>> =
-    LazyLock::new(|| ('\0'..LETTERS_END).map(char::is_alphanumeric).collect());
-
 /// Bytes at the start that can be folded one character at a time. The last character before a higher one may compose with
 /// it, over soft hyphens, which go.
 fn low_length(text: &str) -> usize {
@@ -268,13 +264,12 @@ pub const fn is_invisible(c: char) -> bool {
 /// lawful: joiners in Arabic and Indic scripts and in emoji, padding in the preview line of newsletters.
 fn invisible_in_words(visible: &str) -> u32 {
     let (mut count, mut pending, mut after_letter) = (0_u32, 0_u32, false);
-    let letters = LETTERS.as_slice();
     for c in visible.chars() {
         if is_invisible(c) {
             pending += u32::from(after_letter);
             continue;
         }
-        let letter = letters.get(c as usize).is_some_and(|is_letter| *is_letter);
+        let letter = c < LETTERS_END && is_alphanumeric(c);
         if letter {
             count = count.saturating_add(pending);
         }
